@@ -1,0 +1,112 @@
+"""A checked job: what the language hands to the passes and the runtime.
+
+Takes: programs built by lang. Promises: plain immutable values, everything that decides the result is
+in here by value or by hash. `init` makes the state, `step` maps state and a batch to the next state
+and reports, each evaluation maps state and a batch to metrics.
+
+    step inputs   one per slot (its name), one per feed (its name), `step` (i32 scalar, 0-based)
+    step outputs  one per slot (its name), then `report.loss` and further `report.…` scalars (f32)
+    init outputs  one per slot;  evaluation outputs `metric.…` scalars (f32), averaged over its batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jobspec.ir.program import Node, Program
+from jobspec.ir.types import Type
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One tensor of state. `kind`: parameter, optimizer or layer. A parameter is called by its label path
+    (`attn.wq`); what an optimizer keeps for it is `attn.wq/m`. `axes`: names for people, one per axis."""
+
+    name: str
+    kind: str
+    type: Type
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set by hash. `kind`: table or tokens; `fields`: (name, type of one record), a token stream
+    has one field `tok` of scalar type u8, u16 or u32."""
+
+    name: str
+    root: str
+    kind: str
+    fields: tuple[tuple[str, Type], ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Which example comes at which position of the run. `order`: `shuffle` (keyed permutation of each
+    epoch) or `sequence`. `window`: tokens per example of a token stream, else 0. `key`: 32 bytes."""
+
+    source: str
+    order: str
+    window: int
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One batch input: `field` of the stream's source as the input `name` of type `type` (first axis: the
+    batch). For token streams the fields are `tok` and `next` (the token one position later)."""
+
+    name: str
+    field: str
+    type: Type
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A stream cut into batches of `size` examples."""
+
+    stream: Stream
+    size: int
+    feeds: tuple[Feed, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`program` runs on `batches` whole batches from the stream's start, after every `every` steps and at
+    the end; a metric is the mean over batches. `best`: (`min`|`max`, metric) or None."""
+
+    name: str
+    every: int
+    batches: Batches
+    count: int
+    program: Program
+    best: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """`roots_every`: steps between state roots in the chain. `save_every`/`keep`: checkpoints; not part of the
+    job's hash. `places`: where in the text a node comes from, as (line, column); for people only."""
+
+    name: str
+    title: str
+    profile: str
+    seed: int
+    steps: int
+    sources: tuple[Source, ...]
+    state: tuple[Slot, ...]
+    init: Program
+    step: Program
+    batches: Batches
+    evaluations: tuple[Evaluation, ...]
+    roots_every: int
+    save_every: int
+    keep: int
+    sizes: tuple[tuple[str, int], ...] = ()
+    places: Mapping[Node, tuple[int, int]] = field(default_factory=dict, compare=False, hash=False)
+
+    def slot(self, name: str) -> Slot:
+        return next(s for s in self.state if s.name == name)
+
+    def source(self, name: str) -> Source:
+        return next(s for s in self.sources if s.name == name)
