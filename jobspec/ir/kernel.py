@@ -1,0 +1,111 @@
+"""Kernels: loop nests over scalar SSA with the contract's accumulation orders, before any schedule.
+
+Takes: nothing of any target. Promises: a kernel's meaning is fixed by its axes and body alone; any
+schedule (tile, vector width, threads, order in time) gives the same bits.
+
+    kernel := kind, axes, body
+    kind   := rows      axes outer… row        `reduce` folds the row axis in row order
+            | columns   axes kept… reduced…    `reduce` folds the reduced axes, flattened, in column order
+            | contract  axes batch… m… n… k…   `product` folds k, flattened, in contraction order
+            | scatter   axes rest… place…      `accumulate` adds into rows of the target, ascending place
+            | fill      axes outer…            stores only
+    inst   := op(args…)                        args are positions of earlier insts in the body
+
+An inst varies over the axes that its loads, indices and arguments vary over. One that depends on no
+row (or reduced) axis is computed once per row (kept point). Elements are addressed by views:
+
+    element = offset + Σ strides[axis] * position[axis] + Σ turns[depth] * turn[depth]     (elements, not bytes)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = ("rows", "columns", "contract", "scatter", "fill")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """`role`: outer, row | kept, reduced | batch, m, n, k | rest, place."""
+
+    size: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where an element lies in buffer number `buffer`; `turns` has one stride per enclosing loop, outermost first."""
+
+    buffer: int
+    offset: int
+    strides: tuple[int, ...]
+    turns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inst:
+    """One scalar operation.
+
+    const(dtype, bits)                      a bit pattern
+    index(axis)                             the position along an axis, i32
+    load(view)                              an element; storage types u8/u16 load as i32, bool as i1
+    load(i; view, pick, bound, flag)        the same, `pick * i` elements further; an i (as u32) ≥ bound raises `flag` and reads element 0
+    store(x; view, flag)                    flag ≥ 0: a NaN or infinity raises it (stored all the same, NaN as 0x7FC00000); -1: no check
+    reduce(x; how)                          how: sum | max | argmax, over row or reduced axes
+    product(a, b)                           a, b: views; the contraction over k
+    accumulate(x, i; view, pick, bound, flag)   target[pick * i + …] += x in ascending place; target was filled before
+    any primitive or library op of the op table, on scalars, with its attributes (dtype for cast and bitcast)
+    """
+
+    op: str
+    args: tuple[int, ...]
+    dtype: str
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+    def __getitem__(self, key: str) -> Any:
+        for name, value in self.attrs:
+            if name == key:
+                return value
+        raise KeyError(key)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One loop nest. `name` is for people: op and place in the text."""
+
+    name: str
+    kind: str
+    axes: tuple[Axis, ...]
+    body: tuple[Inst, ...]
+
+    def axes_of(self, *roles: str) -> list[int]:
+        """Numbers of the axes that have one of `roles`, in order."""
+        return [i for i, axis in enumerate(self.axes) if axis.role in roles]
+
+    def views(self) -> list[tuple[View, bool]]:
+        """Every view of the body, with whether it is written."""
+        found: list[tuple[View, bool]] = []
+        for inst in self.body:
+            for key, value in inst.attrs:
+                if key in ("view", "a", "b"):
+                    found.append((value, inst.op in ("store", "accumulate")))
+        return found
+
+
+def varying(kernel: Kernel) -> list[frozenset[int]]:
+    """For each inst, the axes over which its value varies."""
+    inner = set(kernel.axes_of("row", "reduced", "k", "place"))
+    result: list[frozenset[int]] = []
+    for inst in kernel.body:
+        axes = set().union(*(result[a] for a in inst.args)) if inst.args else set()
+        if inst.op == "index":
+            axes.add(inst["axis"])
+        if inst.op in ("load", "store"):
+            axes |= {i for i, stride in enumerate(inst["view"].strides) if stride}
+        if inst.op == "product":
+            axes = {i for i in range(len(kernel.axes)) if i not in inner}
+        if inst.op == "reduce":
+            axes -= inner
+        result.append(frozenset(axes))
+    return result
