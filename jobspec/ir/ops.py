@@ -93,7 +93,8 @@ _TABLE: tuple[tuple[str, int | None, Rule, str], ...] = (
     ("sin", 1, rule.floating, "elementwise library"),
     ("cos", 1, rule.floating, "elementwise library"),
     ("pow", 2, rule.floating, "elementwise library"),
-    ("philox", 6, rule.integer, "elementwise library"),
+    # word 0 of Philox4x32-10: counter c0 c1 c2 c3, key k0 k1
+    ("random_bits", 6, rule.integer, "elementwise library"),
     # movement
     ("reshape", 1, rule.reshape, "movement"),
     ("permute", 1, rule.permute, "movement"),

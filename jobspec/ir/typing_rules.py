@@ -133,7 +133,7 @@ def flip(operands: Types, attrs: Attrs) -> Type:
 
 
 def window(operands: Types, attrs: Attrs) -> Type:
-    """window(axes, sizes, strides): axes ascending; they count positions, and the window axes follow the last of them"""
+    """window(axes, sizes, strides): axes ascend and count positions; window axes follow the last"""
     (x,), axes, sizes, strides = operands, attrs["axes"], attrs["sizes"], attrs["strides"]
     need(len(axes) == len(sizes) == len(strides) and list(axes) == sorted(set(axes)), "axes must ascend")
     shape = list(x.shape)
@@ -210,7 +210,7 @@ def loop(operands: Types, attrs: Attrs) -> tuple[Type, ...]:
     need(count > 0 and len(operands) >= carried + sliced, "too few operands")
     inside = [p.type for p in body.inputs]
     cut = [Type(t.dtype, t.shape[1:]) for t in operands[carried : carried + sliced]]
-    need(all(t.shape[:1] == (count,) for t in operands[carried : carried + sliced]), "a sliced operand is not count long")
+    need(all(t.shape[:1] == (count,) for t in operands[carried : carried + sliced]), "sliced operands must be count long")
     given = [Type("i32"), *operands[:carried], *cut, *operands[carried + sliced :]]
     need(inside == given, "body inputs differ from operands")
     results = [node.type for node in body.results]
