@@ -210,7 +210,7 @@ def loop(operands: Types, attrs: Attrs) -> tuple[Type, ...]:
     need(count > 0 and len(operands) >= carried + sliced, "too few operands")
     inside = [p.type for p in body.inputs]
     cut = [Type(t.dtype, t.shape[1:]) for t in operands[carried : carried + sliced]]
-    need(all(t.shape[:1] == (count,) for t in operands[carried : carried + sliced]), "sliced operands must be count long")
+    need(all(t.shape[:1] == (count,) for t in operands[carried : carried + sliced]), "slices must be count long")
     given = [Type("i32"), *operands[:carried], *cut, *operands[carried + sliced :]]
     need(inside == given, "body inputs differ from operands")
     results = [node.type for node in body.results]
