@@ -1,0 +1,67 @@
+"""The face between kernel generators and the step driver: what a native kernel is and how it is run.
+
+Takes: kernels and planned buffers. Promises: each phase of a kernel is one function
+
+    void @symbol(ptr arena, ptr feed, ptr shared, ptr private, i64 lo, i64 hi, i64 turn0, …)
+
+that runs tasks lo … hi-1 of [0, tasks). Any cut of the tasks among threads and in time gives the same bits.
+All tasks of one phase end before the next phase begins, and the last before `shared` is used again: the
+driver's barriers. Phases, tasks and sizes depend on the kernel and its schedule, never on the threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobspec.backends.llvm.emit import Function
+from jobspec.backends.llvm.module import Module
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a buffer lies: `offset` bytes from the pointer `space` (arena or feed), 64-byte aligned."""
+
+    space: str
+    offset: int
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One function. `weight`: rough cost of one task, in 16-wide instructions."""
+
+    symbol: str
+    tasks: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A kernel as functions. `shared`: bytes of scratch that all threads see, a block of its own for this kernel,
+    kept from the first phase to the last; `private`: bytes of scratch per thread. Both 64-byte aligned, undefined
+    at entry; any pointer will do where 0."""
+
+    phases: tuple[Phase, ...]
+    shared: int = 0
+    private: int = 0
+
+
+def places(buffers: tuple[Buffer, ...]) -> tuple[Place, ...]:
+    return tuple(Place(b.space, b.offset, b.type.dtype) for b in buffers)
+
+
+def turn_count(kernel: Kernel) -> int:
+    """How many loops of the plan enclose the kernel, as far as its views say."""
+    return max((len(view.turns) for view, _ in kernel.views()), default=0)
+
+
+def begin(module: Module, symbol: str, kernel: Kernel) -> Function:
+    """A function with the parameters of a phase, added to the module."""
+    pointers = [("ptr noalias", name) for name in ("arena", "feed", "shared", "private")]
+    tasks = [("i64", "lo"), ("i64", "hi")]
+    turns = [("i64", f"turn{i}") for i in range(turn_count(kernel))]
+    function = Function(module, symbol, [*pointers, *tasks, *turns])
+    module.add(function)
+    return function
