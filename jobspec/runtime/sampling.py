@@ -84,11 +84,13 @@ def _rotated(half: Halves, hashed: Halves, side: int) -> Halves:
     """half + ⌊hash · side / 2^32⌋ mod side, without a division: where nothing is to be taken off, total - side
     wraps above total."""
     total = half + ((hashed.astype(np.uint64) * np.uint64(side)) >> np.uint64(32)).astype(np.uint32)
-    return np.minimum(total, total - np.uint32(side))
+    reduced: Halves = np.minimum(total, total - np.uint32(side))
+    return reduced
 
 
 def _hashed(half: Halves, key: np.uint32) -> Halves:
     mixed: Halves = half ^ key
     mixed = (mixed ^ (mixed >> SHIFTS[0])) * FACTORS[0]
     mixed = (mixed ^ (mixed >> SHIFTS[1])) * FACTORS[1]
-    return mixed ^ (mixed >> SHIFTS[2])
+    mixed ^= mixed >> SHIFTS[2]
+    return mixed
