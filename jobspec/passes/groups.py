@@ -1,0 +1,249 @@
+"""Fusion: which nodes of a region are computed together, in one kernel.
+
+Takes: the nodes of one region (a program or a loop body), operands first. Promises: every computed node
+is in exactly one group or is `virtual` (so cheap that each reader computes it again); groups can be
+put in an order in which all a group reads from others is made before it. Fusion never changes a
+bit: it decides where a value lives, not how it is computed.
+
+A node joins the group of one of its operands where it walks the same elements in the same order;
+reductions start groups, and let what follows them (once per row, or per kept point) join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from jobspec.ir.contract import row_ordered
+from jobspec.ir.ops import OPS
+from jobspec.ir.program import Node
+from jobspec.passes.views import MOVES, Strided, dense, follow, tidy, trace
+
+SOURCES = frozenset({"input", "const", "iota"})
+REDUCES = frozenset({"sum", "reduce_max", "argmax"})
+VIRTUAL_COST = 6
+COSTS = {"div": 6, "sqrt": 6}
+LIBRARY_COST = 20
+
+
+@dataclass(eq=False)
+class Group:
+    """`kind`: rows | columns | contract | scatter | loop | copy. `domain`: the elements it walks over.
+    `inner`: axes of the domain that are folded (rows: trailing axes, empty until a reduction joins)."""
+
+    number: int
+    kind: str
+    domain: tuple[int, ...]
+    inner: tuple[int, ...] = ()
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def outside(self) -> tuple[int, ...]:
+        """The shape of what is computed once per row, kept point or contraction result."""
+        return tuple(n for i, n in enumerate(self.domain) if i not in self.inner)
+
+
+def is_computed(node: Node) -> bool:
+    return node.op not in MOVES and node.op not in SOURCES and node.op != "get"
+
+
+def weight(node: Node) -> int:
+    """Rough cost of one element, in simple vector instructions."""
+    return LIBRARY_COST if OPS[node.op].has("library") else COSTS.get(node.op, 1)
+
+
+def chain_of(node: Node, copied: frozenset[Node] = frozenset()) -> tuple[Node, list[Node]]:
+    """The first node below `node` that is no movement or is `copied`, and the movements from it upwards."""
+    moves: list[Node] = []
+    while node.op in MOVES and node not in copied:
+        moves.append(node)
+        node = node.args[0]
+    return node, moves[::-1]
+
+
+def find_virtual(nodes: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
+    """Elementwise nodes that are recomputed by each reader, with their cost: cheap, and made of at most one tensor
+    that lies in memory anyway. `kept`: nodes that must lie in memory themselves."""
+    costs: dict[Node, int] = {}
+    leaves: dict[Node, frozenset[Node]] = {}
+    for node in nodes:
+        if node.op == "iota" or (node.op == "const" and len(node["bits"]) == 1):
+            costs[node], leaves[node] = 0, frozenset()
+        elif node.op in ("input", "const"):
+            costs[node], leaves[node] = 0, frozenset({node})
+        elif OPS[node.op].has("elementwise") and node not in kept:
+            below = [chain_of(a)[0] for a in node.args]
+            if all(b in costs for b in below):
+                cost = weight(node) + sum(costs[b] for b in below)
+                bases = frozenset().union(*(leaves[b] for b in below))
+                if cost <= VIRTUAL_COST and len(bases) <= 1:
+                    costs[node], leaves[node] = cost, bases
+    return {n: c for n, c in costs.items() if n.op != "input" and (n.op != "const" or len(n["bits"]) == 1)}
+
+
+def find_copies(nodes: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
+    """Movements that must be made in memory: those `asked` for, and operands of movements that strides cannot say."""
+    found: dict[Node, None] = dict.fromkeys(asked)
+    for node in nodes:
+        if node.op not in MOVES:
+            for arg in node.args:
+                collect(arg, virtual, asked, found)
+    return asked | {n for n in found if n.op in MOVES}
+
+
+def unreachable(node: Node, moves: list[Node], virtual: dict[Node, int]) -> bool:
+    """Whether recomputing `node` behind `moves` would need a walk that strides cannot say."""
+    base, inner = chain_of(node)
+    moves = inner + moves
+    if base in virtual and base.op != "iota":
+        return any(unreachable(a, moves, virtual) for a in base.args)
+    return follow(dense(base), moves) is None
+
+
+def choose_virtual(nodes: list[Node], roots: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
+    """The virtual nodes of a region whose every reader can recompute them."""
+    kept = set(kept)
+    operands = [a for n in nodes if n.op not in MOVES for a in n.args] + list(roots)
+    while True:
+        virtual = find_virtual(nodes, kept)
+        bad = {chain_of(a)[0] for a in operands if chain_of(a)[0] in virtual and unreachable(a, [], virtual)}
+        if not bad - kept:
+            return virtual
+        kept |= bad
+
+
+class Grouping:
+    """Groups of one region under construction, with who depends on whom (bit sets over group numbers)."""
+
+    def __init__(self, virtual: dict[Node, int], copied: frozenset[Node]) -> None:
+        self.virtual = virtual
+        self.copied = copied
+        self.groups: list[Group] = []
+        self.home: dict[Node, Group] = {}
+        self.above: list[int] = []
+
+    def bases(self, node: Node) -> list[Node]:
+        """Nodes in memory or in groups that `node` reads, through movements and virtual nodes."""
+        found: dict[Node, None] = {}
+        for arg in node.args:
+            collect(arg, self.virtual, self.copied, found)
+        return list(found)
+
+    def add(self, node: Node) -> None:
+        """Put `node` into the best group there is, or into a new one."""
+        for group in sorted(self._candidates(node), key=lambda g: -g.number):
+            if self._joins(node, group):
+                self._enter(node, group)
+                return
+        self._enter(node, self._start(node))
+
+    def _candidates(self, node: Node) -> set[Group]:
+        found = {self.home[b] for b in self.bases(node) if b in self.home}
+        if node.op in REDUCES:
+            found |= {g for g in self.groups if g.kind == "columns" and g.domain == node.args[0].shape}
+        return found
+
+    def _enter(self, node: Node, group: Group) -> None:
+        group.nodes.append(node)
+        self.home[node] = group
+        below = 0
+        for base in self.bases(node):
+            other = self.home.get(base)
+            if other is not None and other is not group:
+                below |= self.above[other.number] | 1 << other.number
+        self.raise_over(group, below)
+
+    def raise_over(self, group: Group, below: int) -> None:
+        """Record that `group` comes after the groups in the bit set `below`."""
+        if below & ~self.above[group.number]:
+            self.above[group.number] |= below
+            bit = 1 << group.number
+            for other in self.groups:
+                if self.above[other.number] & bit:
+                    self.above[other.number] |= self.above[group.number]
+
+    def depends(self, later: Group, earlier: Group) -> bool:
+        return bool(self.above[later.number] >> earlier.number & 1)
+
+    def new(self, kind: str, domain: tuple[int, ...], inner: tuple[int, ...] = ()) -> Group:
+        group = Group(len(self.groups), kind, domain, inner)
+        self.groups.append(group)
+        self.above.append(0)
+        return group
+
+    def _start(self, node: Node) -> Group:
+        if node.op in REDUCES:
+            shape, axes = node.args[0].shape, tuple(node["axes"])
+            return self.new("rows" if row_ordered(len(shape), axes) else "columns", shape, axes)
+        if node.op == "contract":
+            return self.new("contract", node.shape)
+        if node.op == "scatter_add":
+            return self.new("scatter", node.args[0].shape)
+        if node.op == "loop":
+            return self.new("loop", ())
+        if not OPS[node.op].has("elementwise") and node.op != "gather":
+            return self.new("copy", node.shape)
+        return self.new("rows", node.shape)
+
+    def _joins(self, node: Node, group: Group) -> bool:
+        if group.kind not in ("rows", "columns", "contract"):
+            return False
+        if any(self.depends(self.home[b], group) for b in self.bases(node) if b in self.home):
+            return False
+        if node.op in REDUCES:
+            return self._reduce_joins(node, group)
+        if not (OPS[node.op].has("elementwise") or node.op == "gather"):
+            return False
+        return self._shape_fits(node, group) and all(self._operand_fits(a, group) for a in self._values(node))
+
+    def _values(self, node: Node) -> tuple[Node, ...]:
+        return node.args[1:] if node.op == "gather" else node.args
+
+    def _shape_fits(self, node: Node, group: Group) -> bool:
+        if node.op == "gather" and self.home.get(chain_of(node.args[0], self.copied)[0]) is group:
+            return False
+        inside_allowed = group.kind == "rows" or not group.inner
+        return (node.shape == group.domain and inside_allowed) or (bool(group.inner) and node.shape == group.outside)
+
+    def _reduce_joins(self, node: Node, group: Group) -> bool:
+        axes = tuple(node["axes"])
+        if node.args[0].shape != group.domain or not self._operand_fits(node.args[0], group):
+            return False
+        if group.kind == "columns":
+            inside = any(self.home.get(b) is group for b in self.bases(node))
+            return axes == group.inner and not inside
+        if group.kind != "rows" or not row_ordered(len(group.domain), axes):
+            return False
+        if not group.inner:
+            group.inner = axes
+        return axes == group.inner
+
+    def _operand_fits(self, operand: Node, group: Group) -> bool:
+        """Whether what `operand` takes from `group` itself lies at the very element that is being computed."""
+        base, moves = chain_of(operand, self.copied)
+        if self.home.get(base) is not group:
+            return True
+        view = follow(dense(base), moves)
+        return view is not None and aligned(view, base, operand.shape, group)
+
+
+def collect(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found: dict[Node, None]) -> None:
+    """Add to `found` what `node` reads from memory or from a group: bases of views, and loops for their results."""
+    below, _ = chain_of(node, copied)
+    if below in virtual and below not in copied:
+        for arg in below.args:
+            collect(arg, virtual, copied, found)
+        return
+    base = trace(node, copied).base
+    found[base.args[0] if base.op == "get" else base] = None
+
+
+def aligned(view: Strided, base: Node, shape: tuple[int, ...], group: Group) -> bool:
+    """Whether `view` reads, at each element of `shape`, what `group` computes of `base` there."""
+    own = iter(dense(base).axes)
+    if shape == base.shape:
+        return view.offset == 0 and view.axes == dense(base).axes
+    if shape != group.domain or base.shape != group.outside:
+        return False
+    wanted = tuple(tidy(((n, 0),)) if i in group.inner else next(own) for i, n in enumerate(shape))
+    return view.offset == 0 and view.axes == wanted

@@ -1,0 +1,132 @@
+"""The compiler's way from a checked job to a plan, in one visible tuple.
+
+Takes: a job and a target. Promises: the same job and target give the same plan, byte for byte; each
+pass takes a valid program and leaves one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from jobspec.ir.codec.job import job_hash
+from jobspec.ir.job import Batches, Job
+from jobspec.ir.plan import Buffer, Plan, Routine, Schedule, Steps
+from jobspec.ir.program import Node, Program
+from jobspec.ir.target import Target
+from jobspec.ir.types import DTYPES, Type
+from jobspec.passes.barriers import insert_barriers
+from jobspec.passes.differentiate import differentiate
+from jobspec.passes.layout import NONFINITE, aligned, feed_buffers, interpreted_plan, slot_buffers
+from jobspec.passes.lower import Location
+from jobspec.passes.memory import find_lives, plan_memory
+from jobspec.passes.regions import Target as Output
+from jobspec.passes.regions import Workshop, compile_region
+from jobspec.passes.schedule import choose_schedule
+from jobspec.passes.simplify import simplify
+
+#: program → program, in this order
+PASSES: tuple[tuple[str, Callable[[Program], Program]], ...] = (
+    ("differentiate", differentiate),
+    ("simplify", simplify),
+)
+
+
+def lower_program(program: Program) -> Program:
+    """The program after all tensor passes: what kernels are made from and what the reference evaluates."""
+    for _, run in PASSES:
+        program = run(program)
+    return program
+
+
+def compile_job(job: Job, target: Target) -> Plan:
+    """The plan of `job` for `target`."""
+    if target.backend == "reference":
+        return interpreted_plan(job, target)
+    routines = [
+        compile_routine(job, "init", job.init, None, target),
+        compile_routine(job, "step", job.step, job.batches, target),
+        *(compile_routine(job, e.name, e.program, e.batches, target) for e in job.evaluations),
+    ]
+    return Plan(str(job_hash(job)), job.profile, target, tuple(routines))
+
+
+def compile_routine(job: Job, name: str, program: Program, batches: Batches | None, target: Target) -> Routine:
+    """One program as a routine: slots and feeds first, then what the program needs."""
+    return RoutineMaker(job, name, lower_program(program), batches).routine(target)
+
+
+class RoutineMaker:
+    """A routine under construction. Pinned buffers come first and keep their bytes for the whole run."""
+
+    def __init__(self, job: Job, name: str, program: Program, batches: Batches | None) -> None:
+        self.name, self.program = name, program
+        self.slots, self.state_end = slot_buffers(job.state)
+        self.feeds, self.feed_bytes = feed_buffers(batches)
+        self.updates = name in ("init", "step")
+        slot_names = {slot.name for slot in job.state}
+        self.reported = [output for output, _ in program.outputs if output not in slot_names]
+        self.shop = Workshop()
+        self.number = {b.name: self.shop.buffer(b.name, b.type) for b in (*self.slots, *self.feeds)}
+        for report in self.reported:
+            self.number[report] = self.shop.buffer(report, Type("f32"))
+        self.step = self.shop.buffer("step", Type("i32"))
+        self.number["step"] = self.step
+
+    def routine(self, target: Target) -> Routine:
+        inputs = {node: Location(self.number[node["name"]]) for node in self.program.inputs}
+        steps = compile_region(self.shop, self.program, inputs, self._outputs(), 0)
+        flags = tuple(self.shop.flags)
+        flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))
+        buffers, arena = self._place(steps, flag_buffer)
+        kernels = tuple(self.shop.kernels)
+        return Routine(
+            name=self.name,
+            kernels=kernels,
+            schedules=tuple(choose_schedule(kernel, target) for kernel in kernels),
+            buffers=buffers,
+            steps=insert_barriers(steps, kernels, buffers),
+            slots=tuple((b.name, self.number[b.name]) for b in self.slots),
+            feeds=tuple((b.name, self.number[b.name]) for b in self.feeds),
+            constants=tuple(self._constants()),
+            reports=tuple((report, self.number[report]) for report in self.reported),
+            flags=flags,
+            flag_buffer=flag_buffer,
+            step=self.step,
+            arena=arena,
+            feed=self.feed_bytes,
+        )
+
+    def _outputs(self) -> list[Output]:
+        slot_names = {b.name for b in self.slots}
+        return [
+            Output(node, Location(self.number[name]), NONFINITE + name if name in slot_names and node.dtype == "f32" else None)
+            for name, node in self.program.outputs
+        ]
+
+    def _constants(self) -> list[tuple[int, bytes]]:
+        tables = [(number, packed(node)) for node, number in self.shop.constants.items()]
+        turns = [(n, struct.pack(f"<{count}i", *range(count))) for count, n in self.shop.counters.items()]
+        return sorted(tables + turns)
+
+    def _place(self, steps: Steps, flag_buffer: int) -> tuple[tuple[Buffer, ...], int]:
+        """Every buffer with its place: state and feeds as laid out, pinned ones next, scratch behind them."""
+        fixed = {self.number[b.name]: b for b in (*self.slots, *self.feeds)}
+        pinned = [*(self.number[r] for r in self.reported), self.step, flag_buffer]
+        pinned += [*self.shop.constants.values(), *self.shop.counters.values()]
+        offset, offsets = self.state_end, {}
+        for number in pinned:
+            offsets[number] = offset
+            offset += aligned(self.shop.buffers[number][1].nbytes)
+        lives = find_lives(steps, self.shop.kernels)
+        scratch = {i: t for i, (_, t) in enumerate(self.shop.buffers) if i in lives and i not in fixed and i not in offsets}
+        more, arena = plan_memory(scratch, lives, offset)
+        offsets |= more
+        buffers = (fixed.get(i) or Buffer(n, t, "arena", offsets.get(i, 0)) for i, (n, t) in enumerate(self.shop.buffers))
+        return tuple(buffers), arena
+
+
+def packed(node: Node) -> bytes:
+    """The bytes of a constant tensor, as stored."""
+    size = DTYPES[node.dtype]
+    return b"".join(bits.to_bytes(size, "little") for bits in node["bits"])

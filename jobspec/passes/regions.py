@@ -1,0 +1,367 @@
+"""From a region (a program or a loop body) to a linear list of kernel calls over buffers.
+
+Takes: a program, where its inputs lie and where its outputs must go. Promises: after the steps every
+output lies at its target, although targets may be the very memory of inputs: whoever reads the old
+value comes first. Buffers get numbers here and places later (memory.py); barriers come later too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from jobspec.ir.kernel import Axis, Inst, Kernel, View
+from jobspec.ir.plan import Call, Steps, Turns
+from jobspec.ir.program import Node, Program, body_of
+from jobspec.ir.types import Type, row_major
+from jobspec.passes.groups import (
+    Group,
+    Grouping,
+    chain_of,
+    choose_virtual,
+    collect,
+    find_copies,
+    is_computed,
+)
+from jobspec.passes.lower import Location, NeedsCopy, Store, lower
+from jobspec.passes.views import Strided, tidy
+
+
+@dataclass
+class Workshop:
+    """What a routine is made of so far: kernels, buffers (name, type), flags, constants by buffer."""
+
+    kernels: list[Kernel] = field(default_factory=list)
+    buffers: list[tuple[str, Type]] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    constants: dict[Node, int] = field(default_factory=dict)
+    counters: dict[int, int] = field(default_factory=dict)
+
+    def buffer(self, name: str, type: Type) -> int:
+        self.buffers.append((name, type))
+        return len(self.buffers) - 1
+
+    def call(self, kernel: Kernel) -> Call:
+        self.kernels.append(kernel)
+        return Call(len(self.kernels) - 1)
+
+    def flag(self, meaning: str) -> int:
+        if meaning not in self.flags:
+            self.flags.append(meaning)
+        return self.flags.index(meaning)
+
+    def constant(self, node: Node) -> int:
+        if node not in self.constants:
+            self.constants[node] = self.buffer("constant", node.type)
+        return self.constants[node]
+
+    def counter(self, count: int) -> int:
+        """The buffer that holds 0 … count-1, from which a loop body reads its turn."""
+        if count not in self.counters:
+            self.counters[count] = self.buffer("turns", Type("i32", (count,)))
+        return self.counters[count]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Output `node` goes to `location`; `flag` names what a non-finite element raises, None: no check."""
+
+    node: Node
+    location: Location
+    flag: str | None = None
+
+
+def compile_region(
+    shop: Workshop, program: Program, inputs: dict[Node, Location], targets: list[Target], depth: int
+) -> Steps:
+    """The steps of one region, `depth` loops deep."""
+    asked: frozenset[Node] = frozenset()
+    while True:
+        marks = len(shop.kernels), len(shop.buffers)
+        try:
+            return Region(shop, program, inputs, targets, depth, asked).steps()
+        except NeedsCopy as need:
+            assert need.operands and not set(need.operands) <= asked, need
+            asked |= set(need.operands)
+            del shop.kernels[marks[0] :], shop.buffers[marks[1] :]
+            shop.constants = {n: b for n, b in shop.constants.items() if b < marks[1]}
+            shop.counters = {n: b for n, b in shop.counters.items() if b < marks[1]}
+
+
+class Region:
+    """One attempt at a region."""
+
+    def __init__(
+        self,
+        shop: Workshop,
+        program: Program,
+        inputs: dict[Node, Location],
+        targets: list[Target],
+        depth: int,
+        asked: frozenset[Node],
+    ) -> None:
+        self.shop, self.inputs, self.targets, self.depth = shop, inputs, targets, depth
+        self.nodes = program.nodes()
+        roots = [t.node for t in targets]
+        kept, lying = must_lie(self.nodes)
+        self.virtual = choose_virtual(self.nodes, roots, kept)
+        asked |= {n for n in lying if chain_of(n)[0] in self.virtual or chain_of(n)[1]}
+        asked |= rotated(inputs, targets)
+        self.grouping = Grouping(self.virtual, find_copies(self.nodes, self.virtual, asked))
+        self.places: dict[Node, Location] = {}
+        self.extra: dict[Group, list[Store]] = {}
+        self.carries: dict[Node, list[Location]] = {}
+        for node in self.nodes:
+            self._group(node)
+
+    def _group(self, node: Node) -> None:
+        if node in self.grouping.copied:
+            group = self._copy_group(node, below=True)
+            group.nodes.append(node)
+            self.grouping.home[node] = group
+        elif is_computed(node) and node not in self.virtual:
+            self.grouping.add(node)
+
+    def steps(self) -> Steps:
+        for group in list(self.grouping.groups):
+            if group.kind == "loop":
+                self._prepare_loop(group)
+        direct = [t for t in self.targets if t.node in self.grouping.home]
+        writers = [self._aim(t) for t in [*(t for t in self.targets if t not in direct), *direct]]
+        self._order_writers([w for w in writers if w is not None])
+        self._own_buffers()
+        result: list[Call | Turns] = []
+        for group in self._ordered():
+            result += self._emit(group)
+        return tuple(result)
+
+    # ---- where values go
+
+    def _copy_group(self, node: Node, below: bool = False) -> Group:
+        """A group that copies `node` into memory (`below`: node is one of the copied, so look below it)."""
+        group = self.grouping.new("copy", node.shape)
+        found: dict[Node, None] = {}
+        copied = self.grouping.copied - {node} if below else self.grouping.copied
+        collect(node, self.virtual, copied, found)
+        self._after(group, [self.grouping.home[b] for b in found if b in self.grouping.home])
+        self.extra.setdefault(group, [])
+        return group
+
+    def _after(self, group: Group, earlier: list[Group]) -> None:
+        for other in earlier:
+            if other is not group:
+                self.grouping.raise_over(group, self.grouping.above[other.number] | 1 << other.number)
+
+    def _write(self, node: Node, location: Location, flag: int = -1) -> Group:
+        """Have `node` written to `location`, by the group that computes it where there is one."""
+        home = self.grouping.home.get(node)
+        if home is None or home.kind == "loop" or node.op in ("pad", "concat", "scatter_add"):
+            home = self._copy_group(node)
+        self.extra.setdefault(home, []).append(Store(node, location, None, flag))
+        return home
+
+    def _prepare_loop(self, group: Group) -> None:
+        """Give the loop memory for what it carries and stacks, and have initial values written there."""
+        (loop,) = group.nodes
+        carried = loop["carried"]
+        results = loop.result if isinstance(loop.result, tuple) else ()
+        self.carries[loop] = [self._new(f"loop.{i}", t) for i, t in enumerate(results)]
+        for operand, location in zip(loop.args[:carried], self.carries[loop][:carried], strict=True):
+            self._after(group, [self._write(operand, location)])
+
+    def _new(self, name: str, type: Type) -> Location:
+        return Location(self.shop.buffer(name, type), 0, (0,) * self.depth)
+
+    def _aim(self, target: Target) -> tuple[Group, Location] | None:
+        """Have an output end at its target; the group that writes there, None where it lies there already."""
+        node, location = target.node, target.location
+        if self.inputs.get(node) == location and node not in self.grouping.copied:
+            return None
+        flag = self.shop.flag(target.flag) if target.flag else -1
+        readers = self._readers(location)
+        home = self.grouping.home.get(node)
+        if home is not None and node not in self.places and self._may_overwrite(home, node, readers, location):
+            self._write(node, location, flag)
+            self.places[node] = location
+        else:
+            home = self._copy_group(node)
+            self.extra[home].append(Store(node, location, None, flag))
+        self._after(home, readers)
+        return home, location
+
+    def _order_writers(self, writers: list[tuple[Group, Location]]) -> None:
+        """Whoever reads an input that is overwritten comes before the writer; groups made by `_aim` included."""
+        for writer, location in writers:
+            readers = [r for r in self._readers(location) if r is not writer]
+            assert not any(self.grouping.depends(r, writer) for r in readers), "rotating inputs are copied first"
+            self._after(writer, readers)
+
+    def _readers(self, location: Location) -> list[Group]:
+        """Groups that read the input which lies at `location`."""
+        old = [n for n, at in self.inputs.items() if at.buffer == location.buffer]
+        return [g for g in self.grouping.groups if any(n in old for n in self._reads(g))]
+
+    def _reads(self, group: Group) -> dict[Node, None]:
+        found: dict[Node, None] = {}
+        for node in group.nodes:
+            given = node.args[node["carried"] :] if node.op == "loop" else node.args
+            for arg in given if node not in self.grouping.copied else ():
+                collect(arg, self.virtual, self.grouping.copied, found)
+        for node in [*(s.value for s in self.extra.get(group, [])), *group.nodes]:
+            if group.kind == "copy":
+                collect(node, self.virtual, self.grouping.copied - {node}, found)
+        return found
+
+    def _may_overwrite(self, home: Group, node: Node, readers: list[Group], location: Location) -> bool:
+        if home.kind in ("loop", "copy", "scatter"):
+            return False
+        if any(self.grouping.depends(r, home) for r in readers):
+            return False
+        return home not in readers or self._reads_in_step(home, node, location)
+
+    def _reads_in_step(self, group: Group, node: Node, location: Location) -> bool:
+        """Whether `group` reads the old value only at the element that it writes, and only once."""
+        old = {n for n, at in self.inputs.items() if at.buffer == location.buffer}
+        straight = node.shape == group.domain and not group.inner
+        reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
+        plain = all(a in old or (chain_of(a)[0] in self.virtual and not chain_of(a)[1]) for a in reads)
+        return straight and plain and group.kind in ("rows", "contract") and not any(
+            self._touches(a, old) for n in group.nodes if n.op in ("contract", "gather") for a in n.args
+        )
+
+    def _touches(self, node: Node, old: set[Node]) -> bool:
+        found: dict[Node, None] = {}
+        collect(node, self.virtual, self.grouping.copied, found)
+        return any(n in old for n in found)
+
+    def _own_buffers(self) -> None:
+        """A buffer for every value that another group reads and that has no target to be read from."""
+        for group in self.grouping.groups:
+            for node in self._reads(group):
+                home = self.grouping.home.get(node)
+                if home is not None and home is not group and home.kind != "loop" and node not in self.places:
+                    self.places[node] = self._new(node.op, node.type)
+                    self.extra.setdefault(home, []).append(Store(node, self.places[node]))
+
+    def _ordered(self) -> list[Group]:
+        done, result = 0, []
+        waiting = list(self.grouping.groups)
+        while waiting:
+            group = next(g for g in waiting if not self.grouping.above[g.number] & ~done)
+            waiting.remove(group)
+            done |= 1 << group.number
+            result.append(group)
+        return result
+
+    def _locate(self, node: Node) -> Location:
+        if node in self.places:
+            return self.places[node]
+        if node in self.inputs:
+            return self.inputs[node]
+        if node.op == "get":
+            index: int = node["index"]
+            return self.carries[node.args[0]][index]
+        assert node.op == "const", node
+        return Location(self.shop.constant(node), 0, (0,) * self.depth)
+
+    # ---- kernels
+
+    def _emit(self, group: Group) -> list[Call | Turns]:
+        if group.kind == "loop":
+            return [self._loop(group.nodes[0])]
+        stores = self.extra.get(group, [])
+        if not stores:
+            return []
+        if group.nodes and group.nodes[0].op in ("pad", "concat"):
+            return self._place_parts(group.nodes[0], stores)
+        calls: list[Call | Turns] = []
+        if group.kind == "scatter":
+            calls = [self._fill(s.target, s.value.type, 0) for s in stores]
+        kernel = lower(group, self.grouping, stores, self._locate, self.shop.flag)
+        return [*calls, self.shop.call(kernel)]
+
+    def _place_parts(self, node: Node, stores: list[Store]) -> list[Call | Turns]:
+        """A pad or concat: fill what stays constant, then copy each operand to its place."""
+        calls: list[Call | Turns] = []
+        for store in stores:
+            if node.op == "pad":
+                calls.append(self._fill(store.target, node.type, node["bits"]))
+            for part, walk in parts(node):
+                group = Group(-1, "copy", part.shape)
+                placed = Store(part, store.target, walk, store.flag)
+                calls.append(self.shop.call(lower(group, self.grouping, [placed], self._locate, self.shop.flag)))
+        return calls
+
+    def _fill(self, target: Location, type: Type, bits: int) -> Call:
+        view = View(target.buffer, target.offset, (1,), target.turns)
+        body = (
+            Inst("const", (), type.dtype, (("bits", bits),)),
+            Inst("store", (0,), type.dtype, (("flag", -1), ("view", view))),
+        )
+        return self.shop.call(Kernel("fill", "fill", (Axis(type.size, "outer"),), body))
+
+    def _loop(self, loop: Node) -> Turns:
+        body, count, carried = body_of(loop), loop["count"], loop["carried"]
+        own = [deepen(at, 0) for at in self.carries[loop][:carried]]
+        given = [self._locate(a) for a in loop.args[carried:]]
+        sliced = [deepen(at, prod(a.shape[1:])) for at, a in zip(given, loop.args[carried:], strict=True)]
+        cut = loop["sliced"]
+        shared = [deepen(at, 0) for at in given[cut:]]
+        turn = Location(self.shop.counter(count), 0, (*(0,) * self.depth, 1))
+        inputs = dict(zip(body.inputs, [turn, *own, *sliced[:cut], *shared], strict=True))
+        made = zip(self.carries[loop][carried:], body.results[carried:], strict=True)
+        stacks = [deepen(at, node.type.size) for at, node in made]
+        targets = [Target(n, at) for n, at in zip(body.results, [*own, *stacks], strict=True)]
+        return Turns(count, loop["reverse"], compile_region(self.shop, body, inputs, targets, self.depth + 1))
+
+
+def deepen(location: Location, stride: int) -> Location:
+    """The same memory seen from inside one more loop, `stride` elements further each turn."""
+    return Location(location.buffer, location.offset, (*location.turns, stride))
+
+
+def rotated(inputs: dict[Node, Location], targets: list[Target]) -> set[Node]:
+    """Inputs that move into the place of another input while their own place is overwritten: copied first."""
+    places = {at.buffer for at in inputs.values()}
+    written = {t.location.buffer for t in targets if inputs.get(t.node) != t.location}
+    return {
+        t.node
+        for t in targets
+        if t.node in inputs and inputs[t.node] != t.location
+        if t.location.buffer in places and inputs[t.node].buffer in written
+    }
+
+
+def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:
+    """(nodes that cannot be recomputed by readers, operands that must be dense in memory)."""
+    kept: set[Node] = set()
+    lying: list[Node] = []
+    for node in nodes:
+        if node.op in ("contract", "pad", "concat", "scatter_add"):
+            kept |= {chain_of(a)[0] for a in node.args[: 2 if node.op == "contract" else 1]}
+        if node.op == "contract":
+            lying += [a for a in node.args if chain_of(a)[0].op in ("const", "iota")]
+        if node.op == "gather":
+            kept.add(chain_of(node.args[0])[0])
+        if node.op == "loop":
+            kept |= {chain_of(a)[0] for a in node.args}
+            lying += node.args[node["carried"] :]
+    return kept, lying
+
+
+def parts(node: Node) -> list[tuple[Node, Strided]]:
+    """Each operand of a pad or concat with the place of its elements in the result."""
+    strides = row_major(node.shape)
+    if node.op == "pad":
+        offset = sum(low * s for low, s in zip(node["low"], strides, strict=True))
+        steps = [s * (inner + 1) for inner, s in zip(node["inner"], strides, strict=True)]
+        return [(node.args[0], placed(node.args[0], offset, steps))]
+    result, offset = [], 0
+    for part in node.args:
+        result.append((part, placed(part, offset, list(strides))))
+        offset += part.shape[node["axis"]] * strides[node["axis"]]
+    return result
+
+
+def placed(part: Node, offset: int, strides: list[int]) -> Strided:
+    return Strided(part, offset, tuple(tidy(((n, s),)) for n, s in zip(part.shape, strides, strict=True)))

@@ -1,0 +1,15 @@
+"""Schedules: how each kernel is to be executed on a target. Never changes a bit.
+
+Takes: a kernel and a target. Promises: a pure function of the two; what it decides is written into the plan.
+"""
+
+from __future__ import annotations
+
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
+from jobspec.ir.target import Target
+
+
+def choose_schedule(kernel: Kernel, target: Target) -> Schedule:
+    """The schedule of one kernel."""
+    return Schedule()
