@@ -1,0 +1,80 @@
+"""Which reduction makes the node of which rule of grammar.lark.
+
+Takes: nothing. Promises: one entry for every name (rule or alias) that the grammar's table can reduce to; a test holds
+the two together.
+"""
+
+from __future__ import annotations
+
+from jobspec.lang import build_expressions as expressions
+from jobspec.lang import build_items as items
+from jobspec.lang import tree
+from jobspec.lang.builder import Broken, Rule
+
+RULES: dict[str, Rule] = {
+    "start": items.start,
+    "header": items.header,
+    "broken": lambda b, children, span: Broken(span),
+    "import_hash": items.import_hash,
+    "import_std": items.import_std,
+    "import_std_as": items.import_std_as,
+    "dims": items.dims,
+    "dim": items.dim,
+    "function": items.function,
+    "data": items.data,
+    "section": items.section,
+    "axes": items.axes,
+    "params": items.params,
+    "param": items.param,
+    "body": items.body,
+    "block": items.block,
+    "plain": items.axis_type(stacked=False, linear=False),
+    "stacked": items.axis_type(stacked=True, linear=False),
+    "linear": items.axis_type(stacked=False, linear=True),
+    "stacked_linear": items.axis_type(stacked=True, linear=True),
+    "parameters": items.parameters,
+    "states": items.states,
+    "tensor": items.tensor(drawn=False),
+    "filled": items.tensor(drawn=False),
+    "drawn": items.tensor(drawn=True),
+    "target": items.target,
+    "let": items.let,
+    "scan": items.scan,
+    "set_dim": items.set_dim,
+    "assign": items.assign,
+    "value": items.value,
+    "repeat": items.repeat,
+    "conditional": items.conditional,
+    "phase": items.phase,
+    "selector": items.selector,
+    "update": items.update,
+    "freeze": items.freeze,
+    "shard": items.shard,
+    "cond": expressions.cond,
+    "or_": expressions.two(tree.Or),
+    "and_": expressions.two(tree.And),
+    "not_": expressions.one(tree.Not),
+    "compare": expressions.operator(tree.Cmp),
+    "binary": expressions.operator(tree.Bin),
+    "negate": expressions.one(tree.Neg),
+    "paren": expressions.paren,
+    "call": expressions.call,
+    "labelled": expressions.labelled,
+    "list": expressions.list_,
+    "arguments": expressions.arguments,
+    "named": expressions.named,
+    "rename": expressions.rename,
+    "field": expressions.field,
+    "view_of": expressions.view_of,
+    "view": expressions.view,
+    "axis_list": expressions.axis_list,
+    "remap": expressions.two_lists(tree.Remap),
+    "windows": expressions.two_lists(tree.Windows),
+    "pick": expressions.pick,
+    "slice": expressions.slice_,
+    "number": expressions.number,
+    "string": expressions.string,
+    "hash": expressions.hash_,
+    "name": expressions.name,
+    "size": expressions.size,
+}
