@@ -1,0 +1,56 @@
+"""What the way back through a loop reads of the way there: saved, or computed again.
+
+Takes: the outputs of a backward body, written in terms of the forward body's nodes. Promises: `saved` lists the
+forward values to be stacked. They are the carried values as each turn found them, and what is expensive and
+differs from turn to turn; elementwise chains and movement in between are computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from jobspec.ir.program import Node, order, rebuild
+from jobspec.ir.regions import Loop
+from jobspec.passes.cost import expensive
+
+
+def reaching(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
+    """Those of `nodes` (operands before users) that depend on one of `sources`, which are included."""
+    found = set(sources)
+    for node in nodes:
+        if any(a in found for a in node.args):
+            found.add(node)
+    return found
+
+
+def saved(forward: Loop, outputs: Sequence[Node], given: Collection[Node]) -> list[Node]:
+    """Forward values that `outputs` read, in program order; `given`: the backward body's own inputs."""
+    there = order(forward.results)
+    nodes = order(outputs)
+    behind = reaching(nodes, given)
+    changing = reaching(nodes, [forward.turn, *forward.state, *forward.cuts])
+    kept = {n for n in there if n in changing and n not in behind and expensive(n)} | set(forward.state)
+    needed = above(outputs, kept)
+    return [n for n in dict.fromkeys([*forward.state, *there]) if n in needed and n in kept]
+
+
+def above(roots: Iterable[Node], kept: Collection[Node]) -> set[Node]:
+    """Nodes that `roots` reach without going through a node of `kept`; those of `kept` met are included."""
+    found: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack += () if node in kept else node.args
+    return found
+
+
+def exchanged(roots: Iterable[Node], extended: Mapping[Node, Node]) -> list[Node]:
+    """`roots` with every loop in `extended` exchanged for the longer one (whose operands are the same)."""
+    image: dict[Node, Node] = {}
+    wanted = list(roots)
+    for node in order(wanted):
+        source = extended.get(node, node)
+        image[node] = rebuild(source, tuple(image[a] for a in source.args))
+    return [image[node] for node in wanted]

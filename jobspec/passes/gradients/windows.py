@@ -1,0 +1,158 @@
+"""Gradient rule of `window`, in three forms chosen by structure; the choice is part of the meaning.
+
+Takes: `y = window(x)` and the cotangent g of y. Promises, first match wins:
+  1. windows that do not overlap (stride ≥ size on every axis): g is moved back, nothing is added;
+  2. g is a contraction (permuted or not) whose one operand has the position axes and whose other operand has the
+     window axes (the input gradient of a convolution): one contraction of windows of the spread, padded
+     operand with the flipped other one; K order: window axes, then the axes that were summed before;
+  3. otherwise the sum, in ascending window position, of g at that position moved to where it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from jobspec.ir.build import padded, permute, reshape, sliced
+from jobspec.ir.program import Node, make
+from jobspec.passes.gradients.contraction import Labelled, joined, labelled, result_labels
+from jobspec.passes.gradients.products import Cotangents, total
+
+Ints = tuple[int, ...]
+
+
+def window(y: Node, g: Node) -> Cotangents:
+    if all(stride >= size for stride, size in zip(y["strides"], y["sizes"], strict=True)):
+        return (tiles(y, g),)
+    source = convolution(y, g)
+    return (total(list(shifted(y, g))) if source is None else direct(y, source),)
+
+
+# 1. windows that do not overlap
+
+
+def tiles(y: Node, g: Node) -> Node:
+    """Each window laid down at its place, zeros between and behind."""
+    x, axes, end = y.args[0], y["axes"], y["axes"][-1] + 1
+    places = {axis: end + i for i, axis in enumerate(axes)}
+    gaps = dict(zip(places.values(), (s - n for s, n in zip(y["strides"], y["sizes"], strict=True)), strict=True))
+    none = (0,) * len(y.shape)
+    apart = padded(g, none, tuple(gaps.get(i, 0) for i in range(len(y.shape))), none)
+    rest = [i for i in range(len(y.shape)) if i not in places.values()]
+    nested = permute(apart, tuple(i for axis in rest for i in ((axis, places[axis]) if axis in places else (axis,))))
+    lengths = [y.shape[axis] * (apart.shape[places[axis]] if axis in places else 1) for axis in rest]
+    return fitted(reshape(nested, tuple(lengths)), x.shape)
+
+
+def fitted(x: Node, shape: Ints) -> Node:
+    """x cut or zero-filled at the end of each axis."""
+    zero, one = (0,) * len(shape), (1,) * len(shape)
+    cut = sliced(x, zero, tuple(map(min, x.shape, shape)), one)
+    return padded(cut, zero, tuple(n - m for n, m in zip(shape, cut.shape, strict=True)), zero)
+
+
+# 2. the cotangent is a contraction
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One axis a window slides along: `place` among the axes of x, labels of its positions and of its window axis."""
+
+    place: int
+    position: str
+    inside: str
+    size: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What `direct` needs: the operand with the positions, the other one, labels of g's axes, of the sum, slides."""
+
+    moving: Labelled
+    fixed: Labelled
+    labels: tuple[str, ...]
+    over: tuple[str, ...]
+    slides: tuple[Slide, ...]
+
+
+def convolution(y: Node, g: Node) -> Convolution | None:
+    """The parts of form 2, or None where g has another structure."""
+    core, axes = (g.args[0], g["axes"]) if g.op == "permute" else (g, tuple(range(len(g.shape))))
+    if core.op != "contract":
+        return None
+    labels = tuple(result_labels(core)[i] for i in axes)
+    end = y["axes"][-1] + 1
+    slides = tuple(
+        Slide(axis, labels[axis], labels[end + i], size, stride)
+        for i, (axis, size, stride) in enumerate(zip(y["axes"], y["sizes"], y["strides"], strict=True))
+    )
+    over = tuple(f"a{i}" for i in core["a_over"])
+    pair = labelled(core)
+    for moving, fixed in (pair, pair[::-1]):
+        if all(only(s.position, moving, fixed) and only(s.inside, fixed, moving) for s in slides):
+            return Convolution(moving, fixed, labels, over, slides)
+    return None
+
+
+def only(label: str, here: Labelled, there: Labelled) -> bool:
+    return label in here.labels and label not in there.labels
+
+
+def direct(y: Node, parts: Convolution) -> Node:
+    """The convolution of the spread cotangent with the flipped filter, axes as in x."""
+    x, end = y.args[0], y["axes"][-1] + 1
+    windows = slid(x, parts)
+    filters = Labelled(flipped(parts), parts.fixed.labels)
+    over = [*(s.inside for s in parts.slides), *parts.over]
+    target = tuple(label for i, label in enumerate(parts.labels) if not end <= i < end + len(parts.slides))
+    result = joined(windows, filters, over)
+    return permute(result.node, tuple(result.labels.index(label) for label in target))
+
+
+def flipped(parts: Convolution) -> Node:
+    axes = sorted(parts.fixed.labels.index(s.inside) for s in parts.slides)
+    return make("flip", parts.fixed.node, axes=tuple(axes))
+
+
+def slid(x: Node, parts: Convolution) -> Labelled:
+    """Windows, one step apart, over the operand with the positions, spread by the strides and padded."""
+    labels, node = parts.moving.labels, parts.moving.node
+    along = sorted(parts.slides, key=lambda s: labels.index(s.position))
+    low, high, inner = ([0] * len(labels) for _ in range(3))
+    for s in along:
+        axis = labels.index(s.position)
+        low[axis], inner[axis] = s.size - 1, s.stride - 1
+        high[axis] = x.shape[s.place] - 1 - (node.shape[axis] - 1) * s.stride
+    spread = padded(node, tuple(low), tuple(high), tuple(inner))
+    axes = tuple(labels.index(s.position) for s in along)
+    sizes = tuple(s.size for s in along)
+    windows = make("window", spread, axes=axes, sizes=sizes, strides=(1,) * len(axes))
+    end = axes[-1] + 1
+    return Labelled(windows, (*labels[:end], *(s.inside for s in along), *labels[end:]))
+
+
+# 3. anything else
+
+
+def shifted(y: Node, g: Node) -> Iterator[Node]:
+    """For each window position, ascending: g at that position, spread by the strides, among zeros."""
+    x, axes, end = y.args[0], y["axes"], y["axes"][-1] + 1
+    steps = dict(zip(axes, y["strides"], strict=True))
+    inner = tuple(steps.get(i, 1) - 1 for i in range(len(x.shape)))
+    for offsets in product(*map(range, y["sizes"])):
+        at = dict(zip(axes, offsets, strict=True))
+        low = tuple(at.get(i, 0) for i in range(len(x.shape)))
+        part = taken(g, end, offsets)
+        ends = [a + n + (n - 1) * gap for a, n, gap in zip(low, part.shape, inner, strict=True)]
+        yield padded(part, low, tuple(n - stop for n, stop in zip(x.shape, ends, strict=True)), inner)
+
+
+def taken(g: Node, first: int, offsets: Ints) -> Node:
+    """g at one window position; the window axes, from `first` on, are gone."""
+    start = tuple(offsets[i - first] if first <= i < first + len(offsets) else 0 for i in range(len(g.shape)))
+    inside = range(first, first + len(offsets))
+    stop = tuple(start[i] + 1 if i in inside else n for i, n in enumerate(g.shape))
+    one = sliced(g, start, stop, (1,) * len(g.shape))
+    return reshape(one, tuple(n for i, n in enumerate(g.shape) if i not in inside))
