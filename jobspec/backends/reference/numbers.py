@@ -1,0 +1,40 @@
+"""How element types are held in numpy arrays.
+
+Takes: dtypes of the IR and bit patterns. Promises: `bool` is np.bool_, storage types keep their width,
+and a NaN leaves the evaluator with one bit pattern only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.ir.contract import CANONICAL_NAN
+
+Array = NDArray[Any]
+
+NUMPY: dict[str, np.dtype[Any]] = {
+    "f32": np.dtype(np.float32),
+    "i32": np.dtype(np.int32),
+    "u32": np.dtype(np.uint32),
+    "bool": np.dtype(np.bool_),
+    "u8": np.dtype(np.uint8),
+    "u16": np.dtype(np.uint16),
+}
+_UNSIGNED = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
+
+
+def from_bits(dtype: str, bits: tuple[int, ...]) -> Array:
+    """One element per bit pattern, of the IR type `dtype`."""
+    wanted = NUMPY[dtype]
+    return np.array(bits, _UNSIGNED[wanted.itemsize]).view(wanted)
+
+
+def canonical(x: Array) -> Array:
+    """`x` with every NaN given the contract's bits; other types are returned as they are."""
+    if x.dtype != np.float32:
+        return x
+    quiet = np.uint32(CANONICAL_NAN).view(np.float32)
+    return np.where(np.isnan(x), quiet, x)
