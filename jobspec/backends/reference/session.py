@@ -1,0 +1,85 @@
+"""A session that evaluates the job's programs as they are written.
+
+Takes: a plan for its layout, the job with no `gradient` left in its programs. Promises: the meaning, to
+the bit, behind the same face as every backend; slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.reference.evaluate import evaluate
+from jobspec.backends.reference.numbers import NUMPY
+from jobspec.backends.session import Outcome
+from jobspec.ir.errors import JobspecError
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan, Routine
+from jobspec.ir.program import Program
+
+Array = NDArray[Any]
+
+#: the reference's error for an index outside its axis
+OUTSIDE = "E0501"
+
+
+class ReferenceSession:
+    """One job's state, in numpy arrays."""
+
+    def __init__(self, plan: Plan, job: Job) -> None:
+        self._routines = {routine.name: routine for routine in plan.routines}
+        self._programs: dict[str, Program] = {"init": job.init, "step": job.step}
+        self._programs |= {e.name: e.program for e in job.evaluations}
+        self._state: dict[str, Array] = {s.name: np.zeros(s.type.shape, NUMPY[s.type.dtype]) for s in job.state}
+
+    def write(self, slot: str, value: Array) -> None:
+        held = self._state[slot]
+        assert value.dtype == held.dtype and value.shape == held.shape, f"`{slot}` takes {held.dtype}{held.shape}"
+        self._state[slot] = value.copy()
+
+    def read(self, slot: str) -> Array:
+        return self._state[slot].copy()
+
+    def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
+        layout = self._routines[routine]
+        reports = np.zeros((len(feeds), len(layout.reports)), np.float32)
+        for done, row in enumerate(feeds):
+            try:
+                flags = self._turn(layout, first + done, row, reports[done])
+            except JobspecError as error:
+                if error.code != OUTSIDE:
+                    raise
+                flags = (f"index: {error.reason}",)
+            if flags:
+                return Outcome(reports[: done + 1], done + 1, flags)
+        return Outcome(reports, len(feeds), ())
+
+    def close(self) -> None:
+        self._state = {}
+
+    def _turn(self, layout: Routine, step: int, row: NDArray[np.uint8], reports: NDArray[np.float32]) -> tuple[str, ...]:
+        """One evaluation of a routine's program; what it raises."""
+        given: dict[str, Array] = {**self._state, **_feeds(layout, row), "step": np.int32(step)[()]}
+        found = evaluate(self._programs[layout.name], given)
+        reports[:] = [found[name] for name, _ in layout.reports]
+        kept = {name: found[name] for name in self._state if name in found}
+        self._state |= kept
+        return _nonfinite(layout, kept)
+
+
+def _feeds(layout: Routine, row: NDArray[np.uint8]) -> dict[str, Array]:
+    """The batch's tensors out of its bytes."""
+    places = {name: layout.buffers[number] for name, number in layout.feeds}
+    return {
+        name: row[b.offset : b.offset + b.type.nbytes].view(NUMPY[b.type.dtype]).reshape(b.type.shape)
+        for name, b in places.items()
+    }
+
+
+def _nonfinite(layout: Routine, state: Mapping[str, Array]) -> tuple[str, ...]:
+    """The flags of float slots that hold a NaN or infinity, in the plan's order."""
+    bad = {name for name, x in state.items() if x.dtype == np.float32 and not np.isfinite(x).all()}
+    return tuple(flag for flag in layout.flags if flag.removeprefix("nonfinite: ") in bad)

@@ -1,0 +1,1 @@
+"""Canonical bytes of jobs, plans and receipts, and their digests."""

@@ -1,0 +1,248 @@
+"""Jobs as canonical bytes, and the job hash.
+
+Takes: a checked job, or bytes that may come from anywhere. Promises: `decode_job(encode_job(job)) == job`
+but for places in the text; bytes are accepted in their one form only, every part checked; the job hash is
+over what decides the state after the last step and the chain that leads there, and over nothing else.
+
+    in the hash   profile, seed, steps, roots_every, state (names, kinds, types, axes), init, step, the
+                  training data's root and fields, the stream and its batches
+    left out      the job's name and title, evaluations, checkpoints, sizes, and the names that a job gives
+                  to its data and batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jobspec.ir.canonical import CanonicalError, Limits, Value, decode, encode
+from jobspec.ir.check import IllFormed
+from jobspec.ir.codec.job_check import check_job
+from jobspec.ir.codec.parts import Parts, part_digests, root_of
+from jobspec.ir.codec.values import as_text, keys, read_each, read_type, require, root_value, type_value
+from jobspec.ir.digest import Digest
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Slot, Source, Stream
+from jobspec.ir.ops import IllTyped
+from jobspec.ir.program import Node, Program, make, replace
+from jobspec.ir.record import Record, RecordError, as_array, as_digest
+from jobspec.ir.text import TextError, parse_program, print_program
+from jobspec.ir.types import Type
+
+FORMAT = 1
+LIMITS = Limits(size=64 << 20, depth=8, items=1 << 20)
+
+JOB_KEYS = keys(
+    "format name title profile seed steps sources state init step batches evaluations "
+    "roots_every save_every keep sizes"
+)
+SLOT_KEYS = keys("name kind type axes")
+SOURCE_KEYS = keys("name root kind fields")
+STREAM_KEYS = keys("source order window key")
+FEED_KEYS = keys("name field type")
+BATCHES_KEYS = keys("stream size feeds")
+EVALUATION_KEYS = keys("name every batches count program best")
+
+MOST = (1 << 63) - 1
+
+
+class JobFormatError(ValueError):
+    """Bytes that are not a job in its canonical form."""
+
+
+def job_hash(job: Job) -> Digest:
+    """What the job computes: equal for texts that mean the same training, different wherever one decides otherwise."""
+    return root_of("job", job_parts(job))
+
+
+def job_parts(job: Job) -> Parts:
+    """The named parts of the job hash, with their digests."""
+    return part_digests("job", deciding_values(job))
+
+
+def deciding_values(job: Job) -> list[tuple[str, Value]]:
+    """What the job hash is over, in order."""
+    feeds = job.batches.feeds
+    names = {feed.name: f"feed {number}" for number, feed in enumerate(feeds)}
+    stream = job.batches.stream
+    source = job.source(stream.source)
+    used = sorted({feed.field for feed in feeds})
+    return [
+        ("profile", job.profile),
+        ("seed", job.seed),
+        ("steps", job.steps),
+        ("roots", job.roots_every),
+        ("state", [slot_value(slot) for slot in job.state]),
+        ("init", print_program(job.init)),
+        ("step", print_program(with_names(job.step, names))),
+        ("data", [root_value(source.root), source.kind, used]),
+        ("stream", [stream.order, stream.window, stream.key]),
+        ("batches", [job.batches.size, [[feed.field, type_value(feed.type)] for feed in feeds]]),
+    ]
+
+
+def with_names(program: Program, names: Mapping[str, str]) -> Program:
+    """The same program with some inputs called otherwise."""
+    inputs = tuple(_called(node, names) for node in program.inputs)
+    results = replace(program.results, dict(zip(program.inputs, inputs, strict=True)))
+    outputs = tuple(zip((name for name, _ in program.outputs), results, strict=True))
+    return Program(inputs, outputs)
+
+
+def _called(node: Node, names: Mapping[str, str]) -> Node:
+    name = names.get(node["name"], node["name"])
+    return make("input", name=name, dtype=node.dtype, shape=node.shape)
+
+
+def encode_job(job: Job) -> bytes:
+    """The job's canonical bytes, evaluations and all; places in the text are left out."""
+    return encode(job_value(job))
+
+
+def job_value(job: Job) -> Value:
+    return {
+        "format": FORMAT,
+        "name": job.name,
+        "title": job.title,
+        "profile": job.profile,
+        "seed": job.seed,
+        "steps": job.steps,
+        "sources": [source_value(source) for source in job.sources],
+        "state": [slot_value(slot) for slot in job.state],
+        "init": print_program(job.init),
+        "step": print_program(job.step),
+        "batches": batches_value(job.batches),
+        "evaluations": [evaluation_value(evaluation) for evaluation in job.evaluations],
+        "roots_every": job.roots_every,
+        "save_every": job.save_every,
+        "keep": job.keep,
+        "sizes": [[name, size] for name, size in job.sizes],
+    }
+
+
+def slot_value(slot: Slot) -> Value:
+    return {"name": slot.name, "kind": slot.kind, "type": type_value(slot.type), "axes": list(slot.axes)}
+
+
+def source_value(source: Source) -> Value:
+    fields: list[Value] = [[name, type_value(type)] for name, type in source.fields]
+    return {"name": source.name, "root": root_value(source.root), "kind": source.kind, "fields": fields}
+
+
+def stream_value(stream: Stream) -> Value:
+    return {"source": stream.source, "order": stream.order, "window": stream.window, "key": stream.key}
+
+
+def batches_value(batches: Batches) -> Value:
+    feeds: list[Value] = [{"name": f.name, "field": f.field, "type": type_value(f.type)} for f in batches.feeds]
+    return {"stream": stream_value(batches.stream), "size": batches.size, "feeds": feeds}
+
+
+def evaluation_value(evaluation: Evaluation) -> Value:
+    return {
+        "name": evaluation.name,
+        "every": evaluation.every,
+        "batches": batches_value(evaluation.batches),
+        "count": evaluation.count,
+        "program": print_program(evaluation.program),
+        "best": None if evaluation.best is None else list(evaluation.best),
+    }
+
+
+def decode_job(data: bytes) -> Job:
+    """The job whose canonical bytes are `data`. Raises JobFormatError with the reason."""
+    try:
+        job = read_job(decode(data, LIMITS))
+        require(encode_job(job) == data, "its programs are not in their canonical text")
+        return job
+    except (CanonicalError, RecordError, TextError, IllTyped, IllFormed, ValueError) as error:
+        raise JobFormatError(f"not a job: {error}") from error
+
+
+def read_job(value: Value) -> Job:
+    """The job a decoded value describes, checked in all its parts."""
+    record = Record(value, "the job", JOB_KEYS)
+    record.integer("format", FORMAT, FORMAT)
+    job = Job(
+        name=record.text("name"),
+        title=record.text("title"),
+        profile=record.text("profile"),
+        seed=record.integer("seed", 0, (1 << 64) - 1),
+        steps=record.integer("steps", 1, (1 << 31) - 1),
+        sources=read_each(record.get("sources"), "source", _read_source),
+        state=read_each(record.get("state"), "slot", _read_slot),
+        init=parse_program(record.text("init")),
+        step=parse_program(record.text("step")),
+        batches=_read_batches(record.get("batches"), "the batches"),
+        evaluations=read_each(record.get("evaluations"), "evaluation", _read_evaluation),
+        roots_every=record.integer("roots_every", 1, MOST),
+        save_every=record.integer("save_every", 0, MOST),
+        keep=record.integer("keep", 0, MOST),
+        sizes=read_each(record.get("sizes"), "size", _read_size),
+    )
+    check_job(job)
+    return job
+
+
+def _read_source(value: Value, what: str) -> Source:
+    record = Record(value, what, SOURCE_KEYS)
+    fields = read_each(record.get("fields"), f"{what}: field", _read_field)
+    return Source(record.text("name"), str(record.digest("root")), record.text("kind"), fields)
+
+
+def _read_field(value: Value, what: str) -> tuple[str, Type]:
+    name, type = as_array(value, what, 2)
+    return as_text(name, f"the name of {what}"), read_type(type, what)
+
+
+def _read_slot(value: Value, what: str) -> Slot:
+    record = Record(value, what, SLOT_KEYS)
+    axes = read_each(record.get("axes"), f"{what}: axis", as_text)
+    return Slot(record.text("name"), record.text("kind"), read_type(record.get("type"), what), axes)
+
+
+def _read_stream(value: Value, what: str) -> Stream:
+    record = Record(value, f"{what}: stream", STREAM_KEYS)
+    key = as_digest(record.get("key"), f"{what}: key").raw
+    return Stream(record.text("source"), record.text("order"), record.integer("window"), key)
+
+
+def _read_batches(value: Value, what: str) -> Batches:
+    record = Record(value, what, BATCHES_KEYS)
+    feeds = read_each(record.get("feeds"), f"{what}: feed", _read_feed)
+    return Batches(_read_stream(record.get("stream"), what), record.integer("size", 1, 1 << 40), feeds)
+
+
+def _read_feed(value: Value, what: str) -> Feed:
+    record = Record(value, what, FEED_KEYS)
+    return Feed(record.text("name"), record.text("field"), read_type(record.get("type"), what))
+
+
+def _read_evaluation(value: Value, what: str) -> Evaluation:
+    record = Record(value, what, EVALUATION_KEYS)
+    return Evaluation(
+        name=record.text("name"),
+        every=record.integer("every", 0, MOST),
+        batches=_read_batches(record.get("batches"), f"{what}: batches"),
+        count=record.integer("count", 1, MOST),
+        program=parse_program(record.text("program")),
+        best=_read_best(record.get("best"), what),
+    )
+
+
+def _read_best(value: Value, what: str) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    how, metric = as_array(value, f"{what}: best", 2)
+    return as_text(how, f"{what}: best"), as_text(metric, f"{what}: best")
+
+
+def _read_size(value: Value, what: str) -> tuple[str, int]:
+    name, size = as_array(value, what, 2)
+    require(isinstance(size, int) and not isinstance(size, bool), f"{what} is no integer")
+    assert isinstance(size, int)
+    return as_text(name, what), size
+
+
+def same_training(first: Job, second: Job) -> Sequence[str]:
+    """Names of the parts in which two jobs differ; none where their hashes are equal."""
+    pairs = zip(job_parts(first), job_parts(second), strict=True)
+    return [name for (name, mine), (_, other) in pairs if mine != other]

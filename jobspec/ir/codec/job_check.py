@@ -1,0 +1,137 @@
+"""A job's parts against one another.
+
+Takes: a job, from the language or from foreign bytes. Promises: `check_job` returns only where every name
+has its one meaning, every program reads and writes what the runtime gives and takes, and every feed can be
+filled from its source; otherwise RecordError or IllFormed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jobspec.ir.check import check
+from jobspec.ir.codec.values import distinct, require
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Source
+from jobspec.ir.program import Program
+from jobspec.ir.types import DTYPES, Type
+
+SLOT_KINDS = ("parameter", "optimizer", "layer")
+SOURCE_KINDS = ("table", "tokens")
+ORDERS = ("shuffle", "sequence")
+SCALAR = Type("f32")
+STEP = Type("i32")
+
+
+def check_job(job: Job) -> None:
+    """Raise RecordError or IllFormed where a part does not fit."""
+    distinct((slot.name for slot in job.state), "the slot")
+    distinct((source.name for source in job.sources), "the source")
+    distinct(["init", "step", *(e.name for e in job.evaluations)], "the evaluation")
+    _check_state(job)
+    for source in job.sources:
+        _check_source(source)
+    _check_init(job)
+    _check_step(job)
+    for evaluation in job.evaluations:
+        _check_evaluation(job, evaluation)
+
+
+def _check_state(job: Job) -> None:
+    for slot in job.state:
+        require(slot.kind in SLOT_KINDS, f"slot `{slot.name}` has the unknown kind `{slot.kind}`")
+        require(len(slot.axes) == slot.type.rank, f"slot `{slot.name}` has not one axis name per axis")
+
+
+def _check_source(source: Source) -> None:
+    require(source.kind in SOURCE_KINDS, f"source `{source.name}` has the unknown kind `{source.kind}`")
+    distinct((name for name, _ in source.fields), f"source `{source.name}`: the field")
+    if source.kind == "tokens":
+        alone = [(name, type.shape) for name, type in source.fields] == [("tok", ())]
+        require(alone, f"token source `{source.name}` has not the one scalar field `tok`")
+
+
+def _check_init(job: Job) -> None:
+    check(job.init, stage="surface")
+    require(not job.init.inputs, "`init` has inputs")
+    _check_outputs("init", job.init, {slot.name: slot.type for slot in job.state}, exact=True)
+
+
+def _check_step(job: Job) -> None:
+    check(job.step, stage="surface")
+    _check_batches(job, job.batches)
+    _check_inputs("step", job.step, job, job.batches)
+    _check_outputs("step", job.step, {slot.name: slot.type for slot in job.state}, prefix="report.")
+    require("report.loss" in dict(job.step.outputs), "`step` has no `report.loss`")
+
+
+def _check_evaluation(job: Job, evaluation: Evaluation) -> None:
+    check(evaluation.program, stage="surface")
+    _check_batches(job, evaluation.batches)
+    _check_inputs(evaluation.name, evaluation.program, job, evaluation.batches)
+    _check_outputs(evaluation.name, evaluation.program, {}, prefix="metric.")
+    if evaluation.best is not None:
+        how, metric = evaluation.best
+        known = f"metric.{metric}" in dict(evaluation.program.outputs)
+        require(how in ("min", "max") and known, f"evaluation `{evaluation.name}`: `best` names no metric")
+
+
+def _check_batches(job: Job, batches: Batches) -> None:
+    stream = batches.stream
+    source = next((s for s in job.sources if s.name == stream.source), None)
+    require(source is not None, f"the stream's source `{stream.source}` is not one of the job's")
+    assert source is not None
+    require(stream.order in ORDERS, f"the stream has the unknown order `{stream.order}`")
+    require(len(stream.key) == 32, "the stream's key is not 32 bytes")
+    require((stream.window > 0) == (source.kind == "tokens"), "a window belongs to a token stream, and only there")
+    distinct((feed.name for feed in batches.feeds), "the feed")
+    for feed in batches.feeds:
+        _check_feed(feed, batches, source)
+
+
+def _check_feed(feed: Feed, batches: Batches, source: Source) -> None:
+    fields = dict(source.fields)
+    window: tuple[int, ...] = ()
+    if source.kind == "tokens":
+        fields, window = {"tok": fields["tok"], "next": fields["tok"]}, (batches.stream.window,)
+    record = fields.get(feed.field)
+    require(record is not None, f"feed `{feed.name}`: the source has no field `{feed.field}`")
+    assert record is not None
+    wanted = Type(record.dtype, (batches.size, *window, *record.shape))
+    require(feed.type == wanted, f"feed `{feed.name}` is {feed.type} where its source gives {wanted}")
+
+
+def _check_inputs(what: str, program: Program, job: Job, batches: Batches) -> None:
+    given: dict[str, Type] = {slot.name: slot.type for slot in job.state}
+    named = [*given, *(feed.name for feed in batches.feeds), "step"]
+    distinct(named, "the input")
+    given |= {feed.name: feed.type for feed in batches.feeds} | {"step": STEP}
+    distinct((node["name"] for node in program.inputs), f"`{what}`: the input")
+    for node in program.inputs:
+        fits = given.get(node["name"]) == node.type
+        require(fits, f"`{what}` reads `{node['name']}` as {node.type}, which nothing gives")
+
+
+def _check_outputs(
+    what: str, program: Program, slots: Mapping[str, Type], prefix: str = "", exact: bool = False
+) -> None:
+    """The slots in order, then scalars called `prefix…`."""
+    names = [name for name, _ in program.outputs]
+    distinct(names, f"`{what}`: the output")
+    require(names[: len(slots)] == list(slots), f"`{what}` does not give every slot, in state order")
+    for name, type in slots.items():
+        fits = program.output(name).type == type
+        require(fits, f"`{what}` gives `{name}` as another type than the slot's {type}")
+    rest = names[len(slots) :]
+    require(not (exact and rest), f"`{what}` gives more than the slots")
+    _check_scalars(what, program, rest, prefix)
+
+
+def _check_scalars(what: str, program: Program, names: Iterable[str], prefix: str) -> None:
+    for name in names:
+        require(name.startswith(prefix), f"`{what}` gives `{name}`, which is not called `{prefix}…`")
+        require(program.output(name).type == SCALAR, f"`{what}` gives `{name}`, which is no f32 scalar")
+
+
+def stored(type: Type) -> bool:
+    """Whether a field of a data set may have this element type."""
+    return type.dtype in DTYPES and type.dtype != "bool"
