@@ -71,7 +71,8 @@ def function(b: Builder, children: Children, span: Span) -> tree.Def:
     kind, name, body = children[0], b.ident(children[1]), children[-1]
     check_word(b, kind, FUNCTIONS, "what has parameters in ( ) is a `def`, a `layer` or an `optim`")
     axes, params = node_of(children, Axes), node_of(children, Params)
-    return tree.Def(span, kind.text, name, axes.items if axes else (), params.items if params else (), body)
+    rest = any(isinstance(child, Token) and child.kind == "RANGE" for child in children)
+    return tree.Def(span, kind.text, name, axes.items if axes else (), rest, params.items if params else (), body)
 
 
 def data(b: Builder, children: Children, span: Span) -> tree.DataDef:

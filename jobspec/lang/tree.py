@@ -4,7 +4,7 @@ Every node has a `span`; two trees are equal when they say the same, wherever it
 
     file   = Job(kind: job|library, name, title?, item*)
     item   = Import(source: Hash | Ident*, alias?)
-           | DimDef(axis, value) | Def(kind: def|layer|optim, name, axes, param*, body)
+           | DimDef(axis, value) | Def(kind: def|layer|optim, name, axes, rest, param*, body)
            | DataDef(name, value) | Section(kind: train|eval|save|run, name?, body)
     type   = AxisType(stacked*, left*, right*?)               E | D -> F; right is None without an arrow
     param  = Param(name, type?, default?)
@@ -370,11 +370,13 @@ class DimDef(Node):
 
 @dataclass(frozen=True)
 class Def(Node):
-    """def (pure), layer (with param and state) or optim (of p, g, with state)."""
+    """def (pure), layer (with param and state) or optim (of p, g, with state). `rest`: the last of `axes` is
+    written `N..` and stands for one axis or more."""
 
     kind: Literal["def", "layer", "optim"]
     name: Ident
     axes: tuple[Axis, ...]
+    rest: bool
     params: tuple[Param, ...]
     body: Body
 
