@@ -21,6 +21,7 @@ from jobspec.backends.llvm.values import (
     poison,
     prefix_mask,
     vector,
+    width_of,
     zero,
 )
 
@@ -214,6 +215,24 @@ class Builder:
         self.module.declare(type_, name, (pointers.type, mask.type, type_))
         where = f"{pointers.type} align {_align(type_)} {pointers.text}"
         return self.op(type_, f"call {type_} @{name}({where}, {mask}, {zero(type_)})")
+
+    def scatter(self, value: Value, pointers: Value, mask: Value) -> None:
+        name = f"llvm.masked.scatter.{mangled(value.type)}.{mangled(pointers.type)}"
+        self.module.declare("void", name, (value.type, pointers.type, mask.type))
+        where = f"{pointers.type} align {_align(value.type)} {pointers.text}"
+        self.line(f"call void @{name}({value}, {where}, {mask})")
+
+    def spread_pointer(self, pointer: Value, offsets: Value) -> Value:
+        """One pointer per lane, `offsets` bytes (vector of i64) from `pointer`."""
+        return self.op(like(offsets.type, "ptr"), f"getelementptr i8, {pointer}, {offsets}")
+
+    def any(self, mask: Value) -> Value:
+        """Whether any lane is set."""
+        width = width_of(mask.type)
+        if width == 1:
+            return mask
+        whole = f"i{width}"
+        return self.icmp("ne", self.convert("bitcast", mask, whole), Value(whole, "0"))
 
     def prefetch(self, pointer: Value, write: bool = False, locality: int = 3) -> None:
         self.module.declare("void", "llvm.prefetch.p0", ("ptr", "i32", "i32", "i32"))

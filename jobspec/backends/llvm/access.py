@@ -1,0 +1,167 @@
+"""Loads and stores of a kernel's elements, one lane or many.
+
+Takes: a scope and an inst. Promises: elements are read and written as ir/kernel.py says, in their
+storage types; lanes outside the scope's mask are neither read nor written and raise no flag; an index
+out of bounds raises its flag and reads element 0, so no address ever leaves its buffer.
+"""
+
+from __future__ import annotations
+
+from jobspec.backends.llvm.scalars import ELEMENT
+from jobspec.backends.llvm.scope import WIDTH, Scope
+from jobspec.backends.llvm.values import (
+    Value,
+    element_of,
+    float_bits,
+    integer,
+    iota,
+    like,
+    prefix_mask,
+    vector,
+    width_of,
+    zero,
+)
+from jobspec.ir.contract import CANONICAL_NAN
+from jobspec.ir.kernel import Inst, View
+
+LANES64 = vector("i64", WIDTH)
+
+
+def stored_type(scope: Scope, view: View) -> str:
+    """The element type in memory; a bool takes a byte."""
+    dtype = scope.site.places[view.buffer].dtype
+    return "i8" if dtype == "bool" else ELEMENT[dtype]
+
+
+def stride_of(scope: Scope, view: View) -> int:
+    """Elements from lane to lane."""
+    axis = scope.nest.vector
+    return view.strides[axis] if scope.nest.kernel.axes[axis].size > 1 else 0
+
+
+# ---- loads
+
+
+def load(scope: Scope, inst: Inst, wide: bool, moved: Value | None = None) -> Value:
+    """The element(s) of a load; `moved`: bytes (i64, per lane or for all) that a picked index adds."""
+    view = inst["view"]
+    pointer, type_ = scope.pointers[view], stored_type(scope, view)
+    if moved is not None and width_of(moved.type) > 1:
+        return widened(scope, view, _gathered(scope, type_, pointer, _lane_offsets(scope, view, moved)))
+    if moved is not None:
+        pointer = scope.f.offset(pointer, moved)
+    raw = _many(scope, view, type_, pointer) if wide else scope.f.load(type_, pointer)
+    return widened(scope, view, raw)
+
+
+def _many(scope: Scope, view: View, type_: str, pointer: Value) -> Value:
+    if stride_of(scope, view) != 1:
+        return _gathered(scope, type_, pointer, _lane_offsets(scope, view, None))
+    whole = vector(type_, WIDTH)
+    return scope.f.load(whole, pointer) if scope.mask is None else scope.f.masked_load(whole, pointer, scope.mask)
+
+
+def _gathered(scope: Scope, type_: str, pointer: Value, offsets: Value) -> Value:
+    pointers = scope.f.spread_pointer(pointer, offsets)
+    return scope.f.gather(vector(type_, WIDTH), pointers, scope.mask or prefix_mask(WIDTH, WIDTH))
+
+
+def _lane_offsets(scope: Scope, view: View, moved: Value | None) -> Value:
+    """Bytes from the scope's pointer to the element of each lane."""
+    step = stride_of(scope, view) * scope.site.item(view)
+    if step == 0 and moved is not None:
+        return moved
+    lanes = Value(LANES64, "<" + ", ".join(f"i64 {i * step}" for i in range(WIDTH)) + ">")
+    return lanes if moved is None else scope.f.iadd(moved, lanes)
+
+
+def widened(scope: Scope, view: View, raw: Value) -> Value:
+    """As the body holds it: bool as i1, u8 and u16 as i32."""
+    dtype = scope.site.places[view.buffer].dtype
+    if dtype == "bool":
+        return scope.f.icmp("ne", raw, zero(raw.type))
+    return scope.f.convert("zext", raw, like(raw.type, "i32")) if dtype in ("u8", "u16") else raw
+
+
+def picked(scope: Scope, inst: Inst, index: Value) -> Value:
+    """Bytes that a checked index moves the load's address; raises the flag where it is out of bounds."""
+    f, bound = scope.f, integer(index.type, inst["bound"])
+    good = f.icmp("ult", index, bound)
+    raise_flag(scope, inst["flag"], f.not_(good))
+    safe = f.select(good, index, zero(index.type))
+    wide = f.convert("zext", safe, like(index.type, "i64"))
+    return f.imul(wide, integer(wide.type, inst["pick"] * scope.site.item(inst["view"])))
+
+
+# ---- flags
+
+
+def raise_flag(scope: Scope, flag: int, condition: Value) -> None:
+    """Store 1 to the flag's word if the condition holds in a lane that exists."""
+    if flag < 0:
+        return
+    f, place = scope.f, scope.site.flags
+    if scope.mask is not None and width_of(condition.type) > 1:
+        condition = f.and_(condition, scope.mask)
+
+    def write() -> None:
+        f.store(Value("i32", "1"), f.offset(scope.site.space(place), place.offset + 4 * flag))
+
+    f.when(f.any(condition), write)
+
+
+def checked(scope: Scope, flag: int, value: Value) -> Value:
+    """A NaN made canonical; NaN and infinity raise `flag`. Values that are no floats pass."""
+    if flag < 0 or element_of(value.type) != "float":
+        return value
+    f = scope.f
+    doubled = f.binary("shl", f.bits(value), integer(like(value.type, "i32"), 1))
+    raise_flag(scope, flag, f.icmp("ugt", doubled, integer(doubled.type, 0xFEFFFFFF)))
+    return canonical(scope, value)
+
+
+def canonical(scope: Scope, value: Value) -> Value:
+    f = scope.f
+    return f.select(f.fcmp("uno", value, value), float_bits(CANONICAL_NAN, width_of(value.type)), value)
+
+
+# ---- stores
+
+
+def store(scope: Scope, inst: Inst, value: Value) -> None:
+    """Write `value`, of one lane or many, to the element(s) of a store."""
+    view, f = inst["view"], scope.f
+    stored = narrowed(scope, view, checked(scope, inst["flag"], value))
+    pointer = scope.pointers[view]
+    if width_of(stored.type) == 1:
+        f.store(stored, pointer)
+    elif stride_of(scope, view) == 0:
+        f.store(f.extract(stored, 0), pointer)
+    elif stride_of(scope, view) != 1:
+        pointers = f.spread_pointer(pointer, _lane_offsets(scope, view, None))
+        f.scatter(stored, pointers, scope.mask or prefix_mask(WIDTH, WIDTH))
+    elif scope.mask is None:
+        f.store(stored, pointer)
+    else:
+        f.masked_store(stored, pointer, scope.mask)
+
+
+def narrowed(scope: Scope, view: View, value: Value) -> Value:
+    """As memory holds it."""
+    type_ = stored_type(scope, view)
+    if element_of(value.type) == "i1":
+        return scope.f.convert("zext", value, like(value.type, type_))
+    if type_ in ("i8", "i16"):
+        return scope.f.convert("trunc", value, like(value.type, type_))
+    return value
+
+
+def positions(scope: Scope, axis: int) -> Value:
+    """The position along `axis` in each lane, or for all lanes, as i32."""
+    f = scope.f
+    index = scope.index[axis]
+    first = integer("i32", index) if isinstance(index, int) else f.convert("trunc", index, "i32")
+    if axis != scope.nest.vector or scope.nest.kernel.axes[axis].size == 1:
+        return first
+    lanes = iota(vector("i32", WIDTH))
+    return f.iadd(f.splat(first, WIDTH), lanes)
