@@ -22,6 +22,7 @@ from jobspec.passes.views import MOVES, Strided, dense, follow, tidy, trace
 SOURCES = frozenset({"input", "const", "iota"})
 REDUCES = frozenset({"sum", "reduce_max", "argmax"})
 VIRTUAL_COST = 6
+VIRTUAL_LOADS = 2
 COSTS = {"div": 6, "sqrt": 6}
 LIBRARY_COST = 20
 
@@ -62,8 +63,8 @@ def chain_of(node: Node, copied: frozenset[Node] = frozenset()) -> tuple[Node, l
 
 
 def find_virtual(nodes: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
-    """Elementwise nodes that are recomputed by each reader, with their cost: cheap, and made of at most one tensor
-    that lies in memory anyway. `kept`: nodes that must lie in memory themselves."""
+    """Elementwise nodes that are recomputed by each reader, with their cost: cheap, and made of inputs, of which
+    at most two are as large as the node. `kept`: nodes that must lie in memory themselves."""
     costs: dict[Node, int] = {}
     leaves: dict[Node, frozenset[Node]] = {}
     for node in nodes:
@@ -76,7 +77,7 @@ def find_virtual(nodes: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
             if all(b in costs for b in below):
                 cost = weight(node) + sum(costs[b] for b in below)
                 bases = frozenset().union(*(leaves[b] for b in below))
-                if cost <= VIRTUAL_COST and len(bases) <= 1:
+                if cost <= VIRTUAL_COST and sum(b.type.size >= node.type.size for b in bases) <= VIRTUAL_LOADS:
                     costs[node], leaves[node] = cost, bases
     return {n: c for n, c in costs.items() if n.op != "input" and (n.op != "const" or len(n["bits"]) == 1)}
 
@@ -85,7 +86,7 @@ def find_copies(nodes: Iterable[Node], virtual: dict[Node, int], asked: frozense
     """Movements that must be made in memory: those `asked` for, and operands of movements that strides cannot say."""
     found: dict[Node, None] = dict.fromkeys(asked)
     for node in nodes:
-        if node.op not in MOVES:
+        if node.op not in MOVES and node.op != "get":
             for arg in node.args:
                 collect(arg, virtual, asked, found)
     return asked | {n for n in found if n.op in MOVES}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.job import Batches, Job
-from jobspec.ir.plan import Buffer, Plan, Routine, Schedule, Steps
+from jobspec.ir.plan import Buffer, Plan, Routine, Steps
 from jobspec.ir.program import Node, Program
 from jobspec.ir.target import Target
 from jobspec.ir.types import DTYPES, Type
@@ -98,9 +98,9 @@ class RoutineMaker:
         )
 
     def _outputs(self) -> list[Output]:
-        slot_names = {b.name for b in self.slots}
+        checked = {b.name for b in self.slots if b.type.dtype == "f32"}
         return [
-            Output(node, Location(self.number[name]), NONFINITE + name if name in slot_names and node.dtype == "f32" else None)
+            Output(node, Location(self.number[name]), NONFINITE + name if name in checked else None)
             for name, node in self.program.outputs
         ]
 
@@ -119,10 +119,11 @@ class RoutineMaker:
             offsets[number] = offset
             offset += aligned(self.shop.buffers[number][1].nbytes)
         lives = find_lives(steps, self.shop.kernels)
-        scratch = {i: t for i, (_, t) in enumerate(self.shop.buffers) if i in lives and i not in fixed and i not in offsets}
+        everything = self.shop.buffers
+        scratch = {i: everything[i][1] for i in lives if i not in fixed and i not in offsets}
         more, arena = plan_memory(scratch, lives, offset)
         offsets |= more
-        buffers = (fixed.get(i) or Buffer(n, t, "arena", offsets.get(i, 0)) for i, (n, t) in enumerate(self.shop.buffers))
+        buffers = [fixed.get(i) or Buffer(n, t, "arena", offsets.get(i, 0)) for i, (n, t) in enumerate(everything)]
         return tuple(buffers), arena
 
 

@@ -15,6 +15,7 @@ from jobspec.ir.plan import Call, Steps, Turns
 from jobspec.ir.program import Node, Program, body_of
 from jobspec.ir.types import Type, row_major
 from jobspec.passes.groups import (
+    REDUCES,
     Group,
     Grouping,
     chain_of,
@@ -104,6 +105,7 @@ class Region:
         self.nodes = program.nodes()
         roots = [t.node for t in targets]
         kept, lying = must_lie(self.nodes)
+        kept |= {n for n in roots if n not in inputs}
         self.virtual = choose_virtual(self.nodes, roots, kept)
         asked |= {n for n in lying if chain_of(n)[0] in self.virtual or chain_of(n)[1]}
         asked |= rotated(inputs, targets)
@@ -222,12 +224,12 @@ class Region:
     def _reads_in_step(self, group: Group, node: Node, location: Location) -> bool:
         """Whether `group` reads the old value only at the element that it writes, and only once."""
         old = {n for n, at in self.inputs.items() if at.buffer == location.buffer}
-        straight = node.shape == group.domain and not group.inner
+        straight = node.shape == (group.outside if group.kind == "columns" else group.domain)
         reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
         plain = all(a in old or (chain_of(a)[0] in self.virtual and not chain_of(a)[1]) for a in reads)
-        return straight and plain and group.kind in ("rows", "contract") and not any(
-            self._touches(a, old) for n in group.nodes if n.op in ("contract", "gather") for a in n.args
-        )
+        folding = (*REDUCES, "contract", "gather")
+        folded = any(self._touches(a, old) for n in group.nodes if n.op in folding for a in n.args)
+        return straight and plain and not folded and not (group.kind == "rows" and group.inner)
 
     def _touches(self, node: Node, old: set[Node]) -> bool:
         found: dict[Node, None] = {}

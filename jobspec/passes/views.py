@@ -2,7 +2,7 @@
 
 Takes: a node. Promises: `trace` follows movement operations down to the node that owns the memory (its
 base) and says how every axis walks over it; where a movement cannot be said in strides (a reshape of
-a permuted tensor, a pad) the node itself is the base and has to be made in memory. No element moves here.
+a permuted tensor) its operand is the base and has to be copied into memory. No element moves here.
 
 An axis is a tuple of digits (size, stride), the last one fastest: splitting and merging axes keeps
 them as they are, so a kernel can be given one loop per digit.
@@ -47,15 +47,22 @@ def tidy(digits: Digits) -> Digits:
     return tuple(result)
 
 
-def trace(node: Node) -> Strided:
-    """How `node` lies in the memory of its base; the base is never a movement that strides can say."""
+def trace(node: Node, copied: frozenset[Node] = frozenset()) -> Strided:
+    """How `node` lies in the memory of its base: a node that is no movement, one of `copied`, or the operand of
+    a movement that strides cannot say."""
     chain: list[Node] = []
-    while node.op in MOVES:
+    while node.op in MOVES and node not in copied:
         chain.append(node)
         node = node.args[0]
     view = dense(node)
     for move in reversed(chain):
-        view = MOVES[move.op](view, move) or dense(move)
+        view = MOVES[move.op](view, move) or said(MOVES[move.op](dense(move.args[0]), move))
+    return view
+
+
+def said(view: Strided | None) -> Strided:
+    """A movement of a dense tensor can always be said in strides."""
+    assert view is not None
     return view
 
 

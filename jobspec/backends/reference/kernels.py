@@ -1,0 +1,170 @@
+"""What kernels and routines mean, in numpy: the oracle between fusion and code generation.
+
+Takes: a kernel (or a routine) and the memory it works on. Promises: every inst computed over the whole
+domain at once, by the very functions that give the tensor program its meaning; memory is the real
+arena, so that buffers which overlap by mistake show.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from jobspec.backends.reference import reductions
+from jobspec.backends.reference.contraction import multiply
+from jobspec.backends.reference.elementwise import PRIMITIVES, library, saturated
+from jobspec.backends.reference.numbers import NUMPY, Array, canonical, from_bits
+from jobspec.ir.kernel import Inst, Kernel, View
+from jobspec.ir.ops import OPS
+from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps
+
+Memory = list[Array]
+INNER = ("row", "reduced", "k", "place")
+
+
+def run_kernel(kernel: Kernel, memory: Memory, flags: Array, turns: tuple[int, ...] = ()) -> None:
+    """Run `kernel` once; `memory` has one flat array per buffer, `flags` one i32 per flag."""
+    with np.errstate(all="ignore"):
+        Interpreter(kernel, memory, flags, turns).run()
+
+
+def run_routine(routine: Routine, arena: Array, feed: Array) -> dict[str, np.float32]:
+    """Run `routine` once on the bytes of `arena` and `feed` (both uint8); the reports by name.
+
+    Constants are written first; the step number is the caller's.
+    """
+    memory = [view_of(b, arena, feed) for b in routine.buffers]
+    for number, data in routine.constants:
+        memory[number].view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+    run_steps(routine.steps, routine, memory, ())
+    return {name: memory[number][0] for name, number in routine.reports}
+
+
+def view_of(buffer: Buffer, arena: Array, feed: Array) -> Array:
+    """The flat array of one buffer."""
+    space = feed if buffer.space == "feed" else arena
+    return space[buffer.offset : buffer.offset + buffer.type.nbytes].view(NUMPY[buffer.type.dtype])
+
+
+def run_steps(steps: Steps, routine: Routine, memory: Memory, turns: tuple[int, ...]) -> None:
+    for step in steps:
+        if isinstance(step, Barrier):
+            continue
+        if isinstance(step, Call):
+            run_kernel(routine.kernels[step.kernel], memory, memory[routine.flag_buffer], turns)
+        else:
+            for turn in reversed(range(step.count)) if step.reverse else range(step.count):
+                run_steps(step.steps, routine, memory, (*turns, turn))
+
+
+class Interpreter:
+    """One run of one kernel; a value is an array over all axes, of size 1 where it does not vary."""
+
+    def __init__(self, kernel: Kernel, memory: Memory, flags: Array, turns: tuple[int, ...]) -> None:
+        self.kernel, self.memory, self.flags, self.turns = kernel, memory, flags, turns
+        self.sizes = tuple(axis.size for axis in kernel.axes)
+        self.inner = tuple(kernel.axes_of(*INNER)) if kernel.kind != "fill" else ()
+        self.values: list[Array] = []
+
+    def run(self) -> None:
+        for inst in self.kernel.body:
+            self.values.append(self._value(inst))
+
+    def _value(self, inst: Inst) -> Array:
+        args = [self.values[a] for a in inst.args]
+        special = getattr(self, f"_{inst.op}", None)
+        if special is not None:
+            result: Array = special(inst, *args)
+            return result
+        if inst.op in ("cast", "bitcast"):
+            return converted(inst, args[0])
+        function = library(inst.op) if OPS[inst.op].has("library") else PRIMITIVES[inst.op]
+        return function(*np.broadcast_arrays(*args))
+
+    def _grid(self, axis: int) -> Array:
+        return np.arange(self.sizes[axis]).reshape([-1 if i == axis else 1 for i in range(len(self.sizes))])
+
+    def _address(self, view: View) -> Array:
+        base = view.offset + sum(s * t for s, t in zip(view.turns, self.turns, strict=True))
+        address = np.full((1,) * len(self.sizes), base)
+        for axis, stride in enumerate(view.strides):
+            if stride:
+                address = address + stride * self._grid(axis)
+        return address
+
+    def _const(self, inst: Inst) -> Array:
+        return from_bits(inst.dtype, (inst["bits"],)).reshape((1,) * len(self.sizes))
+
+    def _index(self, inst: Inst) -> Array:
+        return self._grid(inst["axis"]).astype(np.int32)
+
+    def _load(self, inst: Inst, *picked: Array) -> Array:
+        address = self._address(inst["view"])
+        if picked:
+            address = address + inst["pick"] * self._checked(inst, picked[0])
+        value = self.memory[inst["view"].buffer][address]
+        loaded: Array = value.astype(np.int32) if value.dtype in (np.uint8, np.uint16) else value
+        return loaded
+
+    def _checked(self, inst: Inst, index: Array) -> Array:
+        wide = index.astype(np.int64)
+        wrong = (wide < 0) | (wide >= inst["bound"])
+        if wrong.any():
+            self.flags[inst["flag"]] = 1
+        return np.where(wrong, 0, wide)
+
+    def _store(self, inst: Inst, value: Array) -> Array:
+        address = self._address(inst["view"])
+        self.memory[inst["view"].buffer][address] = np.broadcast_to(canonical(value), address.shape)
+        if inst["flag"] >= 0 and not np.isfinite(value).all():
+            self.flags[inst["flag"]] = 1
+        return value
+
+    def _reduce(self, inst: Inst, value: Array) -> Array:
+        full = np.broadcast_to(value, tuple(n if i in self.inner else value.shape[i] for i, n in enumerate(self.sizes)))
+        elements = reductions.reduced_first(full, self.inner)
+        folded = self._fold(inst["how"], elements)
+        return folded.reshape([1 if i in self.inner else n for i, n in enumerate(full.shape)])
+
+    def _fold(self, how: str, elements: Array) -> Array:
+        if how == "argmax":
+            return reductions.argmax(elements, (0,))
+        combine = np.add if how == "sum" else reductions.larger
+        if self.kernel.kind == "rows":
+            return reductions.row_order(elements, combine)
+        return reductions.column_order(elements, combine, 0.0 if how == "sum" else None)
+
+    def _product(self, inst: Inst) -> Array:
+        batch, m, n, k = (self.kernel.axes_of(role) for role in ("batch", "m", "n", "k"))
+        a = self._operand(inst["a"], batch, m, k)
+        b = self._operand(inst["b"], batch, k, n)
+        return multiply(a, b).reshape([self.sizes[i] for i in (*batch, *m, *n)] + [1] * len(k))
+
+    def _operand(self, view: View, *groups: list[int]) -> Array:
+        """An operand as an array with one axis per group of axes."""
+        own = [axis for group in groups for axis in group]
+        shape = [self.sizes[i] if i in own else 1 for i in range(len(self.sizes))]
+        values: Array = self.memory[view.buffer][np.broadcast_to(self._address(view), shape)]
+        others = [i for i in range(len(self.sizes)) if i not in own]
+        return values.transpose(*own, *others).reshape([prod(self.sizes[i] for i in group) for group in groups])
+
+    def _accumulate(self, inst: Inst, value: Array, index: Array) -> Array:
+        target = self.memory[inst["view"].buffer]
+        address = self._address(inst["view"]) + inst["pick"] * self._checked(inst, index)
+        rest = [i for i in range(len(self.sizes)) if i not in self.inner]
+        order, count = (*self.inner, *rest), prod(self.sizes[i] for i in self.inner)
+        places = np.broadcast_to(address, self.sizes).transpose(order).reshape(count, -1)
+        values = np.broadcast_to(value, self.sizes).transpose(order).reshape(places.shape)
+        for place, element in zip(places, values, strict=True):
+            target[place] += element
+        return value
+
+
+def converted(inst: Inst, x: Array) -> Array:
+    """cast and bitcast to the inst's type."""
+    if inst.op == "bitcast":
+        return canonical(x).view(NUMPY[inst.dtype])
+    if x.dtype == np.float32 and inst.dtype != "f32":
+        return saturated(x, inst.dtype)
+    return x.astype(NUMPY[inst.dtype])
