@@ -1,6 +1,6 @@
 """Reduction of large angles modulo pi/2 in 32-bit integers (Payne and Hanek, 1983).
 
-Takes: finite f32 of at least 2^18. Promises: the quadrant, and the remainder as a float with a tail, within 2^-26 of it
+Takes: finite f32 of at least 2^18. Promises: the quadrant, and the remainder as a float with a tail, within 2^-30 of it
 even where the angle almost is a multiple of pi/2. A 96-bit window of 2/pi is cut out at the place that the exponent
 names (all bits above it add whole turns), and multiplied by the 24-bit mantissa; the product's top 2 bits are the
 quadrant, the next 62 the fraction.
@@ -52,14 +52,14 @@ def product(b: Scalars[V], mantissa: V, words: Sequence[V]) -> tuple[V, V]:
 def fraction(b: Scalars[V], high: V, low: V) -> tuple[V, V]:
     """The signed 62-bit fraction (high in [-2^29, 2^29) as u32, low), in units of 2^-24, as float and tail.
 
-    The lowest 6 bits are cut off; half of what they can hold is added instead.
+    It is cut in pieces of 24, 24 and 14 bits, each exact as a float; the first is rounded, the second signed.
     """
     upper = b.shr(b.u32_to_i32(b.iadd(high, b.u32(32))), b.i32(6))
-    lower = b.or_(b.shl(high, b.u32(26)), b.shr(low, b.u32(6)))
-    whole, part = b.i32_to_f32(upper), b.i32_to_f32(b.u32_to_i32(lower))
+    middle = b.and_(b.or_(b.shl(high, b.u32(26)), b.shr(low, b.u32(6))), b.u32(0xFFFFFF00))
+    whole, part = b.i32_to_f32(upper), b.i32_to_f32(b.u32_to_i32(middle))
     total = b.fma(part, b.f32(2.0**-32), whole)
     tail = b.fma(part, b.f32(2.0**-32), b.sub(whole, total))
-    return total, b.add(tail, b.f32(2.0**-33))
+    return total, b.fma(b.u32_to_f32(b.and_(low, b.u32(0x3FFF))), b.f32(2.0**-38), tail)
 
 
 def times_half_pi(b: Scalars[V], value: V, tail: V) -> tuple[V, V]:
