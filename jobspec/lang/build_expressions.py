@@ -48,7 +48,19 @@ def paren(b: Builder, children: Children, span: Span) -> Any:
 
 def call(b: Builder, children: Children, span: Span) -> tree.Call:
     arguments = children[1] if len(children) > 1 else Arguments(span)
+    check_callable(b, children[0])
     return tree.Call(span, children[0], arguments.items, arguments.keywords, None)
+
+
+def check_callable(b: Builder, function: Any) -> None:
+    """Only what has a name can be called."""
+    named = function.value if isinstance(function, tree.View) else function
+    if isinstance(named, tree.AxisSize):
+        lower = named.axis.text[0].lower() + named.axis.text[1:]
+        message = f"`{named.axis.text}` starts uppercase, so it is an axis and cannot be called"
+        b.reporter.error("E0117", message, named.span, help=f"functions start lowercase: `{lower}(…)`")
+    elif not isinstance(named, tree.Name | tree.Field):
+        b.reporter.error("E0101", "this is no function", named.span, help="call a function by its name; `*` multiplies")
 
 
 def labelled(b: Builder, children: Children, span: Span) -> tree.Call:

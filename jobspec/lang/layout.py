@@ -20,8 +20,7 @@ TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRA
 
 # A newline after one of these goes on with the statement (and after every reserved word).
 GOES_ON = frozenset(
-    ["COMPARE", "PLUS", "MINUS", "TIMES", "POWER", "EQUAL", "BECOMES", "COMMA", "COLON"]
-    + ["ARROW", "VBAR", "TILDE", "RANGE", "DOT", "LBRACE"]
+    "COMPARE PLUS MINUS TIMES POWER EQUAL BECOMES COMMA ARROW VBAR TILDE RANGE DOT LBRACE".split()  # noqa: SIM905
 )
 NEVER_STARTS = ("RBRACE", "ELSE", EOF)
 MOST_BROKEN = 32

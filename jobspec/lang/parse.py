@@ -18,9 +18,10 @@ from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.grammar import Rule, load_table
 from jobspec.lang.lalr import accepts
 from jobspec.lang.layout import lay_out
+from jobspec.lang.mistake import Mistake
 from jobspec.lang.rules import RULES
 from jobspec.lang.source import Source, Span
-from jobspec.lang.syntax_errors import Mistake, report_mistake
+from jobspec.lang.syntax_errors import report_mistake
 from jobspec.lang.tokens import BROKEN, END, EOF, Token, tokenize
 
 MAX_DEPTH = 100
@@ -149,9 +150,7 @@ class Parser:
     def report(self, token: Token) -> None:
         if not self.reported_already():
             states = [entry.state for entry in self.stack]
-            since = self.stack[min(self.resume[-1].height, len(self.stack)) :]
-            written = [entry.value for entry in since]
-            report_mistake(Mistake(self.builder.source, self.tokens, self.at, states, written), self.builder.reporter)
+            report_mistake(Mistake(self.builder.source, self.tokens, self.at, states), self.builder.reporter)
 
 
     def reported_already(self) -> bool:

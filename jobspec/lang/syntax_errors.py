@@ -1,33 +1,165 @@
-"""The words for a token that cannot stand where it stands.
+"""The report of a token that cannot stand where it stands.
 
-Takes: the tokens, the place, the parser's states. Promises: one report in plain words: what was found, what is expected
-here, and the likely correction where the mistake is a known one.
+Takes: a mistake. Promises: one error in plain words. Known mistakes have words of their own: each function below knows
+one and gives a Diagnostic, or None; the first that answers is the cause. The rest is E0101: found this, expected that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-from jobspec.lang.diagnostics import Reporter
-from jobspec.lang.lalr import expected
-from jobspec.lang.source import Source, Span
-from jobspec.lang.tokens import Token
+from jobspec.lang.diagnostics import Diagnostic, Edit, Reporter
+from jobspec.lang.habits import HABITS
+from jobspec.lang.layout import GOES_ON
+from jobspec.lang.mistake import PART, STATEMENT, Mistake, expectation, found, is_word
+from jobspec.lang.source import Span
 
-
-@dataclass(frozen=True)
-class Mistake:
-    """Token `at` cannot follow the states; `written`: the values on the stack since the statement began."""
-
-    source: Source
-    tokens: Sequence[Token]
-    at: int
-    states: Sequence[int]
-    written: Sequence[Any]
+PARTS = "`import`, `dim`, `def`, `layer`, `optim`, `data`, `train`, `eval`, `save`, `run`"
+PLACES = {"PARAM": "a `layer { }`", "STATE": "a `layer { }` or an `optim { }`"}
+Cause = Callable[[Mistake], Diagnostic | None]
 
 
 def report_mistake(mistake: Mistake, reporter: Reporter) -> None:
-    token = mistake.tokens[mistake.at]
-    span = Span(mistake.source, token.start, token.end)
-    reporter.error("E0101", f"found {token.text!r}, expected {sorted(expected(mistake.states))}", span)
+    """Adds the one error that fits best."""
+    answers = (cause(mistake) for cause in CAUSES)
+    reporter.add(next((answer for answer in answers if answer), None) or unexpected(mistake))
+
+
+def unexpected(m: Mistake) -> Diagnostic:
+    message = f"expected {expectation(m.want)}, found {found(m.token)}"
+    return Diagnostic("E0101", message, m.span, labels=continued(m))
+
+
+def continued(m: Mistake) -> tuple[tuple[Span, str], ...]:
+    """Shows why the statement did not end at the end of the line before."""
+    goes_on = m.before.kind in GOES_ON - {"LBRACE"} or is_word(m.before)
+    before = m.place(m.before)
+    if not goes_on or before.line == m.span.line:
+        return ()
+    return ((before, f"the statement goes on after this `{m.before.text}`"),)
+
+
+def no_header(m: Mistake) -> Diagnostic | None:
+    if "JOB" not in m.want:
+        return None
+    help = 'begin with `job NAME "what it is"` (or `library NAME`, for a file of functions to import)'
+    return Diagnostic("E0116", "a file begins with the name of the job", m.span, help=help)
+
+
+def part_in_block(m: Mistake) -> Diagnostic | None:
+    """`dim`, `import` or a definition inside of { }."""
+    defines = m.before.text in ("def", "layer", "optim", "data") and m.before is m.first and m.token.kind == "NAME"
+    if defines and m.token.depth:
+        message = f"`{m.before.text}` stands at the top level, not in a block"
+        return Diagnostic("E0101", message, m.place(m.before), help=f"move `{m.token.text}` out of the `{{ }}`")
+    if m.token.kind in PART - {"NAME"} and "PARAM" in m.want:
+        message = f"`{m.token.text}` stands at the top level, not in a block"
+        return Diagnostic("E0101", message, m.span, help="move it out of the `{ }`")
+    return None
+
+
+def statement_outside(m: Mistake) -> Diagnostic | None:
+    """A statement where a part of the job is expected."""
+    if m.token.kind in STATEMENT - {"NAME"} and "DIM" in m.want:
+        where = PLACES.get(m.token.kind, "a block `{ }`")
+        help = f"parts of a job are {PARTS}"
+        return Diagnostic("E0101", f"{found(m.token)} belongs in {where}", m.span, help=help)
+    if m.token.kind == "EQUAL" and m.before is m.first and not m.token.depth:
+        help = f"write `data {m.before.text} = …` for a data set; name other values where they are used, in a block"
+        message = f"`{m.before.text} = …` cannot stand at the top level"
+        return Diagnostic("E0101", message, m.place(m.before), help=help)
+    return None
+
+
+def reserved_word(m: Mistake) -> Diagnostic | None:
+    if not is_word(m.token) or "NAME" not in m.want or m.token.kind in ("ELSE", "IF", "NOT", "AND", "OR"):
+        return None
+    message = f"`{m.token.text}` is a word of the language, so it cannot be a name"
+    return Diagnostic("E0107", message, m.span, help=f"choose another name, such as `my_{m.token.text}`")
+
+
+def index_without_axis(m: Mistake) -> Diagnostic | None:
+    """x[0], x[-1], x[:2]"""
+    if m.before.kind not in ("LSQB", "COMMA") or "AXIS" not in m.want or "NUMBER" in m.want:
+        return None
+    if m.token.kind not in ("NUMBER", "MINUS", "COLON", "STRING", "LPAR", "RANGE", "RSQB"):
+        return None
+    help = "`x[T: 0]` is the first along T, `x[T: 1..]` a slice, `mean[T](x)` a reduction over T"
+    return Diagnostic("E0119", "what stands in the brackets names its axis", m.span, help=help)
+
+
+def wrong_case(m: Mistake) -> Diagnostic | None:
+    """An axis where a name belongs, or the other way round."""
+    text = m.token.text
+    if m.token.kind == "AXIS" and "NAME" in m.want and "AXIS" not in m.want:
+        right = text[0].lower() + text[1:].rstrip("'")
+        message = f"`{text}` starts uppercase, so it is an axis; a name belongs here"
+        transposed = text == "T" and m.before.kind == "DOT"
+        help = "nothing is transposed: the order of axes has no meaning; rename with `x[T->S]`" if transposed else None
+        return Diagnostic("E0117", message, m.span, help=help or f"write `{right}`", edit=Edit(m.span, right))
+    if m.token.kind == "NAME" and "AXIS" in m.want and "NAME" not in m.want:
+        right = text[0].upper() + text[1:].replace("_", "")
+        message = f"`{text}` starts lowercase, so it is a value; an axis belongs here"
+        help = f"write `{right}` for an axis; a value indexes one: `x[{right}: {text}]`"
+        help = help if m.before.kind == "LSQB" else f"write `{right}`"
+        return Diagnostic("E0117", message, m.span, help=help, edit=Edit(m.span, right))
+    return None
+
+
+def chained_comparison(m: Mistake) -> Diagnostic | None:
+    if m.token.kind != "COMPARE" or "TIMES" not in m.want:
+        return None
+    message = "comparisons do not chain"
+    return Diagnostic("E0118", message, m.span, help="write `a < b and b < c`")
+
+
+def unfinished_line(m: Mistake) -> Diagnostic | None:
+    """An operator at the end of a line took the next statement in: `y = x +` and then `z = 3`."""
+    if m.token.kind not in ("EQUAL", "BECOMES", "COLON") or len(m.statement) < 2 or m.token.depth > m.first.depth:
+        return None
+    operator, name = m.statement[-2], m.place(m.before)
+    if operator.kind not in GOES_ON or m.place(operator).line == name.line:
+        return None
+    message = f"the line ends in `{operator.text}`, so the next one is read as a part of it"
+    help = f"finish the line, or remove the `{operator.text}`"
+    return Diagnostic("E0101", message, m.place(operator), labels=((m.span, "cannot stand here then"),), help=help)
+
+
+def equals_sign(m: Mistake) -> Diagnostic | None:
+    """`=` behind a whole expression: a comparison, or a value that is to change."""
+    if m.token.kind not in ("EQUAL", "BECOMES") or "TIMES" not in m.want or (
+        is_word(m.first) and m.first.kind != "IF"
+    ):
+        return None
+    second = any(token.kind in ("EQUAL", "BECOMES") for token in m.statement)
+    if second or m.first.kind == "IF" or m.token.depth > m.first.depth:
+        message = f"`{m.token.text}` gives a value to a name, it does not compare"
+        return Diagnostic("E0120", message, m.span, help="to compare, write `==`", edit=Edit(m.span, "=="))
+    target = Span(m.source, m.first.start, m.before.end)
+    help = "values never change: give the new one a name of its own (`y = …`)"
+    return Diagnostic("E0122", f"only a name can stand left of `{m.token.text}`", target, help=help)
+
+
+def side_by_side(m: Mistake) -> Diagnostic | None:
+    """Two values with nothing between them."""
+    if m.token.kind not in ("NAME", "NUMBER", "AXIS", "STRING", "HASH") or "TIMES" not in m.want:
+        return None
+    brackets = m.token.depth > m.first.depth
+    help = "put a comma or an operator between them" if brackets else "put an operator or a new line between them"
+    return replace(unexpected(m), help=f"two values stand side by side: {help}")
+
+
+CAUSES: tuple[Cause, ...] = (
+    no_header,
+    *HABITS,
+    part_in_block,
+    statement_outside,
+    index_without_axis,
+    wrong_case,
+    chained_comparison,
+    unfinished_line,
+    equals_sign,
+    reserved_word,
+    side_by_side,
+)
