@@ -41,9 +41,11 @@ class Op:
     def typed(self, operands: tuple[Result, ...], attrs: Mapping[str, Any]) -> Result:
         if self.arity is not None and len(operands) != self.arity:
             raise IllTyped(f"{self.name} takes {self.arity} operands, got {len(operands)}")
+        if self.name != "get" and not all(isinstance(t, Type) for t in operands):
+            raise IllTyped(f"{self.name} takes one result of a loop: use get")
         try:
             return self.rule(operands, attrs)
-        except IllTyped as error:
+        except ValueError as error:
             raise IllTyped(f"{self.name}({', '.join(map(str, operands))}): {error}") from None
 
     def has(self, trait: str) -> bool:

@@ -25,10 +25,25 @@ def need(condition: bool, reason: str) -> None:
         raise IllTyped(reason)
 
 
+def positive(shape: tuple[int, ...]) -> None:
+    need(all(n > 0 for n in shape), "sizes must be positive")
+
+
+def ascending(axes: tuple[int, ...], rank: int) -> None:
+    """Axes of a tensor of `rank`, each once, in order."""
+    need(list(axes) == sorted(set(axes)), "axes must ascend")
+    need(all(0 <= axis < rank for axis in axes), "no such axis")
+
+
+def fits(bits: int, dtype: str) -> None:
+    limit = 2 if dtype == "bool" else 1 << 8 * DTYPES[dtype]
+    need(0 <= bits < limit, f"{bits:#x} is no bit pattern of {dtype}")
+
+
 def declared(_: Types, attrs: Attrs) -> Type:
     """input(name, dtype, shape)"""
     need(attrs["dtype"] in DTYPES, f"no element type {attrs['dtype']}")
-    need(all(n > 0 for n in attrs["shape"]), "sizes must be positive")
+    positive(attrs["shape"])
     return Type(attrs["dtype"], attrs["shape"])
 
 
@@ -36,7 +51,10 @@ def constant(_: Types, attrs: Attrs) -> Type:
     """const(dtype, shape, bits): bit patterns, row-major; one pattern fills any shape"""
     size = prod(attrs["shape"])
     need(len(attrs["bits"]) in (1, size), f"{len(attrs['bits'])} bit patterns for {size} elements")
-    return declared((), attrs)
+    result = declared((), attrs)
+    for bits in attrs["bits"]:
+        fits(bits, result.dtype)
+    return result
 
 
 def iota(_: Types, attrs: Attrs) -> Type:
@@ -99,6 +117,7 @@ def bitcast(operands: Types, attrs: Attrs) -> Type:
 def reshape(operands: Types, attrs: Attrs) -> Type:
     """reshape(shape): the same elements in row-major order"""
     (x,) = operands
+    positive(attrs["shape"])
     need(prod(attrs["shape"]) == x.size, f"{x.size} elements do not fill {attrs['shape']}")
     return Type(x.dtype, attrs["shape"])
 
@@ -113,7 +132,9 @@ def permute(operands: Types, attrs: Attrs) -> Type:
 def broadcast(operands: Types, attrs: Attrs) -> Type:
     """broadcast(shape, axes): operand axis i becomes result axis axes[i]; the others repeat"""
     (x,), shape, axes = operands, attrs["shape"], attrs["axes"]
-    need(len(axes) == x.rank and list(axes) == sorted(set(axes)), "axes must ascend, one per operand axis")
+    positive(shape)
+    ascending(axes, len(shape))
+    need(len(axes) == x.rank, "one axis per operand axis")
     need(all(shape[a] == n for a, n in zip(axes, x.shape, strict=True)), "sizes differ")
     return Type(x.dtype, shape)
 
@@ -128,14 +149,15 @@ def slice_(operands: Types, attrs: Attrs) -> Type:
 
 def flip(operands: Types, attrs: Attrs) -> Type:
     """flip(axes): reversed order along axes"""
-    need(all(0 <= a < operands[0].rank for a in attrs["axes"]), "no such axis")
+    ascending(attrs["axes"], operands[0].rank)
     return operands[0]
 
 
 def window(operands: Types, attrs: Attrs) -> Type:
     """window(axes, sizes, strides): axes ascend and count positions; window axes follow the last"""
     (x,), axes, sizes, strides = operands, attrs["axes"], attrs["sizes"], attrs["strides"]
-    need(len(axes) == len(sizes) == len(strides) and list(axes) == sorted(set(axes)), "axes must ascend")
+    ascending(axes, x.rank)
+    need(0 < len(axes) == len(sizes) == len(strides), "one size and stride per axis")
     shape = list(x.shape)
     for axis, size, stride in zip(axes, sizes, strides, strict=True):
         need(0 < size <= shape[axis] and stride > 0, "a window is larger than its axis")
@@ -147,6 +169,7 @@ def pad(operands: Types, attrs: Attrs) -> Type:
     """pad(low, high, inner, bits): constant elements before, after and between (inner) along each axis"""
     (x,) = operands
     need(all(n >= 0 for k in ("low", "high", "inner") for n in attrs[k]), "amounts must not be negative")
+    fits(attrs["bits"], x.dtype)
     amounts = zip(x.shape, attrs["low"], attrs["high"], attrs["inner"], strict=True)
     return Type(x.dtype, tuple(n + low + high + (n - 1) * inner for n, low, high, inner in amounts))
 
@@ -155,6 +178,7 @@ def concat(operands: Types, attrs: Attrs) -> Type:
     """concat(axis)"""
     need(len(operands) > 0, "needs an operand")
     first, axis = operands[0], attrs["axis"]
+    need(all(0 <= axis < t.rank for t in operands), "no such axis")
     rest = [(t.dtype, t.shape[:axis], t.shape[axis + 1 :]) for t in operands]
     need(all(r == rest[0] for r in rest), "operands differ outside the axis")
     return Type(first.dtype, (*rest[0][1], sum(t.shape[axis] for t in operands), *rest[0][2]))
@@ -164,7 +188,7 @@ def gather(operands: Types, attrs: Attrs) -> Type:
     """gather(batch=n): x[b…, A, r…], index[b…, i…] → [b…, i…, r…], the first n axes shared; axis A is picked from"""
     (x, index), n = operands, attrs["batch"]
     need(index.dtype in INTEGERS, "the index must be i32 or u32")
-    need(x.shape[:n] == index.shape[:n] and x.rank > n, "batch axes differ")
+    need(n >= 0 and x.shape[:n] == index.shape[:n] and x.rank > n <= index.rank, "batch axes differ")
     return Type(x.dtype, (*index.shape, *x.shape[n + 1 :]))
 
 
@@ -172,7 +196,8 @@ def scatter_add(operands: Types, attrs: Attrs) -> Type:
     """scatter_add(batch=n, size): the adjoint of gather; contributions in ascending position"""
     (x, index), n = operands, attrs["batch"]
     need(index.dtype in INTEGERS and x.dtype == "f32", "f32 values and an integer index")
-    need(x.shape[: index.rank] == index.shape, "values do not match the index")
+    need(x.shape[: index.rank] == index.shape and 0 <= n <= index.rank, "values do not match the index")
+    need(attrs["size"] > 0, "sizes must be positive")
     return Type(x.dtype, (*x.shape[:n], attrs["size"], *x.shape[index.rank :]))
 
 
@@ -182,6 +207,7 @@ def contract(operands: Types, attrs: Attrs) -> Type:
     a, b = operands
     need(a.dtype == b.dtype == "f32", "f32 operands")
     pairs = [*zip(attrs["a_over"], attrs["b_over"], strict=True), *zip(attrs["a_batch"], attrs["b_batch"], strict=True)]
+    need(all(0 <= i < a.rank and 0 <= j < b.rank for i, j in pairs), "no such axis")
     need(all(a.shape[i] == b.shape[j] for i, j in pairs), "paired axes differ in size")
     need(len({i for i, _ in pairs}) == len(pairs) == len({j for _, j in pairs}), "an axis is paired twice")
     kept = [n for i, n in enumerate(a.shape) if i not in attrs["a_over"]]
@@ -193,7 +219,8 @@ def reduce(operands: Types, attrs: Attrs) -> Type:
     """sum(axes), reduce_max(axes): row order where axes are the last ones, column order otherwise"""
     (x,), axes = operands, attrs["axes"]
     need(x.dtype == "f32", f"not defined on {x.dtype}")
-    need(len(axes) > 0 and list(axes) == sorted(set(axes)) and axes[-1] < x.rank, "axes must ascend")
+    ascending(axes, x.rank)
+    need(len(axes) > 0, "needs an axis")
     return Type(x.dtype, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
@@ -207,20 +234,24 @@ def loop(operands: Types, attrs: Attrs) -> tuple[Type, ...]:
     their first axis, inputs shared by all turns. Body inputs: turn (i32), carried, slices, shared; body
     outputs: carried, then values stacked along a new first axis. `reverse` takes turns count-1 … 0."""
     count, carried, sliced, body = attrs["count"], attrs["carried"], attrs["sliced"], attrs["body"]
-    need(count > 0 and len(operands) >= carried + sliced, "too few operands")
+    need(0 < count < 2**31 and carried >= 0 and sliced >= 0, "counts must not be negative")
+    need(len(operands) >= carried + sliced and len(body.results) >= carried, "too few operands or results")
     inside = [p.type for p in body.inputs]
     cut = [Type(t.dtype, t.shape[1:]) for t in operands[carried : carried + sliced]]
     need(all(t.shape[:1] == (count,) for t in operands[carried : carried + sliced]), "slices must be count long")
     given = [Type("i32"), *operands[:carried], *cut, *operands[carried + sliced :]]
     need(inside == given, "body inputs differ from operands")
+    need(all(isinstance(node.result, Type) for node in body.results), "a body's output is no loop: use get")
     results = [node.type for node in body.results]
     need(results[:carried] == list(operands[:carried]), "carried values change type")
+    need(len(results) > 0, "a body without results")
     return (*results[:carried], *(Type(t.dtype, (count, *t.shape)) for t in results[carried:]))
 
 
 def get(operands: tuple[Any, ...], attrs: Attrs) -> Type:
     """get(index): one result of a loop"""
     need(isinstance(operands[0], tuple), "the operand has one result")
+    need(0 <= attrs["index"] < len(operands[0]), "no such result")
     result: Type = operands[0][attrs["index"]]
     return result
 

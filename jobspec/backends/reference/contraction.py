@@ -12,7 +12,7 @@ import numpy as np
 
 from jobspec.backends.reference.numbers import Array
 from jobspec.backends.reference.reductions import adjacent_tree
-from jobspec.backends.reference.scalars import fma32
+from jobspec.backends.reference.rounding import fma32
 from jobspec.ir.contract import LEAF
 
 #: elements accumulated together: small enough that the float64 temporaries stay in cache
