@@ -210,7 +210,7 @@ class Lowering:
     def _stored(self, node: Node) -> int:
         if node in self.memo:
             return self.memo[node]
-        return self.operand(node, self._positions(node.shape), copying=self.group.kind == "copy")
+        return self.operand(node, self._positions(node.shape), copying=node in self.group.nodes)
 
     def _accumulate(self, node: Node, store: Store) -> None:
         index = node.args[1]

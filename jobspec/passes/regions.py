@@ -211,7 +211,8 @@ class Region:
                 collect(arg, self.virtual, self.grouping.copied, found)
         for node in [*(s.value for s in self.extra.get(group, [])), *group.nodes]:
             if group.kind == "copy":
-                collect(node, self.virtual, self.grouping.copied - {node}, found)
+                below = {node} if node in group.nodes else set()
+                collect(node, self.virtual, self.grouping.copied - below, found)
         return found
 
     def _may_overwrite(self, home: Group, node: Node, readers: list[Group], location: Location) -> bool:
