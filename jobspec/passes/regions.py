@@ -7,6 +7,7 @@ value comes first. Buffers get numbers here and places later (memory.py); barrie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 
@@ -199,9 +200,15 @@ class Region:
             self._after(writer, readers)
 
     def _readers(self, location: Location) -> list[Group]:
-        """Groups that read the input which lies at `location`."""
-        old = [n for n, at in self.inputs.items() if at.buffer == location.buffer]
-        return [g for g in self.grouping.groups if any(n in old for n in self._reads(g))]
+        """Groups that read the input which lies at `location`; of a copied input only the group that copies it."""
+        old = self._inputs_at(location)
+        return [g for g in self.grouping.groups if any(self._sees(g, n) for n in self._reads(g) if n in old)]
+
+    def _sees(self, group: Group, node: Node) -> bool:
+        return node not in self.grouping.copied or node in group.nodes
+
+    def _inputs_at(self, location: Location) -> set[Node]:
+        return {n for n, at in self.inputs.items() if at.buffer == location.buffer}
 
     def _reads(self, group: Group) -> dict[Node, None]:
         found: dict[Node, None] = {}
@@ -224,7 +231,7 @@ class Region:
 
     def _reads_in_step(self, group: Group, node: Node, location: Location) -> bool:
         """Whether `group` reads the old value only at the element that it writes, and only once."""
-        old = {n for n, at in self.inputs.items() if at.buffer == location.buffer}
+        old = self._inputs_at(location) - self.grouping.copied
         straight = node.shape == (group.outside if group.kind == "columns" else group.domain)
         reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
         plain = all(a in old or (chain_of(a)[0] in self.virtual and not chain_of(a)[1]) for a in reads)
@@ -256,9 +263,14 @@ class Region:
             result.append(group)
         return result
 
+    def _seen_from(self, group: Group) -> Callable[[Node], Location]:
+        """Where nodes lie for `group`; a group that copies an input sees the input, not the copy."""
+        return lambda node: self._origin(node) if node in group.nodes else self._locate(node)
+
     def _locate(self, node: Node) -> Location:
-        if node in self.places:
-            return self.places[node]
+        return self.places[node] if node in self.places else self._origin(node)
+
+    def _origin(self, node: Node) -> Location:
         if node in self.inputs:
             return self.inputs[node]
         if node.op == "get":
@@ -280,7 +292,7 @@ class Region:
         calls: list[Call | Turns] = []
         if group.kind == "scatter":
             calls = [self._fill(s.target, s.value.type, 0) for s in stores]
-        kernel = lower(group, self.grouping, stores, self._locate, self.shop.flag)
+        kernel = lower(group, self.grouping, stores, self._seen_from(group), self.shop.flag)
         return [*calls, self.shop.call(kernel)]
 
     def _place_parts(self, node: Node, stores: list[Store]) -> list[Call | Turns]:
