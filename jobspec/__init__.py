@@ -1,0 +1,24 @@
+"""jobspec: a whole training job in one text file, with one meaning to the last bit.
+
+    import jobspec
+    job = jobspec.load("digits.job")
+    done = jobspec.run(job)
+    done.metrics, done.weights, done.receipt
+    jobspec.verify(done.receipt)
+
+The names are looked up when they are first used, so that importing a part does not import the whole.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Run", "Verdict", "__version__", "compile", "load", "run", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module `jobspec` has no `{name}`")
+    return getattr(import_module("jobspec.api"), name)

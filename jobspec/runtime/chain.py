@@ -30,7 +30,7 @@ from jobspec.ir.record import Record
 BLOCK = 256
 NOTHING = Digest(bytes(32))
 RECORD_KEYS = keys("step before after reports")
-CHAIN_KEYS = keys("link step state done folded pending")
+CHAIN_KEYS = keys("start link step state done folded pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ def read_record(value: Value) -> StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Where a run stands: `link`, `step`, `state` as of the last record; `done` steps in all, the reports
-    since the record in `folded` (whole blocks) and `pending` (the rest, as bytes)."""
+    """Where a run stands: `start`, the root before step 0; `link`, `step`, `state` as of the last record;
+    `done` steps in all, the reports since the record in `folded` (whole blocks) and `pending` (the rest)."""
 
+    start: Digest
     link: Digest
     step: int
     state: Digest
@@ -85,10 +86,11 @@ class Chain:
         """Close the steps since the last record with the state root after them."""
         reports = _folded(self.folded, self.pending) if self.pending else self.folded
         record = StepRecord(self.done, self.state, state, reports)
-        return Chain(linked(self.link, record), self.done, state, self.done), record
+        return Chain(self.start, linked(self.link, record), self.done, state, self.done), record
 
     def value(self) -> Value:
         return {
+            "start": self.start.raw,
             "link": self.link.raw,
             "step": self.step,
             "state": self.state.raw,
@@ -101,7 +103,7 @@ class Chain:
 def start(job: Digest, data: Sequence[Digest], state: Digest) -> Chain:
     """The chain before step 0."""
     link = digest_value("chain.start", [job.raw, [root.raw for root in data], state.raw])
-    return Chain(link, 0, state, 0)
+    return Chain(state, link, 0, state, 0)
 
 
 def linked(link: Digest, record: StepRecord) -> Digest:
@@ -113,6 +115,7 @@ def read_chain(value: Value) -> Chain:
     """Raises RecordError."""
     record = Record(value, "the chain", CHAIN_KEYS)
     return Chain(
+        record.digest("start"),
         record.digest("link"),
         record.integer("step"),
         record.digest("state"),

@@ -26,7 +26,11 @@ class Looks:
 
     def after(self, step: int) -> int:
         """The next step after `step` at which the host must look."""
-        return min(self.last, *((step // every + 1) * every for every in self.cadences))
+        return min([self.last, *((step // every + 1) * every for every in self.cadences)])
+
+    def is_look(self, step: int) -> bool:
+        """Whether the host must look after `step` steps."""
+        return step == self.last or any(step % every == 0 for every in self.cadences)
 
 
 def looks_of(job: Job, last: int, *, records_only: bool = False) -> Looks:
@@ -41,13 +45,13 @@ def due(every: int, step: int) -> bool:
 
 
 class Pace:
-    """Portion sizes from measured speed. `row`: bytes of one step's batch."""
+    """Portion sizes from measured speed. `row`: bytes of one step's batch; `most`: steps whose batches fit."""
 
     def __init__(self, row: int) -> None:
-        self._most = max(1, BYTES // max(1, row))
+        self.most = min(1 << 20, max(1, BYTES // max(1, row)))
         self.steps = 1
 
     def took(self, steps: int, seconds: float) -> None:
         """Learn from a portion; sizes at most double, since a first portion may be slow or fast by chance."""
         fitting = int(steps * TICK / seconds) if seconds > 0 else 2 * self.steps
-        self.steps = max(1, min(fitting, 2 * self.steps, self._most))
+        self.steps = max(1, min(fitting, 2 * self.steps, self.most))

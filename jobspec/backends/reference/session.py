@@ -7,6 +7,7 @@ the bit, behind the same face as every backend; slow.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,14 @@ from jobspec.ir.program import Program
 
 Array = NDArray[Any]
 
+COMPILERS = (("reference", "1"),)
 #: the reference's error for an index outside its axis
 OUTSIDE = "E0501"
+
+
+def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> ReferenceSession:
+    """A session for `job`, its programs lowered; neither threads nor compiled code are of use to it."""
+    return ReferenceSession(plan, job)
 
 
 class ReferenceSession:
@@ -48,7 +55,7 @@ class ReferenceSession:
         reports = np.zeros((len(feeds), len(layout.reports)), np.float32)
         for done, row in enumerate(feeds):
             try:
-                flags = self._turn(layout, first + done, row, reports[done])
+                reports[done], flags = self._turn(layout, first + done, row)
             except JobspecError as error:
                 if error.code != OUTSIDE:
                     raise
@@ -60,14 +67,13 @@ class ReferenceSession:
     def close(self) -> None:
         self._state = {}
 
-    def _turn(self, layout: Routine, step: int, row: NDArray[np.uint8], reports: NDArray[np.float32]) -> tuple[str, ...]:
-        """One evaluation of a routine's program; what it raises."""
-        given: dict[str, Array] = {**self._state, **_feeds(layout, row), "step": np.int32(step)[()]}
+    def _turn(self, layout: Routine, step: int, row: NDArray[np.uint8]) -> tuple[list[Array], tuple[str, ...]]:
+        """One evaluation of a routine's program: its reports, and what it raises."""
+        given: dict[str, Array] = {**self._state, **_feeds(layout, row), "step": np.asarray(step, np.int32)}
         found = evaluate(self._programs[layout.name], given)
-        reports[:] = [found[name] for name, _ in layout.reports]
         kept = {name: found[name] for name in self._state if name in found}
         self._state |= kept
-        return _nonfinite(layout, kept)
+        return [found[name] for name, _ in layout.reports], _nonfinite(layout, kept)
 
 
 def _feeds(layout: Routine, row: NDArray[np.uint8]) -> dict[str, Array]:

@@ -1,0 +1,56 @@
+"""The backends by name.
+
+Takes: a name. Promises: what a run needs of a backend, and that a backend nobody asks for is never
+imported: this is the one place where our own modules are imported inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobspec.backends.session import Session
+from jobspec.ir.errors import UsageError
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan
+from jobspec.ir.target import Target
+
+DEFAULT = "llvm"
+
+#: plan, job with lowered programs, threads, folder for compiled code → session
+Open = Callable[[Plan, Job, int, Path], Session]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`target`: this machine, as the backend sees it; `compilers`: (name, version) of all that turns a plan
+    into code, as the plan hash takes them."""
+
+    name: str
+    target: Target
+    compilers: tuple[tuple[str, str], ...]
+    open: Open
+
+
+def _llvm() -> Backend:
+    from jobspec.backends.llvm import engine, machine
+
+    return Backend("llvm", machine.host(), engine.compilers(), engine.open_session)
+
+
+def _reference() -> Backend:
+    from jobspec.backends.reference import session
+
+    return Backend("reference", Target("reference"), session.COMPILERS, session.open_session)
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "reference": _reference}
+
+
+def backend(name: str = DEFAULT) -> Backend:
+    """The backend `name`. Raises UsageError for an unknown one."""
+    if name not in BACKENDS:
+        known = ", ".join(BACKENDS)
+        raise UsageError("E0801", f"there is no backend `{name}`", help=f"the backends are {known}")
+    return BACKENDS[name]()

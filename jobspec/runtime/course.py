@@ -1,0 +1,163 @@
+"""The course of a run: one job in one session, portion by portion.
+
+Takes: a job, its plan, a session that has loaded it, the data. Promises: whoever drives it (a run, a
+replay, a dispute) gets the same states, reports and chain for the same job, however the steps are cut into
+portions, wherever the course was taken up. A raised flag ends it with an error naming tensor and step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.session import Outcome, Session
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import JobspecError
+from jobspec.ir.job import Evaluation, Job
+from jobspec.ir.plan import Plan
+from jobspec.runtime import chain as chains
+from jobspec.runtime.batches import Ahead, Feeder
+from jobspec.runtime.chain import Chain, StepRecord
+from jobspec.runtime.means import mean
+from jobspec.runtime.stops import Looks, Pace
+from jobspec.store.checkpoint import state_root
+from jobspec.store.datasets import DataSet
+
+Array = NDArray[Any]
+NONFINITE = "nonfinite: "
+INDEX = "index"
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Steps first … first+len(reports)-1, done in `seconds`. `reports`: f32 [steps, reports of the step].
+    `look`: the host has to look here."""
+
+    first: int
+    reports: NDArray[np.float32]
+    seconds: float
+    look: bool
+
+
+class Course:
+    """A job under way. `data`: the job's data sets by source name. The chain is at step 0 of nothing before
+    `begin` or `restore`."""
+
+    def __init__(self, job: Job, hash: Digest, plan: Plan, session: Session, data: Mapping[str, DataSet]) -> None:
+        self.job, self.hash, self.plan, self.session = job, hash, plan, session
+        self._data = data
+        self._step = plan.routine("step")
+        self._feeder = Feeder(self._step, job.batches, data[job.batches.stream.source])
+        self.reports = [name.removeprefix("report.") for name, _ in self._step.reports]
+        self._chain: Chain | None = None
+
+    @property
+    def chain(self) -> Chain:
+        assert self._chain is not None, "neither begun nor restored"
+        return self._chain
+
+    @property
+    def roots(self) -> Sequence[Digest]:
+        """Roots of the training data."""
+        return (self._data[self.job.batches.stream.source].root,)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that data is read from."""
+        return list(dict.fromkeys(str(folder) for set in self._data.values() for folder in set.store.folders))
+
+    def begin(self) -> Digest:
+        """Make the state before step 0; its root."""
+        nothing = np.zeros((1, self.plan.routine("init").feed), np.uint8)
+        self._check(self.session.run("init", 0, nothing), "in the initial state")
+        root = self.root()
+        self._chain = chains.start(self.hash, self.roots, root)
+        return root
+
+    def restore(self, chain: Chain, tensors: Mapping[str, Array]) -> None:
+        """Take up where `chain` stands, with that state."""
+        for slot in self.job.state:
+            self.session.write(slot.name, tensors[slot.name])
+        self._chain = chain
+
+    def state(self) -> dict[str, Array]:
+        """Copies of the tensors of state, in state order."""
+        return {slot.name: self.session.read(slot.name) for slot in self.job.state}
+
+    def root(self) -> Digest:
+        return state_root(self.state())
+
+    def record(self, state: Digest) -> StepRecord:
+        """Close the steps since the last record; `state`: the root of the present state."""
+        self._chain, record = self.chain.recorded(state)
+        return record
+
+    def portions(self, looks: Looks) -> Iterator[Portion]:
+        """Run on to step `looks.last`, handing back control after every portion."""
+        pace = Pace(self._step.feed)
+        with Ahead(self._feeder) as ahead:
+            first, stop = self.chain.done, looks.last
+            size = self._size(pace, looks, first)
+            while first < stop:
+                rows = ahead.rows(first, size)
+                after = first + size
+                following = self._size(pace, looks, after)
+                ahead.ask(after, following)
+                portion = self._run(first, rows, look=looks.is_look(after))
+                pace.took(size, portion.seconds)
+                first, size = after, following
+                yield portion
+
+    def _size(self, pace: Pace, looks: Looks, first: int) -> int:
+        """Steps of the portion that begins at `first`; none at the end."""
+        return min(pace.steps, looks.after(first) - first)
+
+    def _run(self, first: int, rows: NDArray[np.uint8], *, look: bool) -> Portion:
+        begun = time.perf_counter()
+        outcome = self.session.run("step", first, rows)
+        seconds = time.perf_counter() - begun
+        self._check(outcome, f"at step {first + outcome.done - 1}")
+        self._chain = self.chain.reported(outcome.reports)
+        return Portion(first, outcome.reports, seconds, look)
+
+    def evaluate(self, evaluation: Evaluation) -> dict[str, np.float32]:
+        """The evaluation's metrics in the present state, by name."""
+        routine = self.plan.routine(evaluation.name)
+        feeder = Feeder(routine, evaluation.batches, self._data[evaluation.batches.stream.source])
+        cuts = _cut(evaluation.count, Pace(routine.feed).most)
+        table = np.concatenate([self._evaluated(routine.name, feeder, first, count) for first, count in cuts])
+        names = [name.removeprefix("metric.") for name, _ in routine.reports]
+        return {name: mean(table[:, column]) for column, name in enumerate(names)}
+
+    def _evaluated(self, routine: str, feeder: Feeder, first: int, count: int) -> NDArray[np.float32]:
+        outcome = self.session.run(routine, self.chain.done + first, feeder.rows(first, count))
+        place = f"in batch {first + outcome.done - 1} of evaluation `{routine}` after step {self.chain.done}"
+        self._check(outcome, place)
+        return outcome.reports
+
+    def _check(self, outcome: Outcome, where: str) -> None:
+        if outcome.flags:
+            raise raised(outcome.flags, where)
+
+
+def _cut(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of portions of at most `most` batches."""
+    for first in range(0, count, most):
+        yield first, min(most, count - first)
+
+
+def raised(flags: Sequence[str], where: str) -> JobspecError:
+    """What raised flags mean, in words."""
+    wrong = [flag for flag in flags if not flag.startswith(NONFINITE)]
+    if wrong:
+        help = "an index must be smaller than the size of the axis it picks from: compare the data with the job's dims"
+        return JobspecError("E0503", f"{'; '.join(wrong)}, {where}", help=help)
+    names = [f"`{flag.removeprefix(NONFINITE)}`" for flag in flags]
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    help = "lower the learning rate, or bound the gradients with `clip`; `--until` stops before that step"
+    return JobspecError("E0502", f"{listed} became non-finite {where}", help=help)

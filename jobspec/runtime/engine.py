@@ -1,0 +1,59 @@
+"""From a job to a session: the job's plan for a backend, its hash, and the plan loaded on the device.
+
+Takes: a job or a plan file's contents, a backend's name. Promises: equal jobs on equal machines give equal
+plan hashes; a session runs exactly the plan it was opened with.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from jobspec.backends.registry import Backend, backend
+from jobspec.backends.session import Session
+from jobspec.ir.codec.job import job_hash
+from jobspec.ir.codec.plan import plan_hash
+from jobspec.ir.digest import Digest
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan
+from jobspec.passes.pipeline import compile_job, lower_program
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A job, its plan, and the backend the plan is for."""
+
+    job: Job
+    plan: Plan
+    backend: Backend
+
+    @cached_property
+    def job_hash(self) -> Digest:
+        return job_hash(self.job)
+
+    @cached_property
+    def plan_hash(self) -> Digest:
+        return plan_hash(self.plan, self.backend.compilers)
+
+    def open(self, threads: int, cache: Path) -> Session:
+        """The plan loaded with `threads` threads; `cache`: folder for compiled code."""
+        return self.backend.open(self.plan, lowered(self.job), threads, cache)
+
+
+def compile_for(job: Job, name: str) -> Compiled:
+    """`job` compiled for the backend `name` on this machine. Raises UsageError, CompileError."""
+    chosen = backend(name)
+    return Compiled(job, compile_job(job, chosen.target), chosen)
+
+
+def lowered(job: Job) -> Job:
+    """The job with its programs after all tensor passes, for a backend that evaluates them."""
+    evaluations = tuple(replace(e, program=lower_program(e.program)) for e in job.evaluations)
+    return replace(job, init=lower_program(job.init), step=lower_program(job.step), evaluations=evaluations)
+
+
+def default_threads() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,35 @@
+"""Weights for other programs.
+
+Takes: a state, its job. Promises: a safetensors file with the parameters and the layers' own state under their
+label paths, in state order, and in its metadata the hashes that say where they come from; the same state
+gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from jobspec.ir.digest import Digest
+from jobspec.ir.job import Job
+from jobspec.runtime.safetensors import to_chunks
+from jobspec.store.files import FileLayer, write_file
+
+Array = NDArray[Any]
+EXPORTED = ("parameter", "layer")
+
+
+def weights_of(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
+    """What a model needs at work: everything but what optimizers keep."""
+    return {slot.name: state[slot.name] for slot in job.state if slot.kind in EXPORTED}
+
+
+def write_weights(
+    files: FileLayer, path: Path, job: Job, state: Mapping[str, Array], job_hash: Digest, root: Digest, step: int
+) -> None:
+    """`job_hash`, `root` (of the whole state) and `step` go into the metadata. Raises StoreError."""
+    about = {"job": str(job_hash), "state": str(root), "step": str(step)}
+    write_file(files, path, to_chunks(weights_of(job, state), about))

@@ -1,0 +1,182 @@
+"""A run: a compiled job trained to its end, or as far as it is let, in its folder.
+
+Takes: a compiled job, its data, the store. Promises: the receipt at the end is the same whatever the backend,
+the threads, the cadence of checkpoints, and however often and wherever the run was stopped and taken up;
+whatever stops it, all work up to the last checkpoint is there to go on from.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobspec.ir.codec.job import encode_job
+from jobspec.ir.job import Evaluation, Job
+from jobspec.runtime import checkpoints
+from jobspec.runtime.course import Course, Portion
+from jobspec.runtime.engine import Compiled
+from jobspec.runtime.events import Begun, Evaluated, Recorded, Stepped
+from jobspec.runtime.folder import RunFolder, run_folder
+from jobspec.runtime.history import History
+from jobspec.runtime.interrupts import Interrupts
+from jobspec.runtime.journal import Journal, open_journal
+from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
+from jobspec.runtime.reporter import Reporter, Silent
+from jobspec.runtime.stops import due, looks_of
+from jobspec.store.datasets import DataSet
+from jobspec.store.files import sweep, write_file
+from jobspec.store.home import Home
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to run: none of it can change a result. `until`: stop after so many steps; `again`: begin afresh
+    even if the result is known."""
+
+    threads: int
+    until: int | None = None
+    again: bool = False
+
+
+def run(
+    compiled: Compiled,
+    data: Mapping[str, DataSet],
+    home: Home,
+    order: Order,
+    reporter: Reporter | None = None,
+) -> Result:
+    """Run `compiled` on `data` (by source name), from where the last run of this job got to. Raises
+    JobspecError: StoreError, DataError, E0502 and E0503 for a job that fails, E0504 where it is being run."""
+    folder = run_folder(home, compiled.job_hash)
+    with open_journal(folder) as journal:
+        if journal.history.finished is not None and not order.again:
+            return known_result(compiled, folder, journal.history)
+        session = compiled.open(order.threads, home.folder / "cache")
+        try:
+            course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data)
+            return Run(compiled, course, folder, journal, order, reporter or Silent()).go()
+        finally:
+            session.close()
+
+
+class Run:
+    """One process's part of a run; it holds the journal."""
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        course: Course,
+        folder: RunFolder,
+        journal: Journal,
+        order: Order,
+        reporter: Reporter,
+    ) -> None:
+        self.compiled, self.course, self.folder = compiled, course, folder
+        self.journal, self.order, self.reporter = journal, order, reporter
+        self._saved: int | None = None
+
+    @property
+    def job(self) -> Job:
+        return self.compiled.job
+
+    @property
+    def history(self) -> History:
+        return self.journal.history
+
+    def go(self) -> Result:
+        """Run to the end, to `until`, or to a signal."""
+        begun = time.monotonic()
+        self._take_up()
+        with Interrupts() as interrupts:
+            self.reporter.begin(self.job, self.course.chain.done)
+            try:
+                self._train(interrupts)
+            finally:
+                self.reporter.end()
+            if self.course.chain.done < self.job.steps:
+                return stopped_result(self.compiled, self.course, self.folder, self.history, interrupts.asked)
+            seconds = time.monotonic() - begun
+            return close_run(self.compiled, self.course, self.folder, self.journal, self.order.threads, seconds)
+
+    def _take_up(self) -> None:
+        """Go on from the newest whole checkpoint, or begin."""
+        write_file(self.folder.files, self.folder.job, [encode_job(self.job)])
+        sweep(self.folder.files, self.folder.path)
+        if self.journal.cut:
+            self.reporter.note(f"the run log ended in {self.journal.cut} torn bytes, which are cut")
+        found = None
+        if not self.order.again:
+            found = checkpoints.newest(self.folder, self.compiled.job_hash, self.journal, self.reporter.note)
+        if found is None:
+            self.course.begin()
+        else:
+            saved, tensors = found
+            self.course.restore(saved.chain, tensors)
+            self._saved = saved.chain.done
+        self.journal.add(self._begun(), sync=True)
+
+    def _begun(self) -> Begun:
+        backend, plan = self.compiled.backend.name, self.compiled.plan_hash
+        return Begun(self.course.chain.done, backend, self.order.threads, plan, os.getpid(), int(time.time()))
+
+    def _train(self, interrupts: Interrupts) -> None:
+        until = self.job.steps if self.order.until is None else min(self.order.until, self.job.steps)
+        if self._saved:
+            self._evaluate_due(self._saved)
+        for portion in self.course.portions(looks_of(self.job, until)):
+            self._stepped(portion)
+            if portion.look:
+                self._look(self.course.chain.done)
+            if interrupts.asked:
+                break
+        if self._saved != self.course.chain.done:
+            self._save(None)
+
+    def _stepped(self, portion: Portion) -> None:
+        self.journal.add(Stepped(portion.first, portion.reports))
+        last = dict(zip(self.course.reports, portion.reports[-1], strict=True))
+        self.reporter.progress(self.course.chain.done, last)
+
+    def _look(self, step: int) -> None:
+        """What falls due after `step` steps: a record, evaluations, a checkpoint."""
+        if step == self.job.steps or due(self.job.roots_every, step):
+            self.journal.add(Recorded(self.course.record(self.course.root())))
+        self._evaluate_due(step)
+        if due(self.job.save_every, step) and self._saved != step:
+            self._save(None)
+
+    def _evaluate_due(self, step: int) -> None:
+        """The evaluations that fall on `step`, but for those that a killed process had done."""
+        done = {e.name for e in self.history.evaluated if e.step == step}
+        for evaluation in self.job.evaluations:
+            falls = step == self.job.steps or due(evaluation.every, step)
+            if falls and evaluation.name not in done:
+                self._evaluate(evaluation, step)
+
+    def _evaluate(self, evaluation: Evaluation, step: int) -> None:
+        metrics = self.course.evaluate(evaluation)
+        better = is_best(evaluation, metrics, self.history)
+        self.journal.add(Evaluated(evaluation.name, step, tuple(metrics.items())))
+        self.reporter.evaluated(evaluation.name, step, metrics)
+        if better:
+            self._save(evaluation.name)
+
+    def _save(self, best: str | None) -> None:
+        job, course = self.compiled.job_hash, self.course
+        checkpoints.save(self.folder, self.journal, job, course.chain, course.state(), best)
+        self._saved = course.chain.done
+        checkpoints.thin(self.folder, self.journal, self.job.keep)
+
+
+def is_best(evaluation: Evaluation, metrics: Mapping[str, np.float32], history: History) -> bool:
+    """Whether the evaluation asks to keep its best, and these metrics beat all before. A NaN beats nothing."""
+    if evaluation.best is None:
+        return False
+    how, metric = evaluation.best
+    sign = np.float32(1 if how == "max" else -1)
+    before = [sign * dict(e.metrics)[metric] for e in history.evaluated if e.name == evaluation.name]
+    return all(sign * metrics[metric] > value or np.isnan(value) for value in before)
