@@ -12,13 +12,11 @@ import numpy as np
 
 from jobspec.backends.reference.numbers import Array
 from jobspec.backends.reference.reductions import adjacent_tree
-from jobspec.backends.reference.rounding import fma32
+from jobspec.backends.reference.rounding import fma32, possible_tie
 from jobspec.ir.contract import LEAF
 
 #: elements accumulated together: small enough that the float64 temporaries stay in cache
 TILE = 1 << 14
-_TIE, _LOW_BITS = np.uint64(1 << 28), np.uint64((1 << 29) - 1)
-_LEAST_NORMAL = 2.0**-126
 
 Axes = tuple[int, ...]
 
@@ -68,22 +66,17 @@ def products(a: Array, b: Array) -> Array:
     right = np.ascontiguousarray(b.transpose(1, 0, 2)[:, :, None, :], np.float64)
     acc = np.zeros((*a.shape[:2], b.shape[2]))
     for x, y in zip(left, right, strict=True):
-        exact = x * y
-        acc = fused(x, y, exact + acc, acc)
+        acc = fused(x, y, x * y + acc, acc)
     return acc.astype(np.float32)
 
 
 def fused(x: Array, y: Array, near: Array, acc: Array) -> Array:
     """fma32(x, y, acc) as float64, given `near`: the sum rounded to float64.
 
-    A product of two float32 is exact in float64. Rounding `near` once more to float32 differs from one
-    rounding only where `near` lies on a tie of float32, or below its normal range: those go to fma32.
+    Where rounding `near` once more to float32 may differ from one rounding, fma32 decides.
     """
     rounded = near.astype(np.float32).astype(np.float64)
-    doubtful = (near.view(np.uint64) & _LOW_BITS) == _TIE
-    small = np.abs(near) < _LEAST_NORMAL
-    if small.any():
-        doubtful |= small & (near != 0.0)
+    doubtful = possible_tie(near)
     if doubtful.any():
         narrow = [np.broadcast_to(v, near.shape)[doubtful].astype(np.float32) for v in (x, y, acc)]
         rounded[doubtful] = fma32(*narrow)

@@ -23,13 +23,14 @@ NUMPY: dict[str, np.dtype[Any]] = {
     "u8": np.dtype(np.uint8),
     "u16": np.dtype(np.uint16),
 }
-_UNSIGNED = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
+_UNSIGNED: dict[int, np.dtype[Any]] = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
 
 
 def from_bits(dtype: str, bits: tuple[int, ...]) -> Array:
     """One element per bit pattern, of the IR type `dtype`."""
     wanted = NUMPY[dtype]
-    return np.array(bits, _UNSIGNED[wanted.itemsize]).view(wanted)
+    patterns: Array = np.asarray(bits, _UNSIGNED[wanted.itemsize])
+    return patterns.view(wanted)
 
 
 def canonical(x: Array) -> Array:

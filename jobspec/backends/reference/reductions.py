@@ -18,7 +18,8 @@ Combine = Callable[[Array, Array], Array]
 
 def larger(a: Array, b: Array) -> Array:
     """max(a, b) of the contract: a > b ? a : b."""
-    return np.where(a > b, a, b)
+    chosen: Array = np.where(a > b, a, b)
+    return chosen
 
 
 def adjacent_tree(parts: Array, combine: Combine) -> Array:
@@ -26,7 +27,8 @@ def adjacent_tree(parts: Array, combine: Combine) -> Array:
     while len(parts) > 1:
         paired = combine(parts[0:-1:2], parts[1::2])
         parts = np.concatenate([paired, parts[-1:]]) if len(parts) % 2 else paired
-    return parts[0]
+    folded: Array = parts[0]
+    return folded
 
 
 def chain(x: Array, combine: Combine, start: Array) -> Array:
@@ -48,7 +50,8 @@ def fold_lanes(block: Array, combine: Combine) -> Array:
         pairs = max(0, min(half, len(lanes) - half))
         lanes[:pairs] = combine(lanes[:pairs], lanes[half : half + pairs])
         half //= 2
-    return lanes[0]
+    folded: Array = lanes[0]
+    return folded
 
 
 def row_order(x: Array, combine: Combine) -> Array:
