@@ -1,0 +1,85 @@
+"""Random draws of a training step: rand, randint, normal.
+
+Takes: a frame and the axes of the draw. Promises: the draw is named by the label path it stands in and its number
+there; its values are indexed by step, example (the axis B) and element, so neither the split of a batch nor another
+layer's draws move them.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from jobspec.ir.program import Node, make
+from jobspec.lang import arithmetic, draws
+from jobspec.lang.frame import Frame
+from jobspec.lang.refusal import Refusal
+from jobspec.lang.values import Axes, Tensor, Value
+
+BATCH = "B"
+
+
+def uniform(frame: Frame, axes: Axes) -> Tensor:
+    """Uniform on [0, 1)."""
+    return Tensor(draws.unit(key(frame), counter(frame, axes)), axes)
+
+
+def normal(frame: Frame, axes: Axes, scale: Value) -> Value:
+    """Standard normal times `scale`."""
+    drawn = Tensor(draws.normal(key(frame), counter(frame, axes)), axes)
+    return arithmetic.binary("*", drawn, scale, frame.stated)
+
+
+def whole(frame: Frame, axes: Axes, low: int, high: int) -> Tensor:
+    """Whole numbers of [low, high)."""
+    if not low < high:
+        raise Refusal("E0222", f"`randint` draws from {low} up to, not including, {high}: there is none")
+    return Tensor(draws.whole(key(frame), counter(frame, axes), low, high), axes)
+
+
+def key(frame: Frame) -> tuple[int, int]:
+    activation = frame.activation
+    activation.draws += 1
+    return draws.key_words(frame.work.seed, (*activation.draw_path, "draw", str(activation.draws - 1)))
+
+
+def counter(frame: Frame, axes: Axes) -> draws.Counter:
+    if frame.work.step is None:
+        raise Refusal(
+            "E0290",
+            "random draws in an evaluation are not carried through yet",
+            help="draw while training only: `… if training else …`",
+        )
+    shape = frame.sizes(axes)
+    step = frame.region.reach(frame.work.step, frame.work.root)
+    return draws.Counter(element(axes, shape), example(axes, shape), everywhere(step.node, shape), stream(frame, shape))
+
+
+def element(axes: Axes, shape: tuple[int, ...]) -> Node:
+    """The index within one example: row-major over the axes other than B."""
+    own = tuple(n for axis, n in zip(axes, shape, strict=True) if axis != BATCH)
+    places = tuple(i for i, axis in enumerate(axes) if axis != BATCH)
+    assert prod(own) < 2**31
+    return make("broadcast", draws.indices(own), shape=shape, axes=places) if own != shape else draws.indices(shape)
+
+
+def example(axes: Axes, shape: tuple[int, ...]) -> Node:
+    """The example's place in the batch; 0 for a draw that has no B."""
+    if BATCH not in axes:
+        return draws.word(0, shape)
+    place = axes.index(BATCH)
+    return make("broadcast", draws.indices((shape[place],)), shape=shape, axes=(place,))
+
+
+def stream(frame: Frame, shape: tuple[int, ...]) -> Node:
+    """Twice the turn of the loops around."""
+    turn = frame.region.turn()
+    if turn is None:
+        return draws.word(0, shape)
+    two = make("const", dtype="i32", shape=(), bits=(2,))
+    return everywhere(make("mul", turn, two), shape)
+
+
+def everywhere(node: Node, shape: tuple[int, ...]) -> Node:
+    """An i32 scalar as u32 of `shape`."""
+    word = make("cast", node, dtype="u32")
+    return make("broadcast", word, shape=shape, axes=()) if shape else word

@@ -1,0 +1,219 @@
+"""Meaning of `train { … }`: the step program, and what a run of it is.
+
+Takes: the section, the job's sizes and data. Promises: seed, steps and stream; the loss and its parameters; the new
+value of every slot; the reports of a step. Settings are read first, so their order does not matter; values are computed
+in the order of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobspec.ir.program import Node, Program, make
+from jobspec.lang import tree, updates
+from jobspec.lang.data import BATCH, batch_of, examples_of
+from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang.dispatch import execute
+from jobspec.lang.frame import Frame, Located
+from jobspec.lang.refusal import Refusal, Silenced, need
+from jobspec.lang.settings import Settings, setting_name
+from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_whole
+from jobspec.lang.values import Tensor, described
+
+#: settings that are numbers known before the step, and those that the step computes
+STATIC = ("seed", "steps", "epochs", "shards", "compute", "start", "after", "average", "roots")
+COMPUTED = ("batch", "loss", "clip")
+ROOTS_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is known of a run before its step is."""
+
+    seed: int
+    steps: int
+    roots_every: int
+    stream: Ordered
+    epoch: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """Outputs of the step program."""
+
+    course: Course
+    state: Mapping[str, Node]
+    reports: tuple[tuple[str, Node], ...]
+
+
+def course(frame: Frame, node: tree.Section) -> Course:
+    """Seed, steps and stream. Raises Silenced after reports."""
+    settings = Settings(frame, node.body, (*STATIC, "batch"))
+    refuse_later(settings)
+    stream = settings.value("batch", need_stream)
+    required(frame, node, settings, "batch", "batch = shuffle(train)")
+    seed = settings.value("seed", need_whole)
+    required(frame, node, settings, "seed", "seed = 7")
+    roots = settings.value("roots", lambda x: need_whole(x, 1))
+    per_epoch = epoch_steps(frame, stream)
+    steps = step_count(frame, node, settings, per_epoch)
+    need_seed(frame, node, seed)
+    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch)
+
+
+def required(frame: Frame, node: tree.Section, settings: Settings, name: str, example: str) -> None:
+    if name not in settings.given:
+        frame.report(Refusal("E0313", f"`train` does not say its `{name}`", help=f"as in `{example}`"), keyword(node))
+        raise Silenced
+
+
+def keyword(node: tree.Section) -> Any:
+    """The section's first word."""
+    return replace(node.span, end=node.span.start + len(node.kind))
+
+
+def need_seed(frame: Frame, node: tree.Section, seed: int) -> None:
+    if seed >= 2**64:
+        frame.report(Refusal("E0222", "a seed is less than 2^64"), keyword(node))
+        raise Silenced
+
+
+def need_stream(value: Any) -> Ordered:
+    if isinstance(value, Ordered):
+        return value
+    help = (
+        "say the order: `shuffle(d)`, or `sequence(d)`"
+        if isinstance(value, DataSet)
+        else "as in `batch = shuffle(train)`"
+    )
+    raise Refusal("E0314", f"a batch comes from a stream of examples, this is {kind_of(value)}", help=help)
+
+
+def refuse_later(settings: Settings) -> None:
+    """What of the language does not reach training yet, and decides the result, is an error."""
+    for name in ("start", "after", "average"):
+        settings.refuse(name, f"`{name}` is not carried through to training yet")
+    if settings.value("shards", lambda x: need_whole(x, 1)) not in (None, 1):
+        settings.refuse("shards", "`shards` other than 1 is not carried through to training yet")
+    compute = settings.given.get("compute")
+    if compute is not None and not (isinstance(compute, tree.Name) and compute.id == "f32"):
+        settings.refuse("compute", "`compute` other than f32 is not carried through to training yet")
+
+
+def epoch_steps(frame: Frame, stream: Ordered) -> float:
+    """Steps per epoch; 1 where the data is not at hand."""
+    examples, size = examples_of(stream.data), frame.work.sizes[BATCH]
+    if examples is None:
+        return 1.0
+    return examples / size
+
+
+def step_count(frame: Frame, node: tree.Section, settings: Settings, per_epoch: float) -> int:
+    if ("steps" in settings.given) == ("epochs" in settings.given):
+        both = "both `steps` and `epochs`" if "steps" in settings.given else "neither `steps` nor `epochs`"
+        frame.report(Refusal("E0313", f"`train` says {both}", help="say one of them: `steps = 2000`"), keyword(node))
+        raise Silenced
+    if "steps" in settings.given:
+        return int(settings.value("steps", lambda x: need_whole(x, 1)))
+    epochs = settings.value("epochs", need_number)
+    count = -int(-epochs * per_epoch // 1)
+    if count < 1:
+        frame.report(Refusal("E0222", "this is not even one step"), settings.given["epochs"].span)
+        raise Silenced
+    return count
+
+
+def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
+    """The step program's outputs. Raises Silenced after reports."""
+    bind_names(frame, known)
+    lets = [
+        s
+        for s in node.body
+        if not isinstance(s, tree.Update | tree.Freeze) and setting_name(s) not in (*STATIC, "batch")
+    ]
+    execute(frame, tuple(lets))
+    loss = scalar_named(frame, node, "loss")
+    clip = limit(frame, node)
+    changes = updates.plan(frame, node, loss)
+    unused_names(frame, node)
+    norm, gradients = updates.clipped(changes, clip)
+    lr = updates.apply_all(frame, changes, gradients)
+    reports = [("report.loss", loss.node)]
+    reports += [("report.grad_norm", norm)] if norm is not None else []
+    reports += [("report.lr", lr)] if lr is not None else []
+    return Step(known, {name: t.node for name, t in frame.region.assigned.items()}, tuple(reports))
+
+
+def bind_names(frame: Frame, known: Course) -> None:
+    """What the text may mention: the batch, the step's number, and how long the run is."""
+    frame.scope.bind("batch", batch_of(frame.work, known.stream.data))
+    frame.scope.bind("steps", known.steps)
+    frame.scope.bind("epoch", int(known.epoch) if known.epoch == int(known.epoch) else known.epoch)
+    assert frame.work.step is not None
+    frame.scope.bind("step", frame.work.step)
+
+
+def scalar_named(frame: Frame, node: tree.Section, name: str) -> Tensor:
+    """The float32 scalar that the section binds to `name`."""
+    found = frame.scope.find(name)
+    if found is None:
+        help = f"as in `{name} = mean[B](…)`"
+        frame.report(Refusal("E0313", f"`train` does not say its `{name}`", help=help), keyword(node))
+        raise Silenced
+    value = frame.scope.read(name)
+    if not isinstance(value, Tensor) or value.axes or value.dtype != "f32":
+        shown = described(value) if isinstance(value, Tensor) else kind_of(value)
+        folds = isinstance(value, Tensor) and value.axes
+        advice = f"fold its axes: `mean[{' '.join(value.axes)}](…)`" if folds else None
+        frame.report(
+            Refusal(
+                "E0315",
+                f"`{name}` must be one float32 number that depends on the parameters",
+                label=f"axes: {shown}",
+                help=advice,
+            ),
+            found[0].span or keyword(node),
+        )
+        raise Silenced
+    return value
+
+
+def limit(frame: Frame, node: tree.Section) -> float | None:
+    """`clip = c`: a compile-time number above 0."""
+    found = frame.scope.find("clip")
+    if found is None:
+        return None
+    value = frame.scope.read("clip")
+    try:
+        number = need_number(value)
+        need(number > 0, "E0222", "`clip` is a norm, so it is above 0")
+    except Refusal as refusal:
+        frame.report(refusal, found[0].span or keyword(node))
+        raise Silenced from None
+    return number
+
+
+def unused_names(frame: Frame, node: tree.Section) -> None:
+    """A name that the section binds and nothing reads is a slip: a setting misspelt, or a value forgotten."""
+    for name, bound in frame.scope.names.items():
+        if bound.span is None or bound.used or name in COMPUTED:
+            continue
+        help = did_you_mean(name, (*STATIC, *COMPUTED)) or "use it, or take it out"
+        frame.report(
+            Located("E0311", f"`{name}` is no setting of `train`, and nothing uses it", bound.span, help), bound.span
+        )
+
+
+def step_input() -> Tensor:
+    return Tensor(make("input", name="step", dtype="i32", shape=()), ())
+
+
+def program(frame: Frame, outputs: list[tuple[str, Node]]) -> Program:
+    """The step program: a slot each, a feed each, the step."""
+    work = frame.work
+    assert work.step is not None
+    inputs = [h.tensor.node for h in work.registry.ordered()]
+    inputs += [t.node for _, t in sorted(work.feeds.items())]
+    return Program((*inputs, work.step.node), tuple(outputs))

@@ -1,0 +1,53 @@
+"""One program in the making: the training step, or an evaluation.
+
+Takes: sizes, the registry of state that all programs of a job share. Promises: what the evaluation of expressions
+gathers on its way: fields of the batch that were used, axes that were used, where in the text each node comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jobspec.ir.program import Node
+from jobspec.lang.diagnostics import Reporter
+from jobspec.lang.region import Region
+from jobspec.lang.registry import Registry
+from jobspec.lang.source import Source, Span
+from jobspec.lang.values import Tensor
+
+
+@dataclass(eq=False)
+class Places:
+    """Node → line and column in the job's own text."""
+
+    source: Source
+    table: dict[Node, tuple[int, int]] = field(default_factory=dict)
+
+    def mark(self, node: Node, span: Span) -> None:
+        """Every node under `node` that has no place yet was made by the expression at `span`."""
+        if span.source is not self.source:
+            return
+        place = (span.line, span.column)
+        stack = [node]
+        while stack:
+            node = stack.pop()
+            if node not in self.table:
+                self.table[node] = place
+                stack += node.args
+
+
+@dataclass(eq=False)
+class Work:
+    """`sizes`: axis → size (an evaluation has its own B). `step`: the step's number, None in an evaluation."""
+
+    training: bool
+    seed: int
+    sizes: Mapping[str, int]
+    registry: Registry
+    reporter: Reporter
+    places: Places
+    step: Tensor | None = None
+    root: Region = field(default_factory=Region)
+    feeds: dict[str, Tensor] = field(default_factory=dict)
+    used_axes: set[str] = field(default_factory=set)
