@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import prod
 
 from jobspec.ir.contract import row_ordered
 from jobspec.ir.ops import OPS
@@ -23,6 +24,8 @@ SOURCES = frozenset({"input", "const", "iota"})
 REDUCES = frozenset({"sum", "reduce_max", "argmax"})
 VIRTUAL_COST = 6
 VIRTUAL_LOADS = 2
+FEW_ROWS = 16
+LONG_ROW = 4096
 COSTS = {"div": 6, "sqrt": 6}
 LIBRARY_COST = 20
 
@@ -203,7 +206,7 @@ class Grouping:
     def _shape_fits(self, node: Node, group: Group) -> bool:
         if node.op == "gather" and self.home.get(chain_of(node.args[0], self.copied)[0]) is group:
             return False
-        inside_allowed = group.kind == "rows" or not group.inner
+        inside_allowed = (group.kind == "rows" and not is_long(group)) or not group.inner
         return (node.shape == group.domain and inside_allowed) or (bool(group.inner) and node.shape == group.outside)
 
     def _reduce_joins(self, node: Node, group: Group) -> bool:
@@ -237,6 +240,11 @@ def collect(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found
         return
     base = trace(node, copied).base
     found[base.args[0] if base.op == "get" else base] = None
+
+
+def is_long(group: Group) -> bool:
+    """Whether the group folds few long rows: threads share out rows, so nothing else should wait in them."""
+    return bool(group.inner) and prod(group.outside) < FEW_ROWS and prod(group.domain) > LONG_ROW
 
 
 def aligned(view: Strided, base: Node, shape: tuple[int, ...], group: Group) -> bool:
