@@ -11,11 +11,9 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jobspec.store.files import FileLayer
-
-CHANGES = ("create", "open_log", "write", "truncate", "sync", "close", "rename", "remove", "make_folder", "sync_folder")
 
 
 class Killed(BaseException):
@@ -30,6 +28,7 @@ class FaultyFiles(FileLayer):
         self.error = error
         self.done: list[str] = []
         self.dead = False
+        self._open: set[int] = set()
 
     def _step(self, name: str) -> bool:
         """Whether this operation is to fail."""
@@ -40,9 +39,35 @@ class FaultyFiles(FileLayer):
 
     def _fail(self) -> None:
         if self.error is None:
-            self.dead = True
-            raise Killed
+            self._die()
         raise OSError(self.error, os.strerror(self.error))
+
+    def _die(self) -> NoReturn:
+        """The system closes what a killed process had open, and so lets go of its locks."""
+        self.dead = True
+        for fd in self._open:
+            os.close(fd)
+        raise Killed
+
+    def create(self, path: Path) -> int:
+        return self._opened("create", super().create, path)
+
+    def open_log(self, path: Path) -> int:
+        return self._opened("open_log", super().open_log, path)
+
+    def _opened(self, name: str, real: Callable[[Path], int], path: Path) -> int:
+        if self._step(name):
+            self._fail()
+        fd = real(path)
+        self._open.add(fd)
+        return fd
+
+    def close(self, fd: int) -> None:
+        fails = self._step("close")
+        self._open.discard(fd)
+        super().close(fd)
+        if fails:
+            self._fail()
 
     def write(self, fd: int, data: Any) -> int:
         if self._step("write"):
@@ -56,17 +81,14 @@ def _faulty(name: str) -> Callable[..., Any]:
 
     def operation(self: FaultyFiles, *args: Any) -> Any:
         if self._step(name):
-            if name == "close":
-                real(self, *args)
             self._fail()
         return real(self, *args)
 
     return operation
 
 
-for _name in CHANGES:
-    if _name != "write":
-        setattr(FaultyFiles, _name, _faulty(_name))
+for _name in ("truncate", "sync", "rename", "remove", "make_folder", "sync_folder"):
+    setattr(FaultyFiles, _name, _faulty(_name))
 
 
 def faults(action: Callable[[FaultyFiles], object], error: int | None = errno.ENOSPC) -> Iterator[BaseException | None]:

@@ -110,8 +110,13 @@ def test_a_change_that_keeps_the_time_stamp_is_seen(store: BlobStore, monkeypatc
 
 def test_a_settled_file_is_hashed_once(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     name = store.put(DATA)
-    hashed: list[int] = []
-    monkeypatch.setattr(blobs, "blob_digest", lambda data: hashed.append(1) or blob_digest(data))
+    hashed: list[Digest] = []
+
+    def counting(data: bytes) -> Digest:
+        hashed.append(blob_digest(data))
+        return hashed[-1]
+
+    monkeypatch.setattr(blobs, "blob_digest", counting)
     store.map(name)
     store.map(name)
     assert len(hashed) == 2, "a file written this very moment is not remembered"

@@ -26,7 +26,7 @@ def test_published_vectors() -> None:
 
 
 @pytest.mark.parametrize("domain", ["", "Job", "a b", "9a", "job\n", "a/b"])
-def test_a_domain_is_a_plain_word(domain) -> None:
+def test_a_domain_is_a_plain_word(domain: str) -> None:
     with pytest.raises(ValueError, match="domain"):
         digest(domain, b"")
 
@@ -38,7 +38,7 @@ def test_values_are_digested_by_their_canonical_bytes() -> None:
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_text_form_round_trip(raw) -> None:
+def test_text_form_round_trip(raw: bytes) -> None:
     assert Digest.parse(str(Digest(raw))) == Digest(raw)
 
 
@@ -48,7 +48,7 @@ ZEROS = "0" * 64
 @pytest.mark.parametrize(
     "text", ["", "b3:", "b3:" + ZEROS[1:], "b3:" + "A" * 64, ZEROS, f" b3:{ZEROS}", f"b3:{ZEROS}\n"]
 )
-def test_other_spellings_are_refused(text) -> None:
+def test_other_spellings_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="64 lowercase hex"):
         Digest.parse(text)
 
@@ -59,16 +59,16 @@ def test_a_digest_has_32_bytes() -> None:
 
 
 @pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
-def test_threads_do_not_change_a_blobs_name(size) -> None:
+def test_threads_do_not_change_a_blobs_name(size: int) -> None:
     data = bytes(range(251)) * (size // 251) + bytes(size % 251)
     assert blob_digest(data).raw == blake3(data).digest() == blob_digest(memoryview(data)).raw
 
 
 def test_the_tree_is_adjacent_and_balanced_with_the_odd_tail_carried_up() -> None:
-    def leaf(data):
+    def leaf(data: bytes) -> bytes:
         return digest("t.leaf", data).raw
 
-    def node(left, right):
+    def node(left: bytes, right: bytes) -> bytes:
         return digest("t.node", left + right).raw
 
     a, b, c, d, e = (leaf(bytes([n])) for n in range(5))
@@ -78,7 +78,7 @@ def test_the_tree_is_adjacent_and_balanced_with_the_odd_tail_carried_up() -> Non
 
 
 @given(LEAVES, LEAVES)
-def test_a_root_fixes_its_leaves(first, second) -> None:
+def test_a_root_fixes_its_leaves(first: list[bytes], second: list[bytes]) -> None:
     assert (merkle_root("t", first) == merkle_root("t", second)) == (first == second)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobspec.ir.canonical import decode, encode
+from jobspec.ir.canonical import Value, decode, encode
 from jobspec.ir.digest import Digest, blob_digest, digest_value, merkle_root
 from jobspec.ir.types import Type
 from jobspec.store.manifest import Manifest, Piece, Shard, check_manifest, from_bytes, shard_counts
@@ -149,7 +149,7 @@ def test_parts_that_do_not_fit_are_refused(manifest: Manifest, reason: str) -> N
         ("kind", None, "not text"),
     ],
 )
-def test_values_of_another_form_are_refused(key: str, value: object, reason: str) -> None:
+def test_values_of_another_form_are_refused(key: str, value: Value, reason: str) -> None:
     found = decode(TABLE.to_bytes())
     assert isinstance(found, dict)
     with pytest.raises(ValueError, match=reason):

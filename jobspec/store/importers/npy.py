@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from jobspec.store.dtypes import Array
 from jobspec.store.files import explained
@@ -31,7 +32,7 @@ def read_npy(path: Path) -> Array:
 
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays in `path` by name. Raises DataError."""
-    with _readable(path), np.load(path, allow_pickle=False) as archive:
+    with _readable(path), path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

@@ -34,7 +34,7 @@ Line = tuple[int, list[str]]
 def read_csv(path: Path, delimiter: str, label: str | None) -> dict[str, Array]:
     """The fields of the table in `path`. Raises DataError."""
     with open_bytes(path) as raw:
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
         lines = _lines(path, csv.reader(text, delimiter=delimiter, strict=True))
         header = _header(path, lines)
         blocks = [_numbers(path, header, block) for block in _blocks(lines)]
@@ -51,12 +51,11 @@ def _lines(path: Path, reader: _csv.Reader) -> Iterator[Line]:
                 yield reader.line_num, cells
     except csv.Error as error:
         raise DataError("E0413", f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    except UnicodeDecodeError as error:
-        raise DataError("E0421", f"{path} is not UTF-8 text (near line {reader.line_num + 1})") from error
 
 
 def _header(path: Path, lines: Iterator[Line]) -> list[str]:
-    _, cells = next(lines, (0, []))
+    number, cells = next(lines, (0, []))
+    _check_text(path, number, cells)
     header = [cell.strip() for cell in cells]
     help = "the first line names the columns, each by another name"
     if not header or all(_is_number(cell) for cell in header):
@@ -91,9 +90,19 @@ def _not_a_number(path: Path, header: Sequence[str], block: list[Line]) -> DataE
         for name, cell in zip(header, cells, strict=True)
         if not _is_number(cell)
     )
+    _check_text(path, number, [cell])
     what = f"`{cell}` is not a number" if cell.strip() else "the cell is empty"
     help = "put a number in its place: classes as 0, 1, 2, …; a missing value by a rule of your own"
     return DataError("E0416", f"{path}, line {number}, column `{column}`: {what}", help=help)
+
+
+def _check_text(path: Path, number: int, cells: Sequence[str]) -> None:
+    """Bytes that are not UTF-8 come as lone surrogates, which cannot be written back."""
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError as error:
+        reason = f"{path}, line {number}: not UTF-8 text"
+        raise DataError("E0421", reason, help="convert the file to UTF-8") from error
 
 
 def _is_number(cell: str) -> bool:
