@@ -1,14 +1,16 @@
 """What the way back through a loop reads of the way there: saved, or computed again.
 
 Takes: the outputs of a backward body, written in terms of the forward body's nodes. Promises: `saved` lists the
-forward values to be stacked. They are the carried values as each turn found them, and what is expensive and
-differs from turn to turn; elementwise chains and movement in between are computed again.
+forward values to be stacked. They are the carried values as each turn found them, and what differs from turn to
+turn and is expensive or lies in memory anyway, as a contraction's operand; elementwise chains and movement in
+between are computed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node, order, rebuild
 from jobspec.ir.regions import Loop
 from jobspec.passes.cost import expensive
@@ -29,9 +31,18 @@ def saved(forward: Loop, outputs: Sequence[Node], given: Collection[Node]) -> li
     nodes = order(outputs)
     behind = reaching(nodes, given)
     changing = reaching(nodes, [forward.turn, *forward.state, *forward.cuts])
-    kept = {n for n in there if n in changing and n not in behind and expensive(n)} | set(forward.state)
+    lying = {unmoved(a) for n in there if n.op == "contract" for a in n.args}
+    worth = (n for n in there if expensive(n) or n in lying)
+    kept = {n for n in worth if n in changing and n not in behind} | set(forward.state)
     needed = above(outputs, kept)
     return [n for n in dict.fromkeys([*forward.state, *there]) if n in needed and n in kept]
+
+
+def unmoved(node: Node) -> Node:
+    """The node whose elements `node` only moves."""
+    while OPS[node.op].has("movement") and len(node.args) == 1:
+        node = node.args[0]
+    return node
 
 
 def above(roots: Iterable[Node], kept: Collection[Node]) -> set[Node]:
