@@ -1,0 +1,149 @@
+"""Modules of text IR to machine code in memory, by way of a cache of objects.
+
+Takes: the text of modules, a Target, a code generation level, a cache folder or none. Promises: equal
+text, target and level give equal objects; no optimisation pipeline runs, so nothing is reassociated
+or contracted. A cached object is used only if it carries its own digest under the right key; any
+other entry is compiled again and replaced. A cache that cannot be written is a cache that is not used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+from llvmlite.binding import ffi
+
+from jobspec.backends.llvm.machine import LEVEL, code_generator
+from jobspec.ir.digest import Digest, digest, digest_value
+from jobspec.ir.target import Target
+
+#: raised whenever the bytes of a cached object would mean something else
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """How modules become objects. `cache`: folder of objects, made when needed."""
+
+    target: Target
+    level: int = LEVEL
+    cache: Path | None = None
+
+    def object_of(self, text: str) -> bytes:
+        """The object file of one module. Safe from any thread."""
+        key = self.key(text)
+        found = self._cached(key)
+        if found is None:
+            found = emit(text, self.target, self.level)
+            self._keep(key, found)
+        return found
+
+    def submit(self, texts: Sequence[str], threads: int) -> list[Future[bytes]]:
+        """Compile every module in the background, in order."""
+        pool = ThreadPoolExecutor(max(1, threads), "jobspec-compile")
+        futures = [pool.submit(self.object_of, text) for text in texts]
+        pool.shutdown(wait=False)
+        return futures
+
+    def key(self, text: str) -> Digest:
+        """Name of the object: everything that decides its bytes."""
+        versions = [FORMAT, llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info))]
+        machine = [llvm.get_process_triple(), self.target.cpu, self.target.features, self.level]
+        return digest_value("llvm.object.key", [*versions, *machine, text])
+
+    def _cached(self, key: Digest) -> bytes | None:
+        if self.cache is None:
+            return None
+        try:
+            stored = (self.cache / key.hex).read_bytes()
+        except OSError:
+            return None
+        seal, body = stored[:32], stored[32:]
+        return body if seal == _seal(key, body) else None
+
+    def _keep(self, key: Digest, body: bytes) -> None:
+        if self.cache is not None:
+            with suppress(OSError):
+                self.cache.mkdir(parents=True, exist_ok=True)
+                _write(self.cache / key.hex, _seal(key, body) + body)
+
+
+def _seal(key: Digest, body: bytes) -> bytes:
+    """What a cached object begins with: binds its bytes to its key."""
+    return digest("llvm.object", key.raw + body).raw
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none: readers never see a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise
+
+
+def emit(text: str, target: Target, level: int) -> bytes:
+    """Parse, verify, generate code. Raises RuntimeError for a text that is not a valid module: our own mistake."""
+    context = llvm.create_context()
+    module = llvm.parse_assembly(text, context)
+    module.verify()
+    machine = code_generator(target, level)
+    return _emit_unlocked(machine, module)
+
+
+def _emit_unlocked(machine: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
+    """llvmlite holds one lock around every call of LLVM. Code generation needs none (module, context and machine
+    are this thread's own), and under the lock modules would not compile in parallel."""
+    with ffi.OutputString() as error:
+        buffer = _unlocked_emitter()(machine, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+
+@cache
+def _unlocked_emitter() -> Callable[..., Any]:
+    """llvmlite's own entry, through a handle without its lock."""
+    locked = ffi.lib.LLVMPY_TargetMachineEmitToMemory
+    emitter = ctypes.CDLL(ffi.lib._name).LLVMPY_TargetMachineEmitToMemory
+    emitter.argtypes, emitter.restype = locked.argtypes, locked.restype
+    return emitter
+
+
+class Library:
+    """Objects linked together and loaded; addresses hold while it is alive."""
+
+    _count = itertools.count()
+
+    def __init__(self, objects: Sequence[bytes], exports: Sequence[str], target: Target) -> None:
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for data in objects:
+            builder.add_object_img(data)
+        for name in exports:
+            builder.export_symbol(name)
+        self._jit = llvm.create_lljit_compiler(code_generator(target, LEVEL))
+        self._loaded = builder.link(self._jit, f"jobspec-{next(Library._count)}")
+        self.addresses = {name: self._loaded[name] for name in exports}
+
+    def close(self) -> None:
+        """Unload; no address may be called any more."""
+        self._loaded.close()
+        self._jit.close()

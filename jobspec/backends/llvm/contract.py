@@ -1,0 +1,215 @@
+"""Contract kernels as native code: panels of b, tiles of rows, sums in registers, the epilogue on each tile.
+
+Takes: a kernel of kind contract and its schedule (tiling.py says what it may choose). Promises: `generate`
+offers the face of convention.py; any schedule gives the same bits. A task is one tile; the tiles of a
+panel are neighbours, so that a thread packs each panel of its share once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from jobspec.backends.llvm.convention import Native, Phase, Place, begin
+from jobspec.backends.llvm.emit import Function, Int, Module
+from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
+from jobspec.backends.llvm.join import join_groups, store_group
+from jobspec.backends.llvm.pack import Panel, pack
+from jobspec.backends.llvm.scope import Scope
+from jobspec.backends.llvm.tile import BYTES, VECTOR, WIDTH, Columns, Rows, Stack, Sums, chain, fold
+from jobspec.backends.llvm.tiling import Kind, Tiling, tiling_of
+from jobspec.backends.llvm.values import Value
+from jobspec.backends.llvm.walks import Axes, Even, along, digits, least, offset_at, pieces, times, total
+from jobspec.ir.contraction import Extent
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
+
+
+def generate(
+    module: Module, name: str, kernel: Kernel, schedule: Schedule, places: Sequence[Place], flags: Place
+) -> Native:
+    """Add the kernel's functions to `module`: the sums, and where k is split in groups their join."""
+    tiling = tiling_of(kernel, schedule)
+    f = begin(module, name, kernel)
+    Tiles(f, tiling, epilogue(f, kernel, tiling.form, places, flags)).emit(name)
+    sums = Phase(name, tiling.tiles, tiling.weight)
+    if tiling.groups == 1:
+        return Native((sums,), 0, tiling.private)
+    joined = f"{name}.join"
+    f = begin(module, joined, kernel)
+    join_groups(f, tiling, epilogue(f, kernel, tiling.form, places, flags))
+    return Native((sums, Phase(joined, tiling.vectors, 4 * tiling.groups)), tiling.shared, tiling.private)
+
+
+@dataclass(frozen=True)
+class Here:
+    """The panel whose tiles are being made. `outer`: number of the turn outside; `steps`: first and last + 1 of k;
+    `a`: row 0, step 0 of its rows."""
+
+    outer: Int
+    group: Int
+    column: Int
+    kind: Kind
+    steps: tuple[Int, Int]
+    a: Value
+    b: Columns
+    scope: Scope
+
+
+class Tiles:
+    """The function that makes the sums. Tasks: outer, group, panel, run of rows, tile; the last fastest."""
+
+    def __init__(self, f: Function, tiling: Tiling, finish: Epilogue) -> None:
+        self.f, self.tiling, self.finish = f, tiling, finish
+        self.form, self.private = tiling.form, f.params[3]
+        self.a, self.b = (finish.top.site.base(view) for view in (self.form.a, self.form.b))
+
+    def emit(self, name: str) -> None:
+        """The whole function, the tables it needs included."""
+        self.along_a = along(self.f.module, f"{name}.a", bytes_of(self.form.ka, "a"))
+        if not self.tiling.packed:
+            self.along_b = along(self.f.module, f"{name}.b", bytes_of(self.form.kb, "b"))
+        self.f.when(self.f.icmp("slt", self.f.params[4], self.f.params[5]), self._share)
+        self.f.ret()
+
+    def _share(self) -> None:
+        """All panels that tasks lo … hi-1 have a part in."""
+        f, each = self.f, self.tiling.tiles_of_panel
+        lo, hi = f.params[4:6]
+        after = f.iadd(f.udiv(f.isub(hi, 1), each), 1)
+
+        def one(number: Value) -> None:
+            start = f.imul(number, each)
+            first = f.intrinsic("smax", "i64", (f.isub(lo, start), Value("i64", "0")), ("i64",))
+            self._panel(number, first, least(f, f.isub(hi, start), each))
+
+        f.loop(f.udiv(lo, each), after, 1, one)
+
+    def _panel(self, number: Value, first: Int, last: Int) -> None:
+        """Tiles first … last-1 of panel `number`."""
+        t = self.tiling
+        outer, group, part = digits(self.f, number, [t.outer, t.groups, t.columns.parts])
+        kinds = t.panels()
+        choose(self.f, part, [k.first for k in kinds], lambda i: self._tiles(outer, group, part, kinds[i], first, last))
+
+    def _tiles(self, outer: Int, group: Int, part: Int, kind: Kind, first: Int, last: Int) -> None:
+        f, t = self.f, self.tiling
+        here = self._here(outer, group, t.columns.start(f, part), kind)
+
+        def one(tile: Value) -> None:
+            run, row_part = digits(f, tile, [t.runs, t.rows.parts])
+            kinds = t.rows.kinds()
+            row = total(f, times(f, run, t.rows.length), t.rows.start(f, row_part))
+            choose(f, row_part, [k[0] for k in kinds], lambda i: self._tile(here, row, kinds[i][2]))
+
+        f.loop(first, last, 1, one)
+
+    def _here(self, outer: Int, group: Int, vector: Int, kind: Kind) -> Here:
+        """Where the panel begins; packs it if it is to be packed."""
+        f, extents = self.f, outer_extents(self.form)
+        at = digits(f, outer, [e.size for e in extents])
+        column = times(f, vector, WIDTH)
+        steps = self._steps(group)
+        a = f.offset(self.a, _moved(f, at, extents, "a"))
+        b = f.offset(f.offset(self.b, _moved(f, at, extents, "b")), times(f, column, 4 * self.form.n[-1].b))
+        return Here(outer, group, column, kind, steps, a, self._columns(b, kind, steps), self.finish.panel(at, column))
+
+    def _steps(self, group: Int) -> tuple[Int, Int]:
+        t = self.tiling
+        if t.groups == 1:
+            return 0, t.steps
+        first = times(self.f, group, t.steps)
+        end = total(self.f, first, t.steps)
+        return first, end if t.even else least(self.f, end, self.form.k_size)
+
+    def _columns(self, b: Value, kind: Kind, steps: tuple[Int, Int]) -> Columns:
+        if not self.tiling.packed:
+            return Columns(b, self.along_b.walk, kind.vectors, kind.lanes)
+        f, apart = self.f, 4 * self.form.n[-1].b
+        panel = Panel(b, apart, bytes_of(self.form.kb, "b"), kind.vectors, kind.lanes)
+        start = f.offset(self.private, self.tiling.panel_at)
+        target = f.offset(start, times(f, steps[0], -panel.step))
+        pack(f, panel, target, *steps)
+        return Columns(target, Even(panel.step), kind.vectors)
+
+    def _tile(self, here: Here, row: Int, rows: int) -> None:
+        """`rows` rows from `row` (of m, flattened) on."""
+        f, t = self.f, self.tiling
+        stack = Stack(f.offset(self.private, t.stack_at), t.tile_bytes)
+        of_a = self._rows(here.a, row, rows)
+        begin_, end = here.steps
+        count = end - begin_ if isinstance(begin_, int) and isinstance(end, int) else self._count(here)
+
+        def chain_of(k0: Int, k1: Int) -> Sums:
+            return self._chain(of_a, here.b, total(f, begin_, k0), total(f, begin_, k1))
+
+        sums = fold(f, count, t.steps, chain_of, stack)
+        if t.groups > 1:
+            store_group(f, t, (here.outer, here.group, row, here.column), here.kind.vectors, sums)
+        else:
+            self._finish(here, row, rows, sums)
+
+    def _count(self, here: Here) -> Int:
+        return self.tiling.steps if self.tiling.even else self.f.isub(here.steps[1], here.steps[0])
+
+    def _rows(self, a: Value, row: Int, rows: int) -> Rows:
+        f, m = self.f, bytes_of(self.form.m, "a")
+        if not self.tiling.flat or len(m) == 1:
+            apart = tuple(i * m[-1][1] for i in range(rows))
+            return Rows((f.offset(a, offset_at(f, row, m)),), apart, self.along_a.walk)
+        bases = tuple(f.offset(a, offset_at(f, total(f, row, i), m)) for i in range(rows))
+        return Rows(bases, (0,), self.along_a.walk)
+
+    def _chain(self, rows: Rows, columns: Columns, k0: Int, k1: Int) -> Sums:
+        """One chain, across the blocks of k that a is walked in."""
+        f, start = self.f, [Value(VECTOR, "zeroinitializer")] * (len(rows) * columns.vectors)
+
+        def piece(offset: Int, first: Int, last: Int, begin_: Int, *sums: Value) -> Sums:
+            base = columns.base if isinstance(begin_, int) else columns.walk.at(f, columns.base, begin_)
+            return chain(f, rows.moved(f, offset), replace(columns, base=base), first, last, list(sums))
+
+        return pieces(f, self.along_a.outer, self.along_a.period, k0, k1, piece, start)
+
+    def _finish(self, here: Here, row: Int, rows: int, sums: Sums) -> None:
+        """The epilogue on the tile, out of registers or by way of memory."""
+        f, width = self.f, here.kind.vectors
+        if not self.tiling.through:
+            for i in range(rows):
+                self._finish_row(here, total(f, row, i), sums[i * width : (i + 1) * width])
+            return
+        for i, value in enumerate(sums):
+            f.store(value, f.offset(self.private, i * BYTES), BYTES)
+
+        def one(i: Value) -> None:
+            start = f.offset(self.private, f.imul(i, width * BYTES))
+            loaded = [f.load(VECTOR, f.offset(start, v * BYTES), BYTES) for v in range(width)]
+            self._finish_row(here, total(f, row, i), loaded)
+
+        f.loop(0, rows, 1, one)
+
+    def _finish_row(self, here: Here, row: Int, sums: Sums) -> None:
+        scope = self.finish.row(here.scope, row)
+        for v, value in enumerate(sums):
+            self.finish.vector(scope, v, here.kind.lanes if v == here.kind.vectors - 1 else WIDTH, value)
+
+
+def choose(f: Function, number: Int, firsts: Sequence[int], emit: Callable[[int], None], i: int = 0) -> None:
+    """Emit case i where firsts[i] ≤ number < firsts[i + 1]."""
+    if i == len(firsts) - 1:
+        emit(i)
+    else:
+        below = f.icmp("slt", number, firsts[i + 1])
+        f.when(below, lambda: emit(i), lambda: choose(f, number, firsts, emit, i + 1))
+
+
+def bytes_of(extents: Sequence[Extent], side: str) -> Axes:
+    """(size, bytes per position) of extents, as `a` or `b` walks them."""
+    return [(e.size, 4 * (e.a if side == "a" else e.b)) for e in extents]
+
+
+def _moved(f: Function, at: Sequence[Int], extents: Sequence[Extent], side: str) -> Int:
+    """Bytes from the origin to positions `at`."""
+    moved: Int = 0
+    for position, (_, step) in zip(at, bytes_of(extents, side), strict=True):
+        moved = total(f, moved, times(f, position, step))
+    return moved

@@ -1,0 +1,148 @@
+"""The loops of a scheduled contraction, as numbers.
+
+Takes: a kernel's normal form and its schedule. Promises: `Tiling` says how many panels, tiles and groups
+there are and how much scratch they need; it depends on kernel and schedule alone. The choices:
+
+    rows      rows of a register tile, at most
+    vectors   vectors of 16 columns of a register tile, at most
+    pack      1: a panel of b is copied to private memory first; 0: b is read where it lies
+    group     leaves of k that make one partial sum, a power of two; 0: k is not split
+    flat      1: a tile may run across the axes of m; 0: it stays in the innermost
+    swap      1: a and b, m and n change roles
+    through   1: sums go through private memory to the epilogue; 0: it works on the registers
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobspec.backends.llvm.pack import SLACK
+from jobspec.backends.llvm.scope import WIDTH
+from jobspec.backends.llvm.tile import BYTES, levels
+from jobspec.backends.llvm.walks import MOST_LISTED, Cut, cut
+from jobspec.ir.contract import LEAF
+from jobspec.ir.contraction import Contraction, normal_form, size
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Panels `first` … `first` + `count` - 1: `vectors` wide, the last vector with `lanes` columns."""
+
+    first: int
+    count: int
+    vectors: int
+    lanes: int
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """`rows`: the tiles of one run of rows; `columns`: the panels of one row of vectors; `steps`: of one group of k."""
+
+    form: Contraction
+    rows: Cut
+    columns: Cut
+    steps: int
+    packed: bool
+    flat: bool
+    through: bool
+
+    @property
+    def groups(self) -> int:
+        """Parts of k that are summed apart."""
+        return -(-self.form.k_size // self.steps)
+
+    @property
+    def even(self) -> bool:
+        """Whether all groups have as many steps."""
+        return self.form.k_size % self.steps == 0
+
+    @property
+    def outer(self) -> int:
+        """Turns of the loops outside the panels."""
+        return size(self.form.batch) * size(self.form.n[:-1])
+
+    @property
+    def runs(self) -> int:
+        """Runs of rows, each tiled by itself."""
+        return 1 if self.flat else size(self.form.m[:-1])
+
+    @property
+    def tiles_of_panel(self) -> int:
+        return self.runs * self.rows.parts
+
+    @property
+    def tiles(self) -> int:
+        """Tasks of the sums."""
+        return self.outer * self.groups * self.columns.parts * self.tiles_of_panel
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of results: tasks of the join."""
+        return self.outer * size(self.form.m) * self.columns.length
+
+    @property
+    def weight(self) -> int:
+        """Instructions of a tile, roughly."""
+        return self.steps * self.rows.size * self.columns.size
+
+    @property
+    def tile_bytes(self) -> int:
+        """Of the sums of the largest tile."""
+        return self.rows.size * self.columns.size * BYTES
+
+    @property
+    def stack_at(self) -> int:
+        """Private bytes before the stack of partial sums: room for the tile itself."""
+        return self.tile_bytes if self.through else 0
+
+    @property
+    def panel_at(self) -> int:
+        return self.stack_at + levels(self.steps) * self.tile_bytes
+
+    @property
+    def private(self) -> int:
+        """Bytes of scratch per thread."""
+        panel = (self.steps + SLACK) * self.columns.size * BYTES if self.packed else 0
+        return self.panel_at + panel
+
+    @property
+    def shared(self) -> int:
+        """Bytes of the groups' sums."""
+        return self.groups * self.vectors * BYTES if self.groups > 1 else 0
+
+    def panels(self) -> list[Kind]:
+        """Kinds of panels, in order: at most two sizes, and the last one where its last vector is not whole."""
+        last = self.form.n[-1].size - WIDTH * (self.columns.length - 1)
+        kinds = [Kind(first, count, size_, WIDTH) for first, count, size_ in self.columns.kinds()]
+        if last < WIDTH:
+            end = kinds.pop()
+            kinds += [Kind(end.first, end.count - 1, end.vectors, WIDTH)] if end.count > 1 else []
+            kinds.append(Kind(end.first + end.count - 1, 1, end.vectors, last))
+        return kinds
+
+
+def readable(form: Contraction) -> bool:
+    """Whether b can be read where it lies: its columns side by side, its steps by one stride or one table."""
+    side_by_side = form.n[-1].b == 1 or form.n[-1].size == 1
+    return side_by_side and (len(form.kb) == 1 or form.k_size <= MOST_LISTED)
+
+
+def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
+    """The loops that `schedule` asks for."""
+    form = normal_form(kernel)
+    if schedule.get("swap", 0):
+        form = form.swapped()
+    flat = bool(schedule.get("flat", 0))
+    length = size(form.m) if flat else form.m[-1].size
+    group = schedule.get("group", 0) * LEAF
+    return Tiling(
+        form=form,
+        rows=cut(length, schedule.get("rows", 4)),
+        columns=cut(-(-form.n[-1].size // WIDTH), schedule.get("vectors", 2)),
+        steps=min(group, form.k_size) if group else form.k_size,
+        packed=bool(schedule.get("pack", 1)) or not readable(form),
+        flat=flat,
+        through=bool(schedule.get("through", 1)),
+    )

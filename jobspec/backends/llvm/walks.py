@@ -1,0 +1,168 @@
+"""Walking over flattened axes: from a position to an address.
+
+Takes: axes as (size, bytes per position), the last one fastest. Promises: `offset_at` is the byte offset
+of a flattened position; `pieces` cuts a range of positions where the innermost axes begin anew, so
+that a loop inside a piece has one stride or one table; `Cut` is an even cut of a length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+from jobspec.backends.llvm.builder import Int, int_of
+from jobspec.backends.llvm.emit import Function
+from jobspec.backends.llvm.module import Module
+from jobspec.backends.llvm.values import Value
+
+Axes = Sequence[tuple[int, int]]  #: (size, bytes per position), the last one fastest
+#: steps of k that one table lists even if the inner axes alone would do, and that a block must have
+MOST_LISTED, BLOCK = 4096, 256
+#: (byte offset of the piece, first and last position + 1 in it, position of its start, carried) -> carried
+Piece = Callable[..., Sequence[Value] | None]
+
+
+class Walk(Protocol):
+    """How an operand goes along k, in a loop."""
+
+    def at(self, f: Function, base: Value, k: Value) -> Value:
+        """Pointer to step `k` of what begins at `base`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Even:
+    """`stride` bytes each step."""
+
+    stride: int
+
+    def at(self, f: Function, base: Value, k: Value) -> Value:
+        return f.offset(base, f.imul(k, self.stride))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The i32 byte offsets of a constant table."""
+
+    table: str
+
+    def at(self, f: Function, base: Value, k: Value) -> Value:
+        entry = f.load("i32", f.offset(Value("ptr", f"@{self.table}"), f.imul(k, 4)))
+        return f.offset(base, f.convert("sext", entry, "i64"))
+
+
+@dataclass(frozen=True)
+class Along:
+    """All of k as one operand walks it: blocks of `period` steps, each with the one `walk`, laid out along `outer`."""
+
+    outer: Axes
+    period: int
+    walk: Walk
+
+
+def along(module: Module, table: str, axes: Axes) -> Along:
+    """One stride where k has one, else a table (named `table`) of as many of the inner axes as a block needs to be
+    long enough, or of all where they are few."""
+    steps = prod(size for size, _ in axes)
+    inner = 1
+    while inner < len(axes) and (steps <= MOST_LISTED or prod(size for size, _ in axes[-inner:]) < BLOCK):
+        inner += 1
+    outer, listed = tuple(axes[:-inner]), axes[-inner:]
+    if inner == 1:
+        return Along(outer, axes[-1][0], Even(axes[-1][1]))
+    entries = ", ".join(f"i32 {offset}" for offset in offsets(listed))
+    period = prod(size for size, _ in listed)
+    module.define(table, f"internal constant [{period} x i32] [{entries}], align 64")
+    return Along(outer, period, Listed(table))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`length` in `parts` as even as can be: the first `more` have `size`, the others one less."""
+
+    length: int
+    parts: int
+    size: int
+    more: int
+
+    def start(self, f: Function, part: Int) -> Value:
+        """Where part number `part` begins."""
+        return f.iadd(f.imul(part, self.size - 1), least(f, part, self.more))
+
+    def kinds(self) -> list[tuple[int, int, int]]:
+        """(first part, parts, their size), one entry or two."""
+        rest = self.parts - self.more
+        return [(0, self.more, self.size), (self.more, rest, self.size - 1)][: 2 if rest else 1]
+
+
+def cut(length: int, most: int) -> Cut:
+    """As few parts of at most `most` as there can be."""
+    parts = -(-length // most)
+    size = -(-length // parts)
+    return Cut(length, parts, size, length - parts * (size - 1))
+
+
+def digits(f: Function, position: Int, sizes: Sequence[int]) -> list[Int]:
+    """The positions along axes of `sizes` of a flattened position, which is in range."""
+    found: list[Int] = []
+    left, wide = position, [i for i, size in enumerate(sizes) if size > 1]
+    for i in range(len(sizes) - 1, -1, -1):
+        found.append(0 if i not in wide else left if i == wide[0] else _remainder(f, left, sizes[i]))
+        left = _quotient(f, left, sizes[i]) if i in wide[1:] else left
+    return found[::-1]
+
+
+def offset_at(f: Function, position: Int, axes: Axes) -> Int:
+    """Bytes from position 0 to a flattened position."""
+    at: Int = 0
+    for digit, (_, stride) in zip(digits(f, position, [size for size, _ in axes]), axes, strict=True):
+        at = total(f, at, times(f, digit, stride))
+    return at
+
+
+def offsets(axes: Axes) -> list[int]:
+    """Byte offsets of all flattened positions."""
+    found = [0]
+    for size, stride in axes:
+        found = [start + stride * i for start in found for i in range(size)]
+    return found
+
+
+def pieces(
+    f: Function, outer: Axes, period: int, k0: Int, k1: Int, body: Piece, carried: Sequence[Value] = ()
+) -> list[Value]:
+    """For each block of `period` positions that k0 … k1-1 has a part in, in order: body(offset of the block along
+    `outer`, first, last + 1 within the block, position where the block begins, *carried)."""
+    if not outer:
+        return list(body(0, k0, k1, 0, *carried) or ())
+    whole = k0 == 0 and k1 == prod(size for size, _ in outer) * period
+
+    def block(number: Value, *now: Value) -> Sequence[Value] | None:
+        start = times(f, number, period)
+        first = 0 if whole else f.intrinsic("smax", "i64", (f.isub(k0, start), int_of(0)), ("i64",))
+        last = period if whole else least(f, f.isub(k1, start), period)
+        return body(offset_at(f, number, outer), first, last, start, *now)
+
+    last_block = (k1 - 1) // period + 1 if isinstance(k1, int) else f.iadd(f.udiv(f.isub(k1, 1), period), 1)
+    return f.loop(_quotient(f, k0, period), last_block, 1, block, carried)
+
+
+def least(f: Function, a: Int, b: Int) -> Int:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else f.smin(a, b)
+
+
+def times(f: Function, a: Int, b: int) -> Int:
+    return a * b if isinstance(a, int) else f.imul(a, b)
+
+
+def total(f: Function, a: Int, b: Int) -> Int:
+    return a + b if isinstance(a, int) and isinstance(b, int) else f.iadd(a, b)
+
+
+def _quotient(f: Function, a: Int, b: int) -> Int:
+    return a // b if isinstance(a, int) else f.udiv(a, b)
+
+
+def _remainder(f: Function, a: Int, b: int) -> Int:
+    return a % b if isinstance(a, int) else f.urem(a, b)

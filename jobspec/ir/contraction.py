@@ -1,0 +1,107 @@
+"""The normal form of a contract kernel: batch × m × n × k with as few axes as its views allow.
+
+Takes: a kernel of kind contract. Promises: neighbouring axes of one role are one extent wherever every
+view walks them with one stride; k is flattened in the kernel's order for `a` and `b` each by itself,
+as no order but that of the sum binds the two. Nothing of any target: schedulers and backends read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+
+from jobspec.ir.kernel import Kernel, View
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """`size` positions of the kernel's axis `axis` (of merged axes the innermost, run past its own size); `a`, `b`:
+    elements that one position moves in the operands."""
+
+    size: int
+    axis: int
+    a: int
+    b: int
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """`batch` may be empty, the others not. `ka`, `kb`: the flattened k, as `a` and as `b` walk it. `product`: its
+    place in the body."""
+
+    batch: tuple[Extent, ...]
+    m: tuple[Extent, ...]
+    n: tuple[Extent, ...]
+    ka: tuple[Extent, ...]
+    kb: tuple[Extent, ...]
+    a: View
+    b: View
+    product: int
+
+    @property
+    def k_size(self) -> int:
+        return size(self.ka)
+
+    def swapped(self) -> Contraction:
+        """The same sums with the roles of m and n, a and b exchanged (a product does not mind)."""
+
+        def turned(extents: tuple[Extent, ...]) -> tuple[Extent, ...]:
+            return tuple(Extent(e.size, e.axis, e.b, e.a) for e in extents)
+
+        batch, m, n, ka, kb = map(turned, (self.batch, self.n, self.m, self.kb, self.ka))
+        return replace(self, batch=batch, m=m, n=n, ka=ka, kb=kb, a=self.b, b=self.a)
+
+
+def size(extents: Sequence[Extent]) -> int:
+    return prod(e.size for e in extents)
+
+
+def normal_form(kernel: Kernel) -> Contraction:
+    """`kernel` has exactly one product, whose operands do not vary over each other's axes, and an axis of each of m, n
+    and k."""
+    (product,) = (i for i, inst in enumerate(kernel.body) if inst.op == "product")
+    a, b = kernel.body[product]["a"], kernel.body[product]["b"]
+    views = tuple(view for view, _ in kernel.views())
+    indexed = frozenset(inst["axis"] for inst in kernel.body if inst.op == "index")
+    assert not _varies(kernel, a, "n") and not _varies(kernel, b, "m"), "an operand varies over the other's axes"
+
+    def extents(role: str, seen: tuple[View, ...], kept: frozenset[int] = frozenset()) -> tuple[Extent, ...]:
+        merged = _merge(kernel, kernel.axes_of(role), seen, kept)
+        return tuple(Extent(length, axis, a.strides[axis], b.strides[axis]) for length, axis in merged)
+
+    def one(role: str) -> tuple[Extent, ...]:
+        """Where all axes of a role have size one, the first of them."""
+        return (Extent(1, kernel.axes_of(role)[0], 0, 0),)
+
+    return Contraction(
+        batch=extents("batch", views, indexed),
+        m=extents("m", views, indexed) or one("m"),
+        n=extents("n", views, indexed) or one("n"),
+        ka=extents("k", (a,)) or one("k"),
+        kb=extents("k", (b,)) or one("k"),
+        a=a,
+        b=b,
+        product=product,
+    )
+
+
+def _varies(kernel: Kernel, view: View, role: str) -> bool:
+    return any(view.strides[axis] for axis in kernel.axes_of(role) if kernel.axes[axis].size > 1)
+
+
+def _merge(kernel: Kernel, axes: list[int], views: tuple[View, ...], kept: frozenset[int]) -> list[tuple[int, int]]:
+    """(size, innermost axis) of the runs of `axes`; axes of size one vanish, those in `kept` stand alone."""
+    wide = [axis for axis in axes if kernel.axes[axis].size > 1]
+    runs = [[axis] for axis in wide[:1]]
+    for outer, inner in pairwise(wide):
+        if outer in kept or inner in kept or not _one_walk(kernel, outer, inner, views):
+            runs.append([])
+        runs[-1].append(inner)
+    return [(prod(kernel.axes[axis].size for axis in run), run[-1]) for run in runs]
+
+
+def _one_walk(kernel: Kernel, outer: int, inner: int, views: tuple[View, ...]) -> bool:
+    step = kernel.axes[inner].size
+    return all(view.strides[outer] == view.strides[inner] * step for view in views)
