@@ -223,12 +223,19 @@ class Grouping:
         return axes == group.inner
 
     def _operand_fits(self, operand: Node, group: Group) -> bool:
-        """Whether what `operand` takes from `group` itself lies at the very element that is being computed."""
-        base, moves = chain_of(operand, self.copied)
+        return self._leaves_fit(operand, [], operand.shape, group)
+
+    def _leaves_fit(self, operand: Node, moves: list[Node], shape: tuple[int, ...], group: Group) -> bool:
+        """Whether what `operand`, moved by `moves` into `shape`, takes from `group` itself lies at the very element
+        that is being computed."""
+        base, inner = chain_of(operand, self.copied)
+        moves = inner + moves
+        if base in self.virtual and base not in self.copied:
+            return all(self._leaves_fit(a, moves, shape, group) for a in base.args)
         if self.home.get(base) is not group:
             return True
         view = follow(dense(base), moves)
-        return view is not None and aligned(view, base, operand.shape, group)
+        return view is not None and aligned(view, base, shape, group)
 
 
 def collect(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found: dict[Node, None]) -> None:

@@ -140,6 +140,8 @@ class Lowering:
 
     def _inline_operand(self, node: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
         base, inner = chain_of(node, self.grouping.copied)
+        if base in self.group.nodes and base in self.memo:
+            return self.memo[base]
         if base in self.grouping.virtual and base not in self.grouping.copied:
             return self._inline(base, inner + moves, positions)
         return self._load(said(dense(base), inner + moves), moves[-1] if moves else node, positions)

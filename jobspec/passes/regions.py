@@ -26,6 +26,7 @@ from jobspec.passes.groups import (
     is_computed,
 )
 from jobspec.passes.lower import Location, NeedsCopy, Store, lower
+from jobspec.passes.sink import find_sunk
 from jobspec.passes.views import Strided, tidy
 
 
@@ -110,10 +111,16 @@ class Region:
         self.virtual = choose_virtual(self.nodes, roots, kept)
         asked |= {n for n in lying if chain_of(n)[0] in self.virtual or chain_of(n)[1]}
         asked |= rotated(inputs, targets)
-        self.grouping = Grouping(self.virtual, find_copies(self.nodes, self.virtual, asked))
         self.places: dict[Node, Location] = {}
-        self.extra: dict[Group, list[Store]] = {}
         self.carries: dict[Node, list[Location]] = {}
+        self._group_all(asked)
+        while sunk := find_sunk(self.grouping, self.nodes, kept):
+            self.virtual |= sunk
+            self._group_all(asked)
+
+    def _group_all(self, asked: frozenset[Node]) -> None:
+        self.extra: dict[Group, list[Store]] = {}
+        self.grouping = Grouping(self.virtual, find_copies(self.nodes, self.virtual, asked))
         for node in self.nodes:
             self._group(node)
 

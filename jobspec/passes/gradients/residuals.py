@@ -32,7 +32,7 @@ def saved(forward: Loop, outputs: Sequence[Node], given: Collection[Node]) -> li
     behind = reaching(nodes, given)
     changing = reaching(nodes, [forward.turn, *forward.state, *forward.cuts])
     lying = {unmoved(a) for n in there if n.op == "contract" for a in n.args}
-    worth = (n for n in there if expensive(n) or n in lying)
+    worth = (n for n in there if expensive(n) or (n in lying and n.op != "input"))
     kept = {n for n in worth if n in changing and n not in behind} | set(forward.state)
     needed = above(outputs, kept)
     return [n for n in dict.fromkeys([*forward.state, *there]) if n in needed and n in kept]
