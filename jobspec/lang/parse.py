@@ -155,7 +155,8 @@ class Parser:
 
     def reported_already(self) -> bool:
         """Whether the rest of this statement, up to a block, holds something that was reported as no token."""
-        for token in self.tokens[self.at :]:
+        for i in range(self.at, len(self.tokens)):
+            token = self.tokens[i]
             if token.kind == BROKEN:
                 return True
             if token.kind == "LBRACE" or ends_statement(token, self.resume[-1].depth):

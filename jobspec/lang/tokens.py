@@ -40,7 +40,7 @@ def master() -> re.Pattern[str]:
     """One pattern for all tokens: patterns first, then exact texts, the longest first."""
     terminals = load_table().terminals
     exact = sorted((t for t in terminals if t.exact and not t.pattern.isalpha()), key=lambda t: -len(t.pattern))
-    return re.compile("|".join(group(t) for t in [*(t for t in terminals if not t.exact), *exact]))
+    return re.compile("|".join(group(t) for t in [*(t for t in terminals if not t.exact), *exact]), re.ASCII)
 
 
 def group(terminal: Terminal) -> str:
@@ -154,7 +154,7 @@ def decimal(text: str) -> str:
 def strange(source: Source, at: int, reporter: Reporter) -> Token:
     """A character of no token; a run of them is one error."""
     end = at + 1
-    while end < len(source.text) and not source.text[end].isspace() and not master().match(source.text, end):
+    while end < len(source.text) and (source.text[end].isalnum() or unknown(source.text, end)):
         end += 1
     char = source.text[at]
     name = unicodedata.name(char, "a control character").lower()
@@ -162,3 +162,7 @@ def strange(source: Source, at: int, reporter: Reporter) -> Token:
     help = "outside of comments and quoted texts a job is plain ASCII"
     reporter.error("E0104", f"{shown} means nothing here", source.span(at, end), help=help)
     return Token(BROKEN, source.text[at:end], at, end)
+
+
+def unknown(text: str, at: int) -> bool:
+    return not text[at].isspace() and not master().match(text, at)

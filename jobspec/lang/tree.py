@@ -29,7 +29,8 @@ Every node has a `span`; two trees are equal when they say the same, wherever it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -405,3 +406,19 @@ class Job(Node):
     name: Ident
     title: str | None
     items: tuple[Item, ...]
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, parents first, in the order of the text."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below."""
+    for attribute in fields(node)[1:]:
+        value = getattr(node, attribute.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Node):
+                yield part
