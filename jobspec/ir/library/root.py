@@ -1,6 +1,6 @@
 """rsqrt: one over the square root.
 
-Takes: f32. Promises: two operations, 1 / sqrt(x), within 1.5 ulp; rsqrt(0) = inf with the zero's sign, negative gives NaN.
+Takes: f32. Promises: two operations, 1 / sqrt(x), within 1.5 ulp; rsqrt(0) = inf with the zero's sign.
 """
 
 from __future__ import annotations
