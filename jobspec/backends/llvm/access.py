@@ -14,7 +14,6 @@ from jobspec.backends.llvm.values import (
     element_of,
     float_bits,
     integer,
-    iota,
     like,
     prefix_mask,
     vector,
@@ -112,11 +111,12 @@ def raise_flag(scope: Scope, flag: int, condition: Value) -> None:
 
 def checked(scope: Scope, flag: int, value: Value) -> Value:
     """A NaN made canonical; NaN and infinity raise `flag`. Values that are no floats pass."""
-    if flag < 0 or element_of(value.type) != "float":
+    if element_of(value.type) != "float":
         return value
-    f = scope.f
-    doubled = f.binary("shl", f.bits(value), integer(like(value.type, "i32"), 1))
-    raise_flag(scope, flag, f.icmp("ugt", doubled, integer(doubled.type, 0xFEFFFFFF)))
+    if flag >= 0:
+        f = scope.f
+        doubled = f.binary("shl", f.bits(value), integer(like(value.type, "i32"), 1))
+        raise_flag(scope, flag, f.icmp("ugt", doubled, integer(doubled.type, 0xFEFFFFFF)))
     return canonical(scope, value)
 
 
@@ -163,5 +163,5 @@ def positions(scope: Scope, axis: int) -> Value:
     first = integer("i32", index) if isinstance(index, int) else f.convert("trunc", index, "i32")
     if axis != scope.nest.vector or scope.nest.kernel.axes[axis].size == 1:
         return first
-    lanes = iota(vector("i32", WIDTH))
-    return f.iadd(f.splat(first, WIDTH), lanes)
+    lanes = ", ".join(f"i32 {i + scope.shift}" for i in range(WIDTH))
+    return f.iadd(f.splat(first, WIDTH), Value(vector("i32", WIDTH), f"<{lanes}>"))

@@ -31,7 +31,7 @@ class Nest:
         """Axes longer than 1 that the inst's own index or view moves along."""
         if inst.op == "index":
             axes: Iterable[int] = (inst["axis"],)
-        elif inst.op in ("load", "store"):
+        elif inst.op in ("load", *SINKS):
             axes = (i for i, stride in enumerate(inst["view"].strides) if stride)
         else:
             axes = ()
@@ -115,10 +115,25 @@ class Nest:
                 stack.extend(self.kernel.body[i].args)
         return frozenset(found)
 
+    @cached_property
+    def live(self) -> frozenset[int]:
+        """All that stores depend on, reductions and what they fold included."""
+        found: frozenset[int] = frozenset()
+        roots = [i for i, inst in enumerate(self.kernel.body) if inst.op in SINKS]
+        while roots:
+            found |= self.needed(roots)
+            folds = (i for i in found if self.kernel.body[i].op == "reduce")
+            roots = [a for i in folds for a in self.kernel.body[i].args if a not in found]
+        return found
+
     def at(self, depth: int, insts: Collection[int]) -> list[int]:
         """Those of `insts` that are computed at `depth`: values only, in order."""
         body = self.kernel.body
         return [i for i in sorted(insts) if self.depths[i] == depth and body[i].op not in (*SINKS, *FOLDS)]
+
+    def inner(self, insts: Iterable[int]) -> list[int]:
+        """Those of `insts` that belong in the innermost loop."""
+        return [i for i in insts if self.depths[i] == self.depth]
 
     def views(self, insts: Iterable[int]) -> list[View]:
         """Views of loads, stores and accumulations among `insts`."""

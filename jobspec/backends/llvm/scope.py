@@ -54,12 +54,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Scope:
-    """`pointers`: view → its element at the first lane of this scope; `index`: axis → position of the first lane;
-    `mask`: lanes that exist, all where None; `values`, `splats`: inst → value in one lane or many."""
+    """`pointers`: view → its element at the first lane of this scope; `index`: axis → position, the vector axis'
+    first lane being `shift` further; `mask`: lanes that exist, all where None; `values`, `splats`: inst → value in
+    one lane or many."""
 
     site: Site
     pointers: dict[View, Value]
     index: dict[int, Int] = field(default_factory=dict)
+    shift: int = 0
     mask: Value | None = None
     values: MutableMapping[int, Value] = field(default_factory=ChainMap)
     splats: MutableMapping[int, Value] = field(default_factory=ChainMap)
@@ -77,15 +79,14 @@ class Scope:
         moved = dict(zip(axes, positions, strict=True))
         products: dict[tuple[int, int], Value] = {}
         pointers = {v: self._moved(v, p, moved, products) for v, p in self.pointers.items()}
-        return self._inner(pointers, {**self.index, **moved}, self.mask)
+        return self._inner(pointers, {**self.index, **moved}, self.shift, self.mask)
 
     def lanes(self, vectors: int, mask: Value | None = None) -> Scope:
         """`vectors` whole vectors further along the vector axis."""
         f, axis = self.f, self.nest.vector
         steps = {v: WIDTH * vectors * v.strides[axis] * self.site.item(v) for v in self.pointers}
         pointers = {v: f.offset(p, steps[v]) for v, p in self.pointers.items()}
-        index = {**self.index, axis: f.iadd(self.index[axis], WIDTH * vectors)}
-        return self._inner(pointers, index, mask)
+        return self._inner(pointers, self.index, self.shift + WIDTH * vectors, mask)
 
     def beside(self, other: Scope) -> Scope:
         """This scope, with the values of `other` too."""
@@ -97,9 +98,9 @@ class Scope:
         """This scope with pointers for `views` alone."""
         return replace(self, pointers={v: self.pointers[v] for v in views})
 
-    def _inner(self, pointers: dict[View, Value], index: dict[int, Int], mask: Value | None) -> Scope:
+    def _inner(self, pointers: dict[View, Value], index: dict[int, Int], shift: int, mask: Value | None) -> Scope:
         values, splats = ChainMap({}, *_maps(self.values)), ChainMap({}, *_maps(self.splats))
-        return Scope(self.site, pointers, index, mask, values, splats)
+        return Scope(self.site, pointers, index, shift, mask, values, splats)
 
     def _moved(self, view: View, pointer: Value, at: dict[int, Int], products: dict[tuple[int, int], Value]) -> Value:
         for axis, position in at.items():
@@ -125,6 +126,6 @@ def digits(f: Function, index: Int, sizes: Sequence[int]) -> list[Int]:
     """Positions along axes of `sizes` of a flattened index, last axis fastest."""
     positions: list[Int] = []
     for size in reversed(sizes[1:]):
-        positions.append(f.urem(index, size))
+        positions.append(f.urem(index, size) if size > 1 else 0)
         index = f.udiv(index, size)
     return [*reversed([*positions, index])] if sizes else []

@@ -1,0 +1,41 @@
+"""Native code of any kernel: one generator per kind.
+
+Takes: a kernel, its schedule, where its buffers lie. Promises: functions of the convention
+(convention.py) appended to the module, and how they are run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobspec.backends.llvm import columns, contract, maps, rows, scatter
+from jobspec.backends.llvm.convention import Native, Place
+from jobspec.backends.llvm.emit import Module
+from jobspec.backends.llvm.request import Request
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
+
+
+def generate(
+    module: Module, name: str, kernel: Kernel, schedule: Schedule, places: tuple[Place, ...], flags: Place
+) -> Native:
+    """Append the functions of `kernel`, whose symbols begin with `name`; `flags`: place of the flag words."""
+    return GENERATORS[kernel.kind](Request(module, name, kernel, schedule, places, flags))
+
+
+def of_rows(q: Request) -> Native:
+    folds = any(inst.op == "reduce" for inst in q.kernel.body)
+    return rows.generate(q) if folds else maps.generate(q)
+
+
+def of_contract(q: Request) -> Native:
+    return contract.generate(q.module, q.name, q.kernel, q.schedule, q.places, q.flags)
+
+
+GENERATORS: dict[str, Callable[[Request], Native]] = {
+    "rows": of_rows,
+    "fill": maps.generate,
+    "columns": columns.generate,
+    "contract": of_contract,
+    "scatter": scatter.generate,
+}

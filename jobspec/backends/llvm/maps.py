@@ -1,0 +1,86 @@
+"""Native code of kernels that fold nothing: maps, copies, fills.
+
+Takes: a kernel of kind rows without reductions, or fill. Promises: one phase; a task is one run along the
+vector axis, or a CHUNK of it where the axis is long. The vector axis is the one that costs the
+fewest strided accesses and idle lanes.
+"""
+
+from __future__ import annotations
+
+from jobspec.backends.llvm.convention import Native
+from jobspec.backends.llvm.evaluate import run, run_stores
+from jobspec.backends.llvm.folds import State
+from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.llvm.request import Request, cost, vector_axis
+from jobspec.backends.llvm.scope import WIDTH, Scope, digits
+from jobspec.backends.llvm.strips import STRIP, leftover, vectors, walk
+from jobspec.backends.llvm.values import Value
+
+CHUNK = 4096
+UNROLLED = 4 * WIDTH
+
+
+def generate(q: Request) -> Native:
+    """The function of a kernel whose every inst stands by itself."""
+    vector = vector_axis(q, range(len(q.kernel.axes)))
+    outer = tuple(i for i in range(len(q.kernel.axes)) if i != vector)
+    nest = Nest(q.kernel, (outer, (vector,)), vector, 2)
+    live = nest.needed(nest.stores(0, False))
+    size = q.size(vector)
+    per_task = CHUNK if size >= 2 * CHUNK else size
+    pieces = -(-size // per_task)
+    sizes = [*(q.size(i) for i in outer), pieces]
+
+    def task(entry: Scope, number: Value) -> None:
+        *at, piece = digits(entry.f, number, sizes)
+        scope = entry.enter(outer, at)
+        run(scope, 1, live)
+        inner = scope.only(nest.views(nest.inner(live)))
+        if pieces > 1:
+            chunk(inner, entry.f.imul(piece, CHUNK), size, live)
+        else:
+            whole(inner, size, live)
+        run_stores(scope, at_depth(nest, 1))
+
+    tasks = nest.size(0) * pieces
+    weight = cost(q.kernel, live) * -(-per_task // WIDTH)
+    return Native((q.phase(nest, "", tasks, weight, live, task),))
+
+
+def at_depth(nest: Nest, depth: int) -> list[int]:
+    """Stores that happen once per turn of the loops at `depth`."""
+    return [i for i in nest.stores(0, False) if max(1, nest.depths[i]) == depth]
+
+
+def visit(scope: Scope, live: frozenset[int]) -> None:
+    run(scope, 2, live)
+    run_stores(scope, at_depth(scope.nest, 2))
+
+
+def whole(scope: Scope, size: int, live: frozenset[int]) -> None:
+    """The whole vector axis."""
+    if size <= UNROLLED:
+        for here in vectors(scope, size):
+            visit(here, live)
+        return
+    walk(scope, 0, size // STRIP * STRIP, size % STRIP, ([], []), lambda here, states: visited(here, states, live))
+
+
+def chunk(scope: Scope, start: Value, size: int, live: frozenset[int]) -> None:
+    """The chunk that begins at `start`; the last one ends with the axis."""
+    f, even = scope.f, size // STRIP * STRIP
+    stop = f.smin(f.iadd(start, CHUNK), even)
+    walk(scope, start, stop, 0, ([], []), lambda here, states: visited(here, states, live))
+    if size % STRIP:
+        last = f.icmp("eq", start, (size - 1) // CHUNK * CHUNK)
+        f.when(last, lambda: rest(scope, even, size % STRIP, live))
+
+
+def rest(scope: Scope, start: int, tail: int, live: frozenset[int]) -> None:
+    here = scope.enter((scope.nest.vector,), (start,))
+    leftover(here, tail, ([], []), lambda inner, states: visited(inner, states, live))
+
+
+def visited(scope: Scope, states: list[State], live: frozenset[int]) -> list[State]:
+    visit(scope, live)
+    return states

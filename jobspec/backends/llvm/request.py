@@ -1,0 +1,108 @@
+"""What a kernel generator is asked for, and how it opens its functions.
+
+Takes: a kernel and where its buffers lie. Promises: `phase` emits one function of the convention whose
+tasks are an outermost loop; `Layout` hands out scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from jobspec.backends.llvm.convention import Phase, Place, begin
+from jobspec.backends.llvm.emit import Function, Module
+from jobspec.backends.llvm.evaluate import run
+from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.llvm.scope import WIDTH, Scope, Site, opened
+from jobspec.backends.llvm.values import Value
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.ops import OPS
+from jobspec.ir.plan import Schedule
+
+LINE = 64
+#: one piece of scratch up to this many bytes is taken from the stack
+STACK = 32 * 1024
+COSTS = {"div": 8, "sqrt": 10}
+STRIDED_LOAD, STRIDED_STORE = 8, 12
+
+
+@dataclass(frozen=True)
+class Request:
+    """`flags`: place of the flag words."""
+
+    module: Module
+    name: str
+    kernel: Kernel
+    schedule: Schedule
+    places: tuple[Place, ...]
+    flags: Place
+
+    def size(self, axis: int) -> int:
+        return self.kernel.axes[axis].size
+
+    def phase(
+        self,
+        nest: Nest,
+        suffix: str,
+        tasks: int,
+        weight: int,
+        insts: Collection[int],
+        emit: Callable[[Scope, Value], None],
+    ) -> Phase:
+        """A function that runs `emit(scope outside all loops, task)` for its tasks; `insts`: all it computes."""
+        symbol = self.name + suffix
+        f = begin(self.module, symbol, self.kernel)
+        entry = opened(Site(f, nest, self.places, self.flags), insts)
+        run(entry, 0, insts)
+        f.loop(f.params[4], f.params[5], 1, lambda task: emit(entry, task))
+        f.ret()
+        return Phase(symbol, tasks, max(1, weight))
+
+
+@dataclass
+class Layout:
+    """Bytes of scratch given out so far, each piece on a line of its own."""
+
+    size: int = 0
+    offsets: dict[object, int] = field(default_factory=dict)
+
+    def place(self, key: object, size: int) -> int:
+        """The offset of `size` bytes known by `key`."""
+        if key not in self.offsets:
+            self.offsets[key] = self.size
+            self.size += -(-size // LINE) * LINE
+        return self.offsets[key]
+
+
+def cost(kernel: Kernel, insts: Collection[int]) -> int:
+    """Rough count of vector instructions for one evaluation of `insts`."""
+    total = 0
+    for i in insts:
+        op = kernel.body[i].op
+        total += 20 if op in OPS and OPS[op].has("library") else COSTS.get(op, 1)
+    return total
+
+
+def shared(f: Function, offset: int) -> Value:
+    return f.offset(f.params[2], offset)
+
+
+def scratch_of(f: Function, layout: Layout, size: int) -> Value:
+    """`size` bytes for this thread: on the stack while they are few, else in the private block."""
+    if size <= STACK:
+        return f.alloca(size)
+    return f.offset(f.params[3], layout.place(len(layout.offsets), size))
+
+
+def vector_axis(q: Request, axes: Iterable[int]) -> int:
+    """The one of `axes` along which vectors cost least; the last one where several do."""
+    return min(reversed(list(axes)), key=lambda axis: vector_cost(q, axis))
+
+
+def vector_cost(q: Request, axis: int) -> float:
+    """Rough cost per element of running vectors along `axis`."""
+    total = 1
+    for view, written in q.kernel.views():
+        total += 1 if view.strides[axis] in (0, 1) else STRIDED_STORE if written else STRIDED_LOAD
+    size = q.size(axis)
+    return total * (-(-size // WIDTH) * WIDTH / size)

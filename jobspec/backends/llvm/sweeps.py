@@ -1,0 +1,169 @@
+"""One pass over a row in memory: evaluate, keep, store, fold.
+
+Takes: a scope at a row, a pass, a span of the row. Promises: row order exactly, block by block; what a
+later pass needs and is dear to compute is kept in scratch by the pass that computes it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from jobspec.backends.llvm.access import positions
+from jobspec.backends.llvm.emit import Int
+from jobspec.backends.llvm.evaluate import get, run, run_stores
+from jobspec.backends.llvm.folds import Fold, State, fold_adjacent, fold_lanes, types_of
+from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.llvm.scalars import ELEMENT
+from jobspec.backends.llvm.scope import WIDTH, Scope
+from jobspec.backends.llvm.strips import STRIP, walk
+from jobspec.backends.llvm.values import Value, vector
+from jobspec.ir.contract import LANES, ROW_BLOCK
+from jobspec.ir.ops import OPS
+
+FOUR_BYTES = ("f32", "i32", "u32")
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """`first`: inst → the pass that computes it and writes it to scratch; `places`: where."""
+
+    first: dict[int, int] = field(default_factory=dict)
+    places: dict[int, Value] = field(default_factory=dict)
+    size: int = 0
+
+    @staticmethod
+    def plan(nest: Nest, live: frozenset[int], size: int) -> Keeping:
+        """Of a row of `size`: insts inside it that are dear and needed by more than one pass."""
+        wanted = [nest.needed(roots(nest, p)) for p in range(nest.last + 1)]
+        again = {i: [p for p, found in enumerate(wanted) if i in found] for i in live if dear(nest, i)}
+        first = {i: passes[0] for i, passes in again.items() if len(passes) > 1}
+        used = {a for p in range(nest.last + 1) for a in taken(nest, first, p)}
+        return Keeping({i: p for i, p in first.items() if i in used}, {}, 4 * STRIP * -(-size // STRIP))
+
+    def placed(self, allocate: Callable[[int], Value]) -> Keeping:
+        return replace(self, places={i: allocate(self.size) for i in sorted(self.first)})
+
+    def restore(self, here: Scope, number: int, needed: Iterable[int]) -> None:
+        """Take what earlier passes kept from scratch."""
+        for i in needed:
+            if self.first[i] < number:
+                type_ = vector(ELEMENT[here.nest.kernel.body[i].dtype], WIDTH)
+                here.values[i] = here.f.load(type_, self._pointer(here, i))
+
+    def save(self, here: Scope, number: int) -> None:
+        for i, first in self.first.items():
+            if first == number:
+                here.f.store(here.values[i], self._pointer(here, i))
+
+    def _pointer(self, here: Scope, i: int) -> Value:
+        strip = here.f.offset(self.places[i], here.f.imul(here.index[here.nest.vector], 4))
+        return here.f.offset(strip, 4 * here.shift)
+
+
+def roots(nest: Nest, number: int) -> list[int]:
+    """What pass `number` folds or stores inside the row."""
+    body = nest.kernel.body
+    return [a for i in nest.reduces(number) for a in body[i].args] + nest.stores(number, True)
+
+
+def taken(nest: Nest, first: dict[int, int], number: int) -> list[int]:
+    """Kept insts that pass `number` uses and an earlier one computed."""
+    have = {i for i, p in first.items() if p < number}
+    wanted = nest.needed(roots(nest, number), have)
+    used = {a for i in wanted for a in nest.kernel.body[i].args} | set(roots(nest, number))
+    return sorted(have & used)
+
+
+def dear(nest: Nest, i: int) -> bool:
+    """Whether to keep an element of inst `i` rather than compute it again."""
+    inst = nest.kernel.body[i]
+    if nest.depths[i] != nest.depth or inst.dtype not in FOUR_BYTES:
+        return False
+    if inst.op == "load":
+        return bool(inst.args) or inst["view"].strides[nest.vector] != 1
+    return inst.op in ("div", "sqrt") or (inst.op in OPS and OPS[inst.op].has("library"))
+
+
+def sweep(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, Value]:
+    """Pass `number` over a whole row; the results of its reductions."""
+    nest = scope.nest
+    if not roots(nest, number):
+        return {}
+    if not nest.reduces(number) or size <= ROW_BLOCK:
+        states = block(scope, number, 0, size, keeping)
+    else:
+        states = blocks(scope, number, size, keeping)
+    return {i: fold_of(scope, i).result(state) for i, state in states.items()}
+
+
+def block(scope: Scope, number: int, start: Int, size: int, keeping: Keeping) -> dict[int, State]:
+    """Pass `number` over `size` elements from `start`, which is at most one block of the contract if it folds."""
+    nest = scope.nest
+    folds = {i: fold_of(scope, i) for i in nest.reduces(number)}
+    visit = Visit(number, keeping, tuple(folds.items()), scope)
+    seeds = [fold.seed(WIDTH) for fold in folds.values()]
+    stop = scope.f.iadd(start, size // STRIP * STRIP) if isinstance(start, Value) else start + size // STRIP * STRIP
+    low, high = walk(visit.scope, start, stop, size % STRIP, (seeds, seeds), visit)
+    return {
+        i: fold_lanes(fold, a, b, min(size, LANES)) for (i, fold), a, b in zip(folds.items(), low, high, strict=True)
+    }
+
+
+def blocks(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, State]:
+    """Pass `number` over a row of many blocks."""
+    f, count, whole = scope.f, -(-size // ROW_BLOCK), size // ROW_BLOCK
+    folds = {i: fold_of(scope, i) for i in scope.nest.reduces(number)}
+    arrays = {i: [f.alloca(4 * count) for _ in types_of(fold, 1)] for i, fold in folds.items()}
+
+    def one(b: Int, start: Int, length: int) -> None:
+        for i, state in block(scope, number, start, length, keeping).items():
+            for value, array in zip(state, arrays[i], strict=True):
+                f.store(value, f.offset(array, f.imul(b, 4)))
+
+    f.loop(0, whole, 1, lambda b: one(b, f.imul(b, ROW_BLOCK), ROW_BLOCK))
+    if size % ROW_BLOCK:
+        one(whole, whole * ROW_BLOCK, size % ROW_BLOCK)
+    return {i: fold_adjacent(fold, arrays[i], types_of(fold, 1), count, 4) for i, fold in folds.items()}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What pass `number` does at one vector."""
+
+    number: int
+    keeping: Keeping
+    folds: tuple[tuple[int, Fold], ...]
+    outside: Scope
+
+    @property
+    def scope(self) -> Scope:
+        """The row's scope, with pointers for this pass only."""
+        nest = self.outside.nest
+        return self.outside.only(nest.views(nest.inner(self.needed)))
+
+    @property
+    def needed(self) -> frozenset[int]:
+        have = [i for i, p in self.keeping.first.items() if p < self.number]
+        return self.outside.nest.needed(roots(self.outside.nest, self.number), have)
+
+    def __call__(self, here: Scope, states: list[State]) -> list[State]:
+        nest = here.nest
+        self.keeping.restore(here, self.number, taken(nest, self.keeping.first, self.number))
+        run(here, nest.depth, self.needed)
+        self.keeping.save(here, self.number)
+        run_stores(here, nest.stores(self.number, True))
+        return [
+            enter(fold, state, here, nest.kernel.body[i].args[0])
+            for (i, fold), state in zip(self.folds, states, strict=True)
+        ]
+
+
+def fold_of(scope: Scope, i: int) -> Fold:
+    return Fold(scope.f, scope.nest.kernel.body[i]["how"])
+
+
+def enter(fold: Fold, state: State, here: Scope, x: int) -> State:
+    """Inst `x` at the vector of `here` enters the fold."""
+    at = positions(here, here.nest.vector) if fold.how == "argmax" else Value("", "")
+    return fold.step(state, get(here, x, True), at, here.mask)
