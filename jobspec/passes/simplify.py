@@ -1,0 +1,96 @@
+"""Exact rewrites, to a fixed point.
+
+Takes: a program after `differentiate`. Promises: the same inputs and outputs, every output bit for bit the same
+on every input (an index that would be refused is still refused); float arithmetic is never reordered. Rules are named
+`rule_*` and live in rewrites/, one table per concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jobspec.ir.ops import OPS
+from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.passes.rewrites import arithmetic, choice, folding, movement
+from jobspec.passes.rewrites.draft import drafted, finished
+from jobspec.passes.rewrites.loops import LOOP_RULES
+from jobspec.passes.rewrites.patterns import Rule
+
+TABLES: tuple[Mapping[str, tuple[Rule, ...]], ...] = (folding.RULES, arithmetic.RULES, choice.RULES, movement.RULES)
+RULES: dict[str, tuple[Rule, ...]] = {op: tuple(rule for t in TABLES for rule in t.get(op, ())) for op in OPS}
+#: rounds over a program before it is taken as it is; each round only ever makes it smaller or flatter
+MOST_ROUNDS = 64
+
+
+def simplify(program: Program) -> Program:
+    """`program` in a simpler form with the same bits."""
+    for _ in range(MOST_ROUNDS):
+        results = trimmed(rewritten(program.results))
+        if results == list(program.results):
+            break
+        names = (name for name, _ in program.outputs)
+        program = Program(program.inputs, tuple(zip(names, results, strict=True)))
+    return program
+
+
+def rewritten(roots: Iterable[Node]) -> list[Node]:
+    """`roots` after the rules of single nodes; bodies of loops are simplified on their own."""
+    image: dict[Node, Node] = {}
+    met: dict[tuple[str, frozenset[Node]], Node] = {}
+    wanted = list(roots)
+    for node in order(wanted):
+        args = tuple(image[a] for a in node.args)
+        image[node] = rule_commuted(settled(with_body(rebuild(node, args))), met)
+    return [image[node] for node in wanted]
+
+
+def with_body(node: Node) -> Node:
+    if node.op != "loop":
+        return node
+    return make("loop", *node.args, **{**dict(node.attrs), "body": simplify(body_of(node))})
+
+
+def settled(node: Node) -> Node:
+    """`node` after all rules that apply at its top."""
+    while (simpler := first_rewrite(node)) is not None:
+        node = simpler
+    return node
+
+
+def first_rewrite(node: Node) -> Node | None:
+    return next((new for rule in RULES[node.op] if (new := rule(node)) is not None), None)
+
+
+def rule_commuted(node: Node, met: dict[tuple[str, frozenset[Node]], Node]) -> Node:
+    """Of a + b and b + a, the one met first."""
+    if not OPS[node.op].has("commutative"):
+        return node
+    return met.setdefault((node.op, frozenset(node.args)), node)
+
+
+def trimmed(roots: Iterable[Node]) -> list[Node]:
+    """`roots` after the rules of loops, which have to know what of a loop is read."""
+    wanted = list(roots)
+    nodes = order(wanted)
+    read: dict[Node, list[int]] = {}
+    for node in nodes:
+        if node.op == "get":
+            read.setdefault(node.args[0], []).append(node["index"])
+    image: dict[Node, Node] = {}
+    results: dict[Node, dict[int, Node]] = {}
+    for node in nodes:
+        if node.op == "get":
+            image[node] = results[node.args[0]][node["index"]]
+            continue
+        image[node] = rebuild(node, tuple(image[a] for a in node.args))
+        if node.op == "loop":
+            results[node] = reduced(image[node], read[node])
+    return [image[node] for node in wanted]
+
+
+def reduced(loop: Node, read: Iterable[int]) -> dict[int, Node]:
+    """For each result of `loop` that is read, the node for it."""
+    draft = drafted(loop, list(read))
+    for rule in LOOP_RULES:
+        draft = rule(draft)
+    return finished(draft)
