@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobspec import __version__
+from jobspec.ir.version import VERSION
 from jobspec.store.files import FileLayer, write_file
 
 
@@ -29,7 +29,7 @@ class Facts:
     seconds: float
     finished: str
     data: list[str]
-    jobspec: str = __version__
+    jobspec: str = VERSION
     python: str = platform.python_version()
     system: str = platform.platform()
 
