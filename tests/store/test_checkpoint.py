@@ -115,6 +115,13 @@ def test_unchanged_tensors_are_not_written_again(store: BlobStore) -> None:
     assert len(after) == len(before) + 2
 
 
+def test_tensors_are_on_disk_before_the_list_that_names_them(tmp_path: Path) -> None:
+    files = FaultyFiles()
+    save(BlobStore(tmp_path, (), files), JOB, 1, {"a": STATE["w"], "b": STATE["mask"]})
+    tensor = ["create", "write", "sync", "close", "rename"]
+    assert files.done == [*tensor, *tensor, "sync_folder", *tensor, "sync_folder"]
+
+
 def test_every_flipped_bit_of_a_tensor_is_refused_naming_it(store: BlobStore) -> None:
     name = save(store, JOB, 1, STATE)
     path = store.path(checkpoint.read(store, name).tensors[0].blob)

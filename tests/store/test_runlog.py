@@ -175,11 +175,13 @@ def test_a_failure_at_any_operation_loses_nothing_that_was_appended(path: Path, 
 def test_a_full_disk_leaves_the_log_at_its_last_record(path: Path) -> None:
     """Half a record is taken back at once, so that the same log can go on when there is room again."""
     files = FaultyFiles()
+    size = path.stat().st_size
     with open_log(path, files) as log:
         files.at = len(files.done)
         with pytest.raises(StoreError) as caught:
             log.append("lost")
         assert caught.value.code == "E0701"
+        assert path.stat().st_size == size
         log.append("kept")
     assert read_log(path) == [*VALUES, "kept"]
 
