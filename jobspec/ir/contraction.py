@@ -58,6 +58,28 @@ def size(extents: Sequence[Extent]) -> int:
     return prod(e.size for e in extents)
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`length` in `parts` as even as can be: the first `more` have `size`, the others one less."""
+
+    length: int
+    parts: int
+    size: int
+    more: int
+
+    def kinds(self) -> list[tuple[int, int, int]]:
+        """(first part, parts, their size), one entry or two."""
+        rest = self.parts - self.more
+        return [(0, self.more, self.size), (self.more, rest, self.size - 1)][: 2 if rest else 1]
+
+
+def cut(length: int, most: int) -> Cut:
+    """As few parts of at most `most` as there can be."""
+    parts = -(-length // most)
+    size = -(-length // parts)
+    return Cut(length, parts, size, length - parts * (size - 1))
+
+
 def normal_form(kernel: Kernel) -> Contraction:
     """`kernel` has exactly one product, whose operands do not vary over each other's axes, and an axis of each of m, n
     and k."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.passes import schedule_contract
 
 
 def choose_schedule(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
+    if kernel.kind == "contract" and target.backend == "llvm":
+        return schedule_contract.choose(kernel, target)
     return Schedule()

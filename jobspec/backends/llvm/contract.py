@@ -19,7 +19,7 @@ from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import BYTES, VECTOR, WIDTH, Columns, Rows, Stack, Sums, chain, fold
 from jobspec.backends.llvm.tiling import Kind, Tiling, tiling_of
 from jobspec.backends.llvm.values import Value
-from jobspec.backends.llvm.walks import Axes, Even, along, digits, least, offset_at, pieces, times, total
+from jobspec.backends.llvm.walks import Axes, Even, along, digits, least, offset_at, pieces, start_of, times, total
 from jobspec.ir.contraction import Extent
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -94,12 +94,12 @@ class Tiles:
 
     def _tiles(self, outer: Int, group: Int, part: Int, kind: Kind, first: Int, last: Int) -> None:
         f, t = self.f, self.tiling
-        here = self._here(outer, group, t.columns.start(f, part), kind)
+        here = self._here(outer, group, start_of(f, t.columns, part), kind)
 
         def one(tile: Value) -> None:
             run, row_part = digits(f, tile, [t.runs, t.rows.parts])
             kinds = t.rows.kinds()
-            row = total(f, times(f, run, t.rows.length), t.rows.start(f, row_part))
+            row = total(f, times(f, run, t.rows.length), start_of(f, t.rows, row_part))
             choose(f, row_part, [k[0] for k in kinds], lambda i: self._tile(here, row, kinds[i][2]))
 
         f.loop(first, last, 1, one)

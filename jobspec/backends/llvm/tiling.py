@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from jobspec.backends.llvm.pack import SLACK
 from jobspec.backends.llvm.scope import WIDTH
 from jobspec.backends.llvm.tile import BYTES, levels
-from jobspec.backends.llvm.walks import MOST_LISTED, Cut, cut
+from jobspec.backends.llvm.walks import MOST_LISTED
 from jobspec.ir.contract import LEAF
-from jobspec.ir.contraction import Contraction, normal_form, size
+from jobspec.ir.contraction import Contraction, Cut, cut, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 

@@ -2,7 +2,7 @@
 
 Takes: axes as (size, bytes per position), the last one fastest. Promises: `offset_at` is the byte offset
 of a flattened position; `pieces` cuts a range of positions where the innermost axes begin anew, so
-that a loop inside a piece has one stride or one table; `Cut` is an even cut of a length.
+that a loop inside a piece has one stride or one table.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from jobspec.backends.llvm.builder import Int, int_of
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.module import Module
 from jobspec.backends.llvm.values import Value
+from jobspec.ir.contraction import Cut
 
 Axes = Sequence[tuple[int, int]]  #: (size, bytes per position), the last one fastest
 #: steps of k that one table lists even if the inner axes alone would do, and that a block must have
@@ -77,30 +78,9 @@ def along(module: Module, table: str, axes: Axes) -> Along:
     return Along(outer, period, Listed(table))
 
 
-@dataclass(frozen=True)
-class Cut:
-    """`length` in `parts` as even as can be: the first `more` have `size`, the others one less."""
-
-    length: int
-    parts: int
-    size: int
-    more: int
-
-    def start(self, f: Function, part: Int) -> Value:
-        """Where part number `part` begins."""
-        return f.iadd(f.imul(part, self.size - 1), least(f, part, self.more))
-
-    def kinds(self) -> list[tuple[int, int, int]]:
-        """(first part, parts, their size), one entry or two."""
-        rest = self.parts - self.more
-        return [(0, self.more, self.size), (self.more, rest, self.size - 1)][: 2 if rest else 1]
-
-
-def cut(length: int, most: int) -> Cut:
-    """As few parts of at most `most` as there can be."""
-    parts = -(-length // most)
-    size = -(-length // parts)
-    return Cut(length, parts, size, length - parts * (size - 1))
+def start_of(f: Function, cut: Cut, part: Int) -> Int:
+    """Where part number `part` begins."""
+    return total(f, times(f, part, cut.size - 1), least(f, part, cut.more))
 
 
 def digits(f: Function, position: Int, sizes: Sequence[int]) -> list[Int]:
