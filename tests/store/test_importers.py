@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,9 @@ def test_split_text_shares_the_vocabulary(home: Home, shared_data: Path) -> None
     assert train.manifest.vocabulary == val.manifest.vocabulary
     assert len(train.manifest.vocabulary or "") == 65
     assert names_of(home) == {"shakespeare_train": train.root, "shakespeare_val": val.root}
+    documented = (ROOMS / "docs" / "data.md").read_text()
+    assert train.line in documented
+    assert val.line in documented
 
 
 @pytest.mark.parametrize(("dtype", "ending"), [("u16", "u16"), ("u32", "u32"), ("u16", "bin"), ("u32", "bin")])
@@ -472,6 +476,15 @@ def test_data_can_be_put_beside_a_job(home: Home, tmp_path: Path) -> None:
     assert names_of(home) == {}
     store = home.data(beside(tmp_path / "jobs" / "my.job"))
     np.testing.assert_array_equal(open_set(store, added.root).array("x"), IMAGES)
+
+
+def test_what_a_killed_process_left_is_swept(home: Home, tmp_path: Path) -> None:
+    left = home.folder / "data" / ".0123.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    one(home, npy(tmp_path, "x", IMAGES))
+    assert not left.exists()
 
 
 def test_a_full_disk_at_any_operation(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError
 from jobspec.store.blobs import BlobStore
+from jobspec.store.files import sweep
 from jobspec.store.home import Home
 from jobspec.store.importers.content import Content, read_content
 from jobspec.store.importers.source import Source, source
@@ -72,6 +73,7 @@ def add(
     content = _cut(read_content(sources, label, dtypes or {}), rows)
     parts = {base: content} if split is None else _split(base, content, split)
     store = home.data() if into is None else BlobStore(into, (), home.files)
+    sweep(store.files, store.folder)
     added = tuple(_store(store, part_name, part) for part_name, part in parts.items())
     if into is None:
         for item in added:
