@@ -33,6 +33,10 @@ NONFINITE = "nonfinite: "
 INDEX = "index"
 
 
+class TrainingError(JobspecError):
+    """The job itself cannot go on: a NaN or infinity in its state, an index outside its axis (exit code 1)."""
+
+
 @dataclass(frozen=True)
 class Portion:
     """Steps first … first+len(reports)-1, done in `seconds`. `reports`: f32 [steps, reports of the step].
@@ -125,6 +129,10 @@ class Course:
         self._chain = self.chain.reported(outcome.reports)
         return Portion(first, outcome.reports, seconds, look)
 
+    def named(self, row: NDArray[np.float32]) -> dict[str, np.float32]:
+        """One step's reports by name."""
+        return dict(zip(self.reports, row, strict=True))
+
     def evaluate(self, evaluation: Evaluation) -> dict[str, np.float32]:
         """The evaluation's metrics in the present state, by name."""
         routine = self.plan.routine(evaluation.name)
@@ -151,13 +159,13 @@ def _cut(count: int, most: int) -> Iterator[tuple[int, int]]:
         yield first, min(most, count - first)
 
 
-def raised(flags: Sequence[str], where: str) -> JobspecError:
+def raised(flags: Sequence[str], where: str) -> TrainingError:
     """What raised flags mean, in words."""
     wrong = [flag for flag in flags if not flag.startswith(NONFINITE)]
     if wrong:
         help = "an index must be smaller than the size of the axis it picks from: compare the data with the job's dims"
-        return JobspecError("E0503", f"{'; '.join(wrong)}, {where}", help=help)
+        return TrainingError("E0503", f"{'; '.join(wrong)}, {where}", help=help)
     names = [f"`{flag.removeprefix(NONFINITE)}`" for flag in flags]
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     help = "lower the learning rate, or bound the gradients with `clip`; `--until` stops before that step"
-    return JobspecError("E0502", f"{listed} became non-finite {where}", help=help)
+    return TrainingError("E0502", f"{listed} became non-finite {where}", help=help)

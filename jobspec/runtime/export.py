@@ -27,9 +27,13 @@ def weights_of(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
     return {slot.name: state[slot.name] for slot in job.state if slot.kind in EXPORTED}
 
 
+def weights_metadata(job: Digest, root: Digest, step: int) -> dict[str, str]:
+    """What the file says of itself: the job's hash, the root of the whole state, the steps done."""
+    return {"job": str(job), "state": str(root), "step": str(step)}
+
+
 def write_weights(
-    files: FileLayer, path: Path, job: Job, state: Mapping[str, Array], job_hash: Digest, root: Digest, step: int
+    files: FileLayer, path: Path, job: Job, state: Mapping[str, Array], metadata: Mapping[str, str]
 ) -> None:
-    """`job_hash`, `root` (of the whole state) and `step` go into the metadata. Raises StoreError."""
-    about = {"job": str(job_hash), "state": str(root), "step": str(step)}
-    write_file(files, path, to_chunks(weights_of(job, state), about))
+    """Publish the file `path`. Raises StoreError."""
+    write_file(files, path, to_chunks(weights_of(job, state), metadata))

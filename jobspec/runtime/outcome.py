@@ -20,7 +20,7 @@ from jobspec.runtime import checkpoints
 from jobspec.runtime.course import Course
 from jobspec.runtime.engine import Compiled
 from jobspec.runtime.events import Finished
-from jobspec.runtime.export import write_weights
+from jobspec.runtime.export import weights_metadata, write_weights
 from jobspec.runtime.facts import Facts, now, write_facts
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.history import History
@@ -79,7 +79,8 @@ def close_run(
     )
     data = encode_receipt(receipt)
     _check_same(folder, receipt)
-    write_weights(folder.files, folder.weights, job, course.state(), compiled.job_hash, chain.state, job.steps)
+    about = weights_metadata(compiled.job_hash, chain.state, job.steps)
+    write_weights(folder.files, folder.weights, job, course.state(), about)
     write_facts(folder.files, folder.facts, _facts(compiled, course, threads, seconds))
     write_file(folder.files, folder.receipt, [data])
     journal.add(Finished(data), sync=True)
@@ -118,7 +119,8 @@ def _restore_weights(compiled: Compiled, folder: RunFolder, history: History) ->
         reason = f"the weights are gone from {folder.path}, and so is the last checkpoint"
         raise DataError("E0508", reason, help="train again with `jobspec run --again`")
     tensors = checkpoints.loaded(folder, compiled.job_hash, last)
-    write_weights(folder.files, folder.weights, job, tensors, compiled.job_hash, last.chain.state, job.steps)
+    about = weights_metadata(compiled.job_hash, last.chain.state, job.steps)
+    write_weights(folder.files, folder.weights, job, tensors, about)
 
 
 def _check_same(folder: RunFolder, receipt: Receipt) -> None:

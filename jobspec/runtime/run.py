@@ -138,8 +138,7 @@ class Run:
 
     def _stepped(self, portion: Portion) -> None:
         self.journal.add(Stepped(portion.first, portion.reports))
-        last = dict(zip(self.course.reports, portion.reports[-1], strict=True))
-        self.reporter.progress(self.course.chain.done, last)
+        self.reporter.progress(self.course.chain.done, self.course.named(portion.reports[-1]))
 
     def _look(self, step: int) -> None:
         """What falls due after `step` steps: a record, evaluations, a checkpoint."""

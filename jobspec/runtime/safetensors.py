@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-#: our element types in the format's spelling, largest elements first: the order of tensors in the file
-SPELLING = {"f32": "F32", "i32": "I32", "u32": "U32", "u16": "U16", "u8": "U8", "bool": "BOOL"}
+#: element types in the format's spelling, those that states have
 NUMPY: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "I32": np.dtype("<i4"),
@@ -42,7 +41,7 @@ def to_chunks(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> Iter
     """The file's bytes, in pieces. Tensors in the order given."""
     header: dict[str, Any] = {METADATA: dict(sorted(metadata.items()))}
     at = 0
-    arrays = {name: np.ascontiguousarray(x, x.dtype.newbyteorder("<")) for name, x in tensors.items()}
+    arrays = {name: np.asarray(x, x.dtype.newbyteorder("<")) for name, x in tensors.items()}
     for name, array in arrays.items():
         end = at + array.nbytes
         header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [at, end]}

@@ -1,0 +1,58 @@
+"""A receipt's fields against the job it names: what can be told without computing.
+
+Takes: a receipt, the job. Promises: each field that does not follow from the job is named, with both values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
+from jobspec.ir.codec.receipt import Receipt
+from jobspec.ir.digest import Digest
+from jobspec.ir.job import Job
+from jobspec.runtime.folder import RunFolder, run_folder
+from jobspec.store.files import explained
+from jobspec.store.home import Home
+
+
+def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:
+    """One sentence per field that is not what the job makes it."""
+    if receipt.job != job_hash(job):
+        yield f"`job`: the receipt says {receipt.job}, this job is {job_hash(job)}"
+    if receipt.profile != job.profile:
+        yield f"`profile`: the receipt says {receipt.profile!r}, the job {job.profile!r}"
+    if receipt.data != training_roots(job):
+        said, meant = (", ".join(map(str, roots)) for roots in (receipt.data, training_roots(job)))
+        yield f"`data`: the receipt says {said}, the job {meant}"
+    if receipt.steps != job.steps and receipt.closed:
+        yield f"`steps`: the receipt says {receipt.steps}, the job {job.steps}"
+
+
+def training_roots(job: Job) -> tuple[Digest, ...]:
+    """Roots of the data a job trains on."""
+    return (Digest.parse(job.source(job.batches.stream.source).root),)
+
+
+def find_job(receipt: Receipt, beside: RunFolder, home: Home) -> tuple[Job | None, list[str]]:
+    """The job that the receipt names, from beside it or from the store's runs; failing that the one beside it,
+    whatever its hash. And what is wrong with files that could not be read."""
+    troubles: list[str] = []
+    found = [_read_job(folder, troubles) for folder in (beside, run_folder(home, receipt.job))]
+    jobs = [job for job in found if job is not None]
+    named = next((job for job in jobs if job_hash(job) == receipt.job), None)
+    return named or next(iter(jobs), None), troubles
+
+
+def _read_job(folder: RunFolder, troubles: list[str]) -> Job | None:
+    path: Path = folder.job
+    if not path.is_file():
+        return None
+    with explained("read", path):
+        data = folder.files.read(path)
+    try:
+        return decode_job(data)
+    except JobFormatError as error:
+        troubles.append(f"{path} is {error}")
+        return None

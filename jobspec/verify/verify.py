@@ -1,0 +1,178 @@
+"""Verification: a receipt's claim, computed again.
+
+Takes: a receipt's file, the store, a backend. Promises: ACCEPT only after a full replay from the job and its
+data in which every field came out the same, and what lies beside the receipt matched too; any other
+verdict says where. Nothing that the prover declared is believed. A data shard that is there but changed
+is a DataError naming it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
+from jobspec.ir.contract import PROFILE
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import DataError, UsageError
+from jobspec.ir.job import Job
+from jobspec.runtime.chain import StepRecord
+from jobspec.runtime.course import Course, TrainingError
+from jobspec.runtime.engine import compile_for
+from jobspec.runtime.facts import data_folders
+from jobspec.runtime.folder import RunFolder
+from jobspec.runtime.reporter import Reporter, Silent
+from jobspec.runtime.stops import looks_of
+from jobspec.store.datasets import DataSet, open_set
+from jobspec.store.files import explained
+from jobspec.store.home import Home
+from jobspec.verify import beside
+from jobspec.verify.claims import differing_fields, find_job
+from jobspec.verify.verdict import MALFORMED, REJECT, UNVERIFIABLE, Findings, Verdict
+
+#: the store's codes for data that is not here, as against data that is not right
+MISSING = frozenset({"E0401", "E0403"})
+
+
+@dataclass(frozen=True)
+class Means:
+    """What to verify with; none of it can change a verdict but by what data it finds. `search`: more folders
+    to look for data in; `job`: the job, where the caller has it."""
+
+    home: Home
+    backend: str
+    threads: int
+    search: tuple[Path, ...] = ()
+    job: Job | None = None
+
+
+def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdict:
+    """The verdict on the receipt in the file `path`. Raises UsageError where there is no such file, DataError
+    for a changed data shard."""
+    try:
+        receipt = decode_receipt(_read(path, means.home))
+    except ReceiptFormatError as error:
+        return Verdict(MALFORMED, (str(error),))
+    folder = RunFolder(path.absolute().parent, means.home.files)
+    job, troubles = (means.job, []) if means.job else find_job(receipt, folder, means.home)
+    if job is None:
+        missing = f"the job {receipt.job} is not known here: give its file with --job"
+        return Verdict(UNVERIFIABLE, (missing, *troubles))
+    return _judge(receipt, job, folder, means, reporter or Silent())
+
+
+def _read(path: Path, home: Home) -> bytes:
+    if not path.is_file():
+        raise UsageError("E0802", f"there is no file {path}", help="`jobspec run` prints where a receipt lies")
+    with explained("read", path):
+        return home.files.read(path)
+
+
+def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter: Reporter) -> Verdict:
+    wrong = tuple(differing_fields(receipt, job))
+    if wrong:
+        return Verdict(REJECT, wrong)
+    if job.profile != PROFILE:
+        return Verdict(UNVERIFIABLE, (f"the profile {job.profile} is not known to this version",))
+    if not receipt.closed:
+        return Verdict(UNVERIFIABLE, (f"the chain is open: only {receipt.steps} of {job.steps} steps are claimed",))
+    try:
+        data = open_sets(job, means, data_folders(folder.facts))
+        return _replay(receipt, job, folder, means, data, reporter)
+    except DataError as error:
+        if error.code in MISSING:
+            return Verdict(UNVERIFIABLE, (error.reason,))
+        raise
+
+
+def open_sets(job: Job, means: Means, hints: Iterable[Path]) -> Mapping[str, DataSet]:
+    """The job's training data by source name, from the store and the folders named."""
+    store = means.home.data((*means.search, *hints))
+    wanted = {job.batches.stream.source}
+    found = {s.name: open_set(store, Digest.parse(s.root)) for s in job.sources if s.name in wanted}
+    for source in job.sources:
+        if source.name in found:
+            found[source.name].check_declared(source.kind, source.fields)
+    return found
+
+
+def _replay(
+    receipt: Receipt, job: Job, folder: RunFolder, means: Means, data: Mapping[str, DataSet], reporter: Reporter
+) -> Verdict:
+    compiled = compile_for(job, means.backend)
+    session = compiled.open(means.threads, means.home.folder / "cache")
+    try:
+        course = Course(job, compiled.job_hash, compiled.plan, session, data)
+        return Replay(receipt, course, folder, reporter).verdict()
+    finally:
+        session.close()
+
+
+class Replay:
+    """One receipt's replay in one session."""
+
+    def __init__(self, receipt: Receipt, course: Course, folder: RunFolder, reporter: Reporter) -> None:
+        self.receipt, self.course, self.folder, self.reporter = receipt, course, folder, reporter
+        self.history = beside.history_beside(folder)
+        self.claimed = beside.claimed_records(self.history, receipt)
+        self.findings = Findings()
+
+    def verdict(self) -> Verdict:
+        start = self.course.begin()
+        if start != self.receipt.start:
+            reason = f"`start`: the receipt says {self.receipt.start}, the initial state is {start}"
+            return Verdict(REJECT, (reason,))
+        self.reporter.begin(self.course.job, 0)
+        try:
+            early = self._steps()
+        finally:
+            self.reporter.end()
+        if early:
+            return Verdict(REJECT, (early,))
+        self._compare_end()
+        self._compare_beside()
+        return self.findings.verdict()
+
+    def _steps(self) -> str | None:
+        """Run to the end; a difference that makes the rest pointless."""
+        job, number = self.course.job, 0
+        try:
+            for portion in self.course.portions(looks_of(job, job.steps, records_only=True)):
+                self.reporter.progress(self.course.chain.done, self.course.named(portion.reports[-1]))
+                if portion.look:
+                    difference = self._record(number)
+                    number += 1
+                    if difference:
+                        return difference
+        except TrainingError as error:
+            return f"the job cannot be trained to its end: {error.reason}"
+        return None
+
+    def _record(self, number: int) -> str | None:
+        """Close a record and compare it with the one that the log claims."""
+        before = self.course.chain.step
+        found = self.course.record(self.course.root())
+        if number >= len(self.claimed) or found == self.claimed[number]:
+            return None
+        what = ", ".join(f"`{name}`" for name in differing(found, self.claimed[number]))
+        return f"step record {number} (steps {before} … {found.step - 1}) is the first that differs, in {what}"
+
+    def _compare_end(self) -> None:
+        chain, receipt = self.course.chain, self.receipt
+        for field, said, came in (("end", receipt.end, chain.state), ("chain", receipt.chain, chain.link)):
+            if said != came:
+                self.findings.differences.append(f"`{field}`: the receipt says {said}, the replay came to {came}")
+        if not self.findings.differences:
+            self.findings.agreements.append(f"{receipt.steps} steps replayed, to the state {receipt.end}")
+
+    def _compare_beside(self) -> None:
+        state, job = self.course.state(), self.course.job
+        saved = beside.last_checkpoint(self.history, self.receipt)
+        beside.check_weights(self.folder, job, self.receipt, state, self.findings)
+        beside.check_checkpoint(self.folder, saved, state, self.findings)
+
+
+def differing(first: StepRecord, second: StepRecord) -> list[str]:
+    """Names of the fields in which two records differ."""
+    return [f.name for f in fields(StepRecord) if getattr(first, f.name) != getattr(second, f.name)]
