@@ -12,8 +12,8 @@ import ctypes
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -49,12 +49,11 @@ class Compiler:
             self._keep(key, found)
         return found
 
-    def submit(self, texts: Sequence[str], threads: int) -> list[Future[bytes]]:
-        """Compile every module in the background, in order."""
-        pool = ThreadPoolExecutor(max(1, threads), "jobspec-compile")
-        futures = [pool.submit(self.object_of, text) for text in texts]
-        pool.shutdown(wait=False)
-        return futures
+    def objects_of(self, texts: Iterable[str], threads: int) -> list[bytes]:
+        """The objects of modules, each compiled as soon as its text is there."""
+        with ThreadPoolExecutor(threads, "jobspec-compile") as pool:
+            futures = [pool.submit(self.object_of, text) for text in texts]
+            return [future.result() for future in futures]
 
     def key(self, text: str) -> Digest:
         """Name of the object: everything that decides its bytes."""

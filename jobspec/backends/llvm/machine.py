@@ -41,6 +41,11 @@ def runs_here(target: Target) -> bool:
     return features(target) <= features(host())
 
 
+def is_x86() -> bool:
+    """Whether code is made for a processor of the x86-64 family."""
+    return str(llvm.get_process_triple()).startswith("x86_64")
+
+
 def code_generator(target: Target, level: int) -> llvm.TargetMachine:
     """Fresh: one belongs to one thread at a time."""
     start()

@@ -1,0 +1,137 @@
+"""A routine as native code: its kernels, and the function that runs them step by step in every thread.
+
+Takes: a routine of a plan and the target. Promises: `modules` gives the texts to compile, one per kernel
+and one for the team, whose entry is @run (team.py). The share of a thread is a run of neighbouring
+tasks; which thread does a task changes no bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from jobspec.backends.llvm import team
+from jobspec.backends.llvm.convention import Native, Phase, Place, places, turn_count
+from jobspec.backends.llvm.emit import Function, Module
+from jobspec.backends.llvm.kernels import generate
+from jobspec.backends.llvm.machine import is_x86
+from jobspec.backends.llvm.values import Value
+from jobspec.ir.plan import Barrier, Call, Routine, Steps, Turns
+from jobspec.ir.target import Target
+
+_PARAMS = [("ptr", name) for name in ("arena", "feed", "shared", "private", "control")]
+
+
+@dataclass
+class Driver:
+    """`natives`: the routine's kernels, known once `modules` has been gone through."""
+
+    routine: Routine
+    target: Target
+    natives: list[Native] = field(default_factory=list)
+
+    def modules(self) -> Iterator[str]:
+        """Texts to compile, each as soon as it is written; the last is the team's."""
+        where = places(self.routine.buffers)
+        flags = where[self.routine.flag_buffer]
+        self.natives.clear()
+        for i, (kernel, schedule) in enumerate(zip(self.routine.kernels, self.routine.schedules, strict=True)):
+            module = Module(self.target)
+            self.natives.append(generate(module, f"kernel{i}", kernel, schedule, where, flags))
+            yield module.text()
+        yield self._team(where).text()
+
+    @property
+    def shared(self) -> int:
+        """Bytes that all threads see: no two kernels use them between the same two barriers."""
+        return max((native.shared for native in self.natives), default=0)
+
+    @property
+    def private(self) -> int:
+        """Bytes per thread."""
+        return max((native.private for native in self.natives), default=0)
+
+    @property
+    def work(self) -> int:
+        """Vector instructions of one step, roughly."""
+        return _work(self.routine.steps, self.natives)
+
+    def _team(self, where: Sequence[Place]) -> Module:
+        module = Module(self.target)
+        x86, step = is_x86(), self.routine.step
+        for result, name, params in (*team.DECLARED, *(team.DECLARED_X86 if x86 else ())):
+            module.declare(result, name, params)
+        for function in team.team(where[step].offset if step >= 0 else -1, x86):
+            module.add(function)
+        self._add_steps(module)
+        self._add_settle(module, where)
+        return module
+
+    def _add_steps(self, module: Module) -> None:
+        """@steps: this thread's share of one step."""
+        f = Function(module, "steps", [*_PARAMS, ("i64", "thread"), ("i64", "team")], internal=True)
+        module.add(f)
+        self._run(f, self.routine.steps, ())
+        f.ret()
+
+    def _run(self, f: Function, steps: Steps, turns: tuple[Value, ...]) -> None:
+        for i, step in enumerate(steps):
+            if isinstance(step, Barrier):
+                _meet(f)
+            elif isinstance(step, Call):
+                guarded = i + 1 < len(steps) and isinstance(steps[i + 1], Barrier)
+                self._call(f, step.kernel, turns, guarded)
+            else:
+                self._turns(f, step, turns)
+
+    def _turns(self, f: Function, step: Turns, outer: tuple[Value, ...]) -> None:
+        def turn(number: Value) -> None:
+            self._run(f, step.steps, (*outer, f.isub(step.count - 1, number) if step.reverse else number))
+
+        f.loop(0, step.count, 1, turn)
+
+    def _call(self, f: Function, number: int, turns: tuple[Value, ...], guarded: bool) -> None:
+        """All phases of a kernel. After several, the scratch they share must not be used before all are done."""
+        phases = self.natives[number].phases
+        given = turns[: turn_count(self.routine.kernels[number])]
+        for i, phase in enumerate(phases):
+            _share(f, phase, given)
+            if len(phases) > 1 and not (guarded and i == len(phases) - 1):
+                _meet(f)
+
+    def _add_settle(self, module: Module, where: Sequence[Place]) -> None:
+        """@settle: copy the reports of a step, and tell whether a flag is raised."""
+        f = Function(module, "settle", [("ptr", "arena"), ("ptr", "report")], "i32", internal=True)
+        module.add(f)
+        arena, report = f.params
+        for i, (_, buffer) in enumerate(self.routine.reports):
+            f.store(f.load("i32", f.offset(arena, where[buffer].offset)), f.offset(report, 4 * i))
+        raised = Value("i32", "0")
+        for i in range(len(self.routine.flags)):
+            word = f.load("i32", f.offset(arena, where[self.routine.flag_buffer].offset + 4 * i))
+            raised = f.or_(raised, word)
+        f.ret(raised)
+
+
+def _share(f: Function, phase: Phase, turns: tuple[Value, ...]) -> None:
+    """Call a phase for this thread's tasks: from t * tasks / team to (t + 1) * tasks / team."""
+    thread, team_ = f.params[5:7]
+    lo = f.udiv(f.imul(thread, phase.tasks), team_)
+    hi = f.udiv(f.imul(f.iadd(thread, 1), phase.tasks), team_)
+    args = (*f.params[:4], lo, hi, *turns)
+    f.module.declare("void", phase.symbol, tuple(a.type for a in args))
+    f.call("void", phase.symbol, args)
+
+
+def _meet(f: Function) -> None:
+    f.call("void", "barrier", (f.params[4], f.params[6]))
+
+
+def _work(steps: Steps, natives: Sequence[Native]) -> int:
+    total = 0
+    for step in steps:
+        if isinstance(step, Call):
+            total += sum(phase.tasks * phase.weight for phase in natives[step.kernel].phases)
+        elif not isinstance(step, Barrier):
+            total += step.count * _work(step.steps, natives)
+    return total
