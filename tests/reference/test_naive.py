@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.reference import naive
 
-
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 FOLDED = {1: "0", 2: "(01)", 3: "((01)2)", 5: "(((01)(23))4)", 6: "(((01)(23))(45))"}
 
