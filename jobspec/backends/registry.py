@@ -52,5 +52,5 @@ def backend(name: str = DEFAULT) -> Backend:
     """The backend `name`. Raises UsageError for an unknown one."""
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
-        raise UsageError("E0801", f"there is no backend `{name}`", help=f"the backends are {known}")
+        raise UsageError("E0811", f"there is no backend `{name}`", help=f"the backends are {known}")
     return BACKENDS[name]()

@@ -64,7 +64,7 @@ def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdic
 
 def _read(path: Path, home: Home) -> bytes:
     if not path.is_file():
-        raise UsageError("E0802", f"there is no file {path}", help="`jobspec run` prints where a receipt lies")
+        raise UsageError("E0812", f"there is no file {path}", help="`jobspec run` prints where a receipt lies")
     with explained("read", path):
         return home.files.read(path)
 

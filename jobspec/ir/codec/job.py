@@ -5,7 +5,7 @@ but for places in the text; bytes are accepted in their one form only, every par
 over what decides the state after the last step and the chain that leads there, and over nothing else.
 
     in the hash   profile, seed, steps, roots_every, state (names, kinds, types, axes), init, step, the
-                  training data's root and fields, the stream and its batches
+                  training data's root, the stream, its batches and the fields they take
     left out      the job's name and title, evaluations, checkpoints, sizes, and the names that a job gives
                   to its data and batches
 """
@@ -64,7 +64,6 @@ def deciding_values(job: Job) -> list[tuple[str, Value]]:
     names = {feed.name: f"feed {number}" for number, feed in enumerate(feeds)}
     stream = job.batches.stream
     source = job.source(stream.source)
-    used = sorted({feed.field for feed in feeds})
     return [
         ("profile", job.profile),
         ("seed", job.seed),
@@ -73,7 +72,7 @@ def deciding_values(job: Job) -> list[tuple[str, Value]]:
         ("state", [slot_value(slot) for slot in job.state]),
         ("init", print_program(job.init)),
         ("step", print_program(with_names(job.step, names))),
-        ("data", [root_value(source.root), source.kind, used]),
+        ("data", [root_value(source.root), source.kind]),
         ("stream", [stream.order, stream.window, stream.key]),
         ("batches", [job.batches.size, [[feed.field, type_value(feed.type)] for feed in feeds]]),
     ]
