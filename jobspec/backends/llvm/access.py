@@ -158,10 +158,17 @@ def narrowed(scope: Scope, view: View, value: Value) -> Value:
 
 def positions(scope: Scope, axis: int) -> Value:
     """The position along `axis` in each lane, or for all lanes, as i32."""
-    f = scope.f
+    if scope.nest.kernel.axes[axis].size == 1:
+        return integer("i32", 0)
+    if axis == scope.nest.vector:
+        return lane_positions(scope)
     index = scope.index[axis]
-    first = integer("i32", index) if isinstance(index, int) else f.convert("trunc", index, "i32")
-    if axis != scope.nest.vector or scope.nest.kernel.axes[axis].size == 1:
-        return first
-    lanes = ", ".join(f"i32 {i + scope.shift}" for i in range(WIDTH))
-    return f.iadd(f.splat(first, WIDTH), Value(vector("i32", WIDTH), f"<{lanes}>"))
+    return integer("i32", index) if isinstance(index, int) else scope.f.convert("trunc", index, "i32")
+
+
+def lane_positions(scope: Scope) -> Value:
+    """The position of each lane along the vector axis, as i32."""
+    f, index, type_ = scope.f, scope.index[scope.nest.vector], vector("i32", WIDTH)
+    start = index + scope.shift if isinstance(index, int) else scope.shift
+    lanes = Value(type_, "<" + ", ".join(f"i32 {start + i}" for i in range(WIDTH)) + ">")
+    return lanes if isinstance(index, int) else f.iadd(f.splat(f.convert("trunc", index, "i32"), WIDTH), lanes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from jobspec.backends.llvm.access import positions
+from jobspec.backends.llvm.access import lane_positions
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import get, run, run_stores
 from jobspec.backends.llvm.folds import Fold, State, fold_adjacent, fold_lanes, types_of
@@ -165,5 +165,5 @@ def fold_of(scope: Scope, i: int) -> Fold:
 
 def enter(fold: Fold, state: State, here: Scope, x: int) -> State:
     """Inst `x` at the vector of `here` enters the fold."""
-    at = positions(here, here.nest.vector) if fold.how == "argmax" else Value("", "")
+    at = lane_positions(here) if fold.how == "argmax" else Value("", "")
     return fold.step(state, get(here, x, True), at, here.mask)
