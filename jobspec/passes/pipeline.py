@@ -130,4 +130,5 @@ class RoutineMaker:
 def packed(node: Node) -> bytes:
     """The bytes of a constant tensor, as stored."""
     size = DTYPES[node.dtype]
-    return b"".join(bits.to_bytes(size, "little") for bits in node["bits"])
+    data = b"".join(bits.to_bytes(size, "little") for bits in node["bits"])
+    return data * (node.type.nbytes // len(data))
