@@ -14,7 +14,7 @@ from jobspec.backends.llvm import team
 from jobspec.backends.llvm.convention import Native, Phase, Place, places, turn_count
 from jobspec.backends.llvm.emit import Function, Module
 from jobspec.backends.llvm.kernels import generate
-from jobspec.backends.llvm.machine import is_x86
+from jobspec.backends.llvm.machine import triple
 from jobspec.backends.llvm.values import Value
 from jobspec.ir.plan import Barrier, Call, Routine, Steps, Turns
 from jobspec.ir.target import Target
@@ -58,10 +58,10 @@ class Driver:
 
     def _team(self, where: Sequence[Place]) -> Module:
         module = Module(self.target)
-        x86, step = is_x86(), self.routine.step
-        for result, name, params in (*team.DECLARED, *(team.DECLARED_X86 if x86 else ())):
+        system, step = triple(), self.routine.step
+        for result, name, params in team.declared(system):
             module.declare(result, name, params)
-        for function in team.team(where[step].offset if step >= 0 else -1, x86):
+        for function in team.team(where[step].offset if step >= 0 else -1, system):
             module.add(function)
         self._add_steps(module)
         self._add_settle(module, where)

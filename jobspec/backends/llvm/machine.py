@@ -41,15 +41,15 @@ def runs_here(target: Target) -> bool:
     return features(target) <= features(host())
 
 
-def is_x86() -> bool:
-    """Whether code is made for a processor of the x86-64 family."""
-    return str(llvm.get_process_triple()).startswith("x86_64")
+def triple() -> str:
+    """LLVM's name of this system: `x86_64-unknown-linux-gnu`."""
+    return str(llvm.get_process_triple())
 
 
 def code_generator(target: Target, level: int) -> llvm.TargetMachine:
     """Fresh: one belongs to one thread at a time."""
     start()
-    machine = llvm.Target.from_triple(llvm.get_process_triple())
+    machine = llvm.Target.from_triple(triple())
     return machine.create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="small", jit=True
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 #: threads a team can have
 MOST = 256
-#: pauses before a waiting thread offers its processor to others
+#: pauses before a waiting thread goes to sleep
 SPINS = 1000
 
 
@@ -38,12 +38,16 @@ class Fixed:
         return self.body
 
 
-def team(step: int, x86: bool) -> list[Fixed]:
-    """The functions of the team. `step`: bytes from the arena to the step number, -1 for none."""
-    pause, control = (_PAUSE, _CONTROL) if x86 else ("", ("", ""))
+def team(step: int, triple: str) -> list[Fixed]:
+    """The functions of the team. `step`: bytes from the arena to the step number, -1 for none; `triple`: LLVM's name
+    of the system."""
+    pause, control = (_PAUSE, _CONTROL) if is_x86(triple) else ("", ("", ""))
+    futex = _FUTEX_NUMBER.get(triple.split("-")[0], 0) if "linux" in triple else 0
+    sleep, wake = (text.format(number=futex) for text in (_FUTEX if futex else _YIELD))
     number = _NUMBER.format(step=step) if step >= 0 else ""
     return [
-        Fixed("wait", _WAIT.format(spins=SPINS, pause=pause)),
+        Fixed("wait", _WAIT.format(spins=SPINS, pause=pause, sleep=sleep)),
+        Fixed("change", _WAKE.format(wake=wake)),
         Fixed("barrier", _BARRIER),
         Fixed("work", _WORK.format(number=number, enter=control[0], leave=control[1])),
         Fixed("start", _START),
@@ -51,16 +55,27 @@ def team(step: int, x86: bool) -> list[Fixed]:
     ]
 
 
-DECLARED = (
+def is_x86(triple: str) -> bool:
+    return triple.startswith("x86_64")
+
+
+def declared(triple: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """What the team calls: (result, name, parameters)."""
+    return (*_SYSTEM, *(_X86 if is_x86(triple) else ()))
+
+
+_SYSTEM = (
     ("i32", "pthread_create", ("ptr", "ptr", "ptr", "ptr")),
     ("i32", "pthread_join", ("i64", "ptr")),
     ("i32", "sched_yield", ()),
+    ("i64", "syscall", ("i64", "...")),
 )
-DECLARED_X86 = (
+_X86 = (
     ("void", "llvm.x86.sse2.pause", ()),
     ("void", "llvm.x86.sse.stmxcsr", ("ptr",)),
     ("void", "llvm.x86.sse.ldmxcsr", ("ptr",)),
 )
+_FUTEX_NUMBER = {"x86_64": 202, "aarch64": 98}
 
 _PAUSE = "call void @llvm.x86.sse2.pause()"
 #: 0x1F80: every exception masked, rounding to nearest, neither flush to zero nor denormals are zero
@@ -71,30 +86,55 @@ _CONTROL = (
     "call void @llvm.x86.sse.ldmxcsr(ptr %found)",
 )
 
-#: until the word is no longer `old`
-_WAIT = """define internal void @wait(ptr %word, i32 %old) #0 {{
+#: until the word is no longer `old`: some pauses, then asleep. A sleeper is counted before the system looks at the
+#: word once more, and who changes the word looks at the count after it, so none is forgotten
+_WAIT = """define internal void @wait(ptr %control, ptr %word, i32 %old) #0 {{
 entry:
   br label %look
 look:
-  %spins = phi i32 [ 0, %entry ], [ %more, %pause ], [ %spins, %yield ]
+  %spins = phi i32 [ 0, %entry ], [ %more, %pause ], [ %spins, %sleep ]
   %now = load atomic i32, ptr %word acquire, align 4
   %same = icmp eq i32 %now, %old
   br i1 %same, label %idle, label %done
 idle:
   %patient = icmp ult i32 %spins, {spins}
-  br i1 %patient, label %pause, label %yield
+  br i1 %patient, label %pause, label %sleep
 pause:
   {pause}
   %more = add i32 %spins, 1
   br label %look
-yield:
-  call i32 @sched_yield()
+sleep:
+  %sleepers = getelementptr i8, ptr %control, i64 320
+  {sleep}
   br label %look
 done:
   ret void
 }}"""
 
-#: control words, a cache line each: arrivals, generation, threads (0: not known yet), stop, steps done
+_WAKE = """define internal void @change(ptr %control, ptr %word, i32 %new) #0 {{
+entry:
+  store atomic i32 %new, ptr %word seq_cst, align 4
+  %sleepers = getelementptr i8, ptr %control, i64 320
+  %count = load atomic i32, ptr %sleepers seq_cst, align 4
+  %none = icmp eq i32 %count, 0
+  br i1 %none, label %done, label %wake
+wake:
+  {wake}
+  br label %done
+done:
+  ret void
+}}"""
+
+#: on Linux a sleeping thread waits on the word itself; elsewhere it offers its processor to others
+_YIELD = ("call i32 @sched_yield()", "")
+_FUTEX = (
+    """atomicrmw add ptr %sleepers, i32 1 seq_cst
+  call i64 (i64, ...) @syscall(i64 {number}, ptr %word, i64 128, i32 %old, i64 0, i64 0, i64 0)
+  atomicrmw sub ptr %sleepers, i32 1 seq_cst""",
+    "call i64 (i64, ...) @syscall(i64 {number}, ptr %word, i64 129, i64 2147483647, i64 0, i64 0, i64 0)",
+)
+
+#: control words, a cache line each: arrivals, generation, threads (0: not known yet), stop, steps done, sleepers
 _BARRIER = """define internal void @barrier(ptr %control, i64 %team) #0 {
 entry:
   %alone = icmp eq i64 %team, 1
@@ -110,10 +150,10 @@ arrive:
 open:
   store atomic i32 0, ptr %control monotonic, align 4
   %new = add i32 %old, 1
-  store atomic i32 %new, ptr %turn release, align 4
+  call void @change(ptr %control, ptr %turn, i32 %new)
   br label %done
 hold:
-  call void @wait(ptr %turn, i32 %old)
+  call void @wait(ptr %control, ptr %turn, i32 %old)
   br label %done
 done:
   ret void
@@ -195,7 +235,7 @@ entry:
   %thread_at = getelementptr i8, ptr %record, i64 16
   %thread = load i64, ptr %thread_at, align 8
   %team_at = getelementptr i8, ptr %control, i64 128
-  call void @wait(ptr %team_at, i32 0)
+  call void @wait(ptr %control, ptr %team_at, i32 0)
   %team32 = load atomic i32, ptr %team_at acquire, align 4
   %team = zext i32 %team32 to i64
   call void @work(ptr %control, ptr %job, i64 %thread, i64 %team)
@@ -204,10 +244,10 @@ entry:
 
 _RUN = """define i64 @run(ptr %job) #0 {{
 entry:
-  %control = alloca [320 x i8], align 64
+  %control = alloca [6 x <16 x i32>], align 64
   %records = alloca [{most} x [24 x i8]], align 64
   %handles = alloca [{most} x i64], align 64
-  store [320 x i8] zeroinitializer, ptr %control, align 64
+  store [6 x <16 x i32>] zeroinitializer, ptr %control, align 64
   %asked_at = getelementptr i8, ptr %job, i64 80
   %asked = load i64, ptr %asked_at, align 8
   br label %hire
@@ -232,7 +272,7 @@ hired:
 begin:
   %team32 = trunc i64 %t to i32
   %team_at = getelementptr i8, ptr %control, i64 128
-  store atomic i32 %team32, ptr %team_at release, align 4
+  call void @change(ptr %control, ptr %team_at, i32 %team32)
   call void @work(ptr %control, ptr %job, i64 0, i64 %t)
   br label %part
 part:
