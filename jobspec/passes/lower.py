@@ -155,7 +155,7 @@ class Lowering:
 
     def _load(self, view: Strided, source: Node, positions: tuple[int, ...]) -> int:
         walk = self._walk(view, positions, source)
-        return self._emit("load", (), loaded(source.dtype), view=walk)
+        return self._emit("load", (), loaded(view.base.dtype), view=walk)
 
     def _walk(self, view: Strided, positions: tuple[int, ...], source: Node | None) -> Walk:
         return Walk(self.locate(view.base), view.offset, self._spread(view.axes, positions), source)
