@@ -5,8 +5,10 @@ Takes: a mistake. Promises: a Diagnostic if the text is such a habit, else None.
 
 from __future__ import annotations
 
-from jobspec.lang.diagnostics import Diagnostic, Edit
-from jobspec.lang.mistake import Mistake, expectation, found
+from itertools import pairwise
+
+from jobspec.lang.diagnostics import Diagnostic
+from jobspec.lang.mistake import Mistake
 from jobspec.lang.source import Span
 from jobspec.lang.tokens import END
 
@@ -30,14 +32,18 @@ WORDS = {
     "print": "a run shows loss and metrics by itself: name what you want to see in `eval { }`",
     "assert": "sizes are checked at compile time, indices while the job runs",
 }
+AFTER_NAME = ("EQUAL", "BECOMES", "COLON", "COMMA", "DOT", "LPAR", "LSQB")
+DOUBLED = {"*": "a power is written `x^2`", "/": "a comment starts with `#`; a quotient is `a/b`", "|": "write `or`"}
 BLOCKS = ("IF", "ELSE", "REPEAT", "PHASE", "SCAN")
 
 
 def foreign_word(m: Mistake) -> Diagnostic | None:
-    help = WORDS.get(m.before.text)
-    if m.before.kind != "NAME" or help is None or m.token.kind == "EQUAL":
-        return None
-    return Diagnostic("E0123", f"`{m.before.text}` is not a word of this language", m.place(m.before), help=help)
+    pairs = list(pairwise((*m.statement, m.token)))
+    for word, after in [*pairs[-1:], *pairs[:1]]:
+        if word.kind == "NAME" and word.text in WORDS and after.kind not in AFTER_NAME:
+            message = f"`{word.text}` is not a word of this language"
+            return Diagnostic("E0123", message, m.place(word), help=WORDS[word.text])
+    return None
 
 
 def colon_for_block(m: Mistake) -> Diagnostic | None:
@@ -47,7 +53,7 @@ def colon_for_block(m: Mistake) -> Diagnostic | None:
     if not opens and not after_name:
         return None
     colon = m.place(m.token if opens else m.before)
-    what = expectation(m.want) if opens else "`{`"
+    what = m.expectation if opens else "`{`"
     help = "blocks stand in `{ }`; indentation means nothing"
     return Diagnostic("E0101", f"expected {what}, found `:`", colon, help=help)
 
@@ -62,20 +68,23 @@ def assignment_operator(m: Mistake) -> Diagnostic | None:
     return Diagnostic("E0104", f"`{op}=` means nothing here", Span(m.source, m.before.start, m.token.end), help=help)
 
 
-def double_star(m: Mistake) -> Diagnostic | None:
-    """x ** 2"""
-    if m.token.text != "*" or m.before.text != "*" or m.before.end != m.token.start:
+def doubled(m: Mistake) -> Diagnostic | None:
+    """x ** 2, // a comment, a || b"""
+    pairs = ((m.before, m.token), (m.token, m.after))
+    pair = next((p for p in pairs if p[0].text == p[1].text in DOUBLED and p[0].end == p[1].start), None)
+    if not pair:
         return None
-    both = Span(m.source, m.before.start, m.token.end)
-    return Diagnostic("E0104", "`**` means nothing here", both, help="a power is written `x^2`", edit=Edit(both, "^"))
+    both = Span(m.source, pair[0].start, pair[1].end)
+    text, help = pair[0].text, DOUBLED[pair[0].text]
+    return Diagnostic("E0104", f"`{text}{text}` means nothing here", both, help=help)
 
 
 def semicolon_in_brackets(m: Mistake) -> Diagnostic | None:
     if m.token.text != ";" or m.token.depth <= m.first.depth:
         return None
-    message = f"expected {expectation(m.want)}, found {found(m.token)}"
+    message = f"expected {m.expectation}, found {m.found}"
     help = "`;` ends a statement, but a bracket is still open; parts are separated by `,`"
     return Diagnostic("E0101", message, m.span, help=help)
 
 
-HABITS = (foreign_word, colon_for_block, assignment_operator, double_star, semicolon_in_brackets)
+HABITS = (foreign_word, colon_for_block, assignment_operator, doubled, semicolon_in_brackets)

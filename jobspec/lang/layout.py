@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobspec.lang.diagnostics import Reporter
+from jobspec.lang.diagnostics import Edit, Reporter
 from jobspec.lang.source import Source
-from jobspec.lang.tokens import BROKEN, COMMENT, END, EOF, Token, words
+from jobspec.lang.tokens import BROKEN, COMMENT, END, EOF, Token
 
 CLOSER = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 OPENER = {closer: opener for opener, closer in CLOSER.items()}
+OTHER = {"RPAR": "RSQB", "RSQB": "RPAR"}
 TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
-# A newline after one of these goes on with the statement (and after every reserved word).
+# A newline after one of these goes on with the statement.
 GOES_ON = frozenset(
-    "COMPARE PLUS MINUS TIMES POWER EQUAL BECOMES COMMA ARROW VBAR TILDE RANGE DOT LBRACE".split()  # noqa: SIM905
+    "COMPARE PLUS MINUS TIMES POWER EQUAL BECOMES COMMA ARROW VBAR TILDE RANGE DOT AND OR NOT ELSE LBRACE".split()  # noqa: SIM905
 )
 NEVER_STARTS = ("RBRACE", "ELSE", EOF)
 MOST_BROKEN = 32
@@ -37,6 +38,7 @@ class Layout:
     open: list[int] = field(default_factory=list)
     pairs: list[tuple[int, int]] = field(default_factory=list)
     extra: list[int] = field(default_factory=list)
+    mistaken: list[tuple[int, int]] = field(default_factory=list)
     unclosed: int | None = None
     found_at: int = 0
 
@@ -50,10 +52,13 @@ class Layout:
                 return
         self.found_at = len(self.tokens)
         self.close_missing(self.found_at)
-        self.unclosed = self.open[-1] if self.open else None
+        if self.open:
+            self.unclosed = self.outermost() if self.in_brackets else self.open[-1]
 
     def take(self, i: int, token: Token) -> None:
-        if token.kind in CLOSER:
+        if token.kind == "LBRACE" and self.in_brackets:
+            self.unclosed = self.outermost()
+        elif token.kind in CLOSER:
             self.emit(token)
             self.open.append(i)
         elif token.kind in OPENER:
@@ -72,10 +77,28 @@ class Layout:
         elif self.tokens[self.open[-1]].kind == OPENER[token.kind]:
             self.pairs.append((self.open.pop(), i))
             self.emit(token)
-        elif token.kind == "RBRACE" or any(self.tokens[o].kind == OPENER[token.kind] for o in self.open):
+        elif not self.in_brackets:
+            self.extra.append(i)
+        elif token.kind == "RBRACE":
+            self.unclosed = self.outermost()
+        elif any(self.tokens[o].kind == OPENER[token.kind] for o in self.brackets()):
             self.unclosed = self.open[-1]
         else:
-            self.extra.append(i)
+            self.mistaken.append((self.open.pop(), i))
+            self.emit(token._replace(kind=OTHER[token.kind]))
+
+    @property
+    def in_brackets(self) -> bool:
+        """Whether ( or [ is the innermost that is open."""
+        return bool(self.open) and self.tokens[self.open[-1]].kind != "LBRACE"
+
+    def brackets(self) -> list[int]:
+        """The ( and [ that are open in this statement, the outermost first."""
+        braces = [n for n, o in enumerate(self.open) if self.tokens[o].kind == "LBRACE"]
+        return self.open[braces[-1] + 1 if braces else 0 :]
+
+    def outermost(self) -> int:
+        return self.brackets()[0]
 
     def close_missing(self, i: int) -> None:
         """Closes what an earlier walk found open before token i."""
@@ -99,9 +122,8 @@ class Layout:
         if token.text == ";":
             silent = last in (END, "LBRACE")
         else:
-            inside = bool(self.open) and self.tokens[self.open[-1]].kind != "LBRACE"
-            silent = inside or last == END or last in GOES_ON or last in words().values()
-        if not silent and self.following(i) not in NEVER_STARTS:
+            silent = self.in_brackets or last == END or last in GOES_ON or self.out[-1].text == "\\"
+        if not silent and (last in GOES_ON or self.following(i) not in NEVER_STARTS):
             self.emit(token)
 
     def following(self, i: int) -> str:
@@ -131,10 +153,11 @@ def repair(layout: Layout, missing: dict[int, list[int]], reporter: Reporter) ->
     opener = layout.unclosed
     assert opener is not None
     suspect = misindented(layout, opener)
-    report_unclosed(layout, opener, suspect, reporter)
+    opener, end = suspect or (opener, min(resume_at(layout, opener), layout.found_at))
+    report_unclosed(layout, opener, end, bool(suspect), reporter)
     if sum(map(len, missing.values())) >= MOST_BROKEN:
         reporter.stop()
-    missing.setdefault(min(resume_at(layout, opener), layout.found_at), []).append(opener)
+    missing.setdefault(end, []).append(opener)
 
 
 def resume_at(layout: Layout, opener: int) -> int:
@@ -142,15 +165,16 @@ def resume_at(layout: Layout, opener: int) -> int:
     limit = indent(layout.source, layout.tokens[opener])
     for i in range(opener + 1, len(layout.tokens)):
         token = layout.tokens[i]
-        if token.kind == END or not starts_line(layout.source, token):
-            continue
-        if indent(layout.source, token) <= limit and token.kind != COMMENT:
+        begins = token.kind not in (END, COMMENT, "RBRACE") and starts_line(layout.source, token)
+        if begins and indent(layout.source, token) <= limit:
             return i
     return len(layout.tokens)
 
 
 def misindented(layout: Layout, opener: int) -> tuple[int, int] | None:
     """Inside of an open brace, the first pair whose closing line is not indented like its opening line."""
+    if layout.tokens[opener].kind != "LBRACE":
+        return None
     for start, end in sorted(layout.pairs):
         a, b = layout.tokens[start], layout.tokens[end]
         inner = start > opener and a.kind == "LBRACE" and starts_line(layout.source, b)
@@ -159,15 +183,15 @@ def misindented(layout: Layout, opener: int) -> tuple[int, int] | None:
     return None
 
 
-def report_unclosed(layout: Layout, opener: int, suspect: tuple[int, int] | None, reporter: Reporter) -> None:
-    source, token = layout.source, layout.tokens[opener]
-    text, labels = TEXT[token.kind], []
-    if suspect and token.kind == "LBRACE":
-        token, end = (layout.tokens[i] for i in suspect)
-        labels = [(source.span(end.start, end.end), "this closes it, but is not indented like it")]
-    span = source.span(token.start, token.end)
-    help = f"add `{TEXT[CLOSER[token.kind]]}` where it ends"
-    reporter.error("E0102", f"this `{text}` is never closed", span, "opened here", labels, help=help)
+def report_unclosed(layout: Layout, opener: int, end: int, misindented: bool, reporter: Reporter) -> None:
+    token, place = layout.tokens[opener], layout.source.span
+    inner = [layout.tokens[i] for i in layout.open if opener < i < end and token.kind != "LBRACE"]
+    labels = [(place(t.start, t.end), "nor this") for t in inner[:2]]
+    if misindented:
+        closer = layout.tokens[end]
+        labels = [(place(closer.start, closer.end), "this closes it, but is not indented like it")]
+    message, help = f"this `{token.text}` is never closed", f"add `{TEXT[CLOSER[token.kind]]}` where it ends"
+    reporter.error("E0102", message, place(token.start, token.end), "opened here", labels, help=help)
 
 
 def report_extra(layout: Layout, reporter: Reporter) -> None:
@@ -176,6 +200,17 @@ def report_extra(layout: Layout, reporter: Reporter) -> None:
         span = layout.source.span(token.start, token.end)
         message = f"this `{TEXT[token.kind]}` closes nothing"
         reporter.error("E0103", message, span, help=f"remove it, or add the `{TEXT[OPENER[token.kind]]}` it belongs to")
+    for start, end in layout.mistaken:
+        report_mistaken(layout, layout.tokens[start], layout.tokens[end], reporter)
+
+
+def report_mistaken(layout: Layout, opener: Token, closer: Token, reporter: Reporter) -> None:
+    opening, closing = (layout.source.span(token.start, token.end) for token in (opener, closer))
+    right = TEXT[CLOSER[opener.kind]]
+    message = f"`{closer.text}` does not close `{opener.text}`"
+    reporter.error(
+        "E0103", message, closing, labels=[(opening, "opened here")], help=f"write `{right}`", edit=Edit(closing, right)
+    )
 
 
 def starts_line(source: Source, token: Token) -> bool:

@@ -72,8 +72,23 @@ class Mistake:
     @property
     def span(self) -> Span:
         """Of the token; an end of line is shown just behind the last token on it."""
-        at_end = self.token.kind in (END, EOF) and self.token.text != ";" and self.at
-        return self.place(Token("", "", self.before.end, self.before.end) if at_end else self.token)
+        return self.place(Token("", "", self.before.end, self.before.end) if self.at_line_end else self.token)
+
+    @property
+    def at_line_end(self) -> bool:
+        """Whether the statement breaks off; newlines before a `}` are no tokens."""
+        closes = self.token.kind == "RBRACE" and self.place(self.token).line > self.place(self.before).line
+        return bool(self.at) and (closes or (self.token.kind in (END, EOF) and self.token.text != ";"))
+
+    @property
+    def found(self) -> str:
+        """The token in words."""
+        return "the end of the line" if self.at_line_end and self.token.kind != EOF else described(self.token)
+
+    @property
+    def expectation(self) -> str:
+        """What could stand here, in words; behind a whole value not what would make a name of it."""
+        return listed(self.want - {"COLON", "EQUAL", "BECOMES"} if "TIMES" in self.want else self.want)
 
     def place(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)
@@ -87,18 +102,15 @@ class Mistake:
         return self.tokens[begin : self.at]
 
 
-def found(token: Token) -> str:
-    """The token in words."""
+def described(token: Token) -> str:
     if token.kind == EOF:
         return "the end of the file"
-    if token.kind == END and token.text != ";":
-        return "the end of the line"
     kinds = {"AXIS": "the axis ", "NUMBER": "the number ", "STRING": "the text "}
     return f"{kinds.get(token.kind, '')}`{token.text}`"
 
 
-def expectation(want: set[str]) -> str:
-    """What may come next, in words: `a, b or c`."""
+def listed(want: set[str]) -> str:
+    """Kinds of tokens in words: `a, b or c`."""
     rest, parts = set(want), []
     for sign, text, kinds in GROUPS:
         if sign in rest:

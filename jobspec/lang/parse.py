@@ -17,7 +17,7 @@ from jobspec.lang.builder import Builder
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.grammar import Rule, load_table
 from jobspec.lang.lalr import accepts
-from jobspec.lang.layout import lay_out
+from jobspec.lang.layout import NEVER_STARTS, lay_out
 from jobspec.lang.mistake import Mistake
 from jobspec.lang.rules import RULES
 from jobspec.lang.source import Source, Span
@@ -146,6 +146,8 @@ class Parser:
         while not ends_statement(self.tokens[self.at], depth):
             self.at += 1
         self.feed(Token(BROKEN, "", token.start, token.start))
+        if self.tokens[self.at].kind == END and self.tokens[self.at + 1].kind in NEVER_STARTS:
+            self.at += 1
 
     def report(self, token: Token) -> None:
         if not self.reported_already():

@@ -12,7 +12,7 @@ from dataclasses import replace
 from jobspec.lang.diagnostics import Diagnostic, Edit, Reporter
 from jobspec.lang.habits import HABITS
 from jobspec.lang.layout import GOES_ON
-from jobspec.lang.mistake import PART, STATEMENT, Mistake, expectation, found, is_word
+from jobspec.lang.mistake import PART, STATEMENT, Mistake, is_word
 from jobspec.lang.source import Span
 
 PARTS = "`import`, `dim`, `def`, `layer`, `optim`, `data`, `train`, `eval`, `save`, `run`"
@@ -27,17 +27,8 @@ def report_mistake(mistake: Mistake, reporter: Reporter) -> None:
 
 
 def unexpected(m: Mistake) -> Diagnostic:
-    message = f"expected {expectation(m.want)}, found {found(m.token)}"
-    return Diagnostic("E0101", message, m.span, labels=continued(m))
-
-
-def continued(m: Mistake) -> tuple[tuple[Span, str], ...]:
-    """Shows why the statement did not end at the end of the line before."""
-    goes_on = m.before.kind in GOES_ON - {"LBRACE"} or is_word(m.before)
-    before = m.place(m.before)
-    if not goes_on or before.line == m.span.line:
-        return ()
-    return ((before, f"the statement goes on after this `{m.before.text}`"),)
+    message = f"expected {m.expectation}, found {m.found}"
+    return Diagnostic("E0101", message, m.span)
 
 
 def no_header(m: Mistake) -> Diagnostic | None:
@@ -64,7 +55,7 @@ def statement_outside(m: Mistake) -> Diagnostic | None:
     if m.token.kind in STATEMENT - {"NAME"} and "DIM" in m.want:
         where = PLACES.get(m.token.kind, "a block `{ }`")
         help = f"parts of a job are {PARTS}"
-        return Diagnostic("E0101", f"{found(m.token)} belongs in {where}", m.span, help=help)
+        return Diagnostic("E0101", f"{m.found} belongs in {where}", m.span, help=help)
     if m.token.kind == "EQUAL" and m.before is m.first and not m.token.depth:
         help = f"write `data {m.before.text} = …` for a data set; name other values where they are used, in a block"
         message = f"`{m.before.text} = …` cannot stand at the top level"
@@ -73,10 +64,12 @@ def statement_outside(m: Mistake) -> Diagnostic | None:
 
 
 def reserved_word(m: Mistake) -> Diagnostic | None:
-    if not is_word(m.token) or "NAME" not in m.want or m.token.kind in ("ELSE", "IF", "NOT", "AND", "OR"):
+    word = m.before if m.token.kind in ("EQUAL", "BECOMES") and m.before is m.first else m.token
+    fits = word is m.before or ("NAME" in m.want and word.kind not in ("ELSE", "IF", "NOT", "AND", "OR"))
+    if not is_word(word) or not fits:
         return None
-    message = f"`{m.token.text}` is a word of the language, so it cannot be a name"
-    return Diagnostic("E0107", message, m.span, help=f"choose another name, such as `my_{m.token.text}`")
+    message = f"`{word.text}` is a word of the language, so it cannot be a name"
+    return Diagnostic("E0107", message, m.place(word), help=f"choose another name, such as `my_{word.text}`")
 
 
 def index_without_axis(m: Mistake) -> Diagnostic | None:
@@ -92,13 +85,13 @@ def index_without_axis(m: Mistake) -> Diagnostic | None:
 def wrong_case(m: Mistake) -> Diagnostic | None:
     """An axis where a name belongs, or the other way round."""
     text = m.token.text
-    if m.token.kind == "AXIS" and "NAME" in m.want and "AXIS" not in m.want:
+    if m.token.kind == "AXIS" and "NAME" in m.want and not m.want & {"AXIS", "COLON"}:
         right = text[0].lower() + text[1:].rstrip("'")
         message = f"`{text}` starts uppercase, so it is an axis; a name belongs here"
         transposed = text == "T" and m.before.kind == "DOT"
         help = "nothing is transposed: the order of axes has no meaning; rename with `x[T->S]`" if transposed else None
         return Diagnostic("E0117", message, m.span, help=help or f"write `{right}`", edit=Edit(m.span, right))
-    if m.token.kind == "NAME" and "AXIS" in m.want and "NAME" not in m.want:
+    if m.token.kind == "NAME" and "AXIS" in m.want and not m.want & {"NAME", "OVER"}:
         right = text[0].upper() + text[1:].replace("_", "")
         message = f"`{text}` starts lowercase, so it is a value; an axis belongs here"
         help = f"write `{right}` for an axis; a value indexes one: `x[{right}: {text}]`"
@@ -115,15 +108,22 @@ def chained_comparison(m: Mistake) -> Diagnostic | None:
 
 
 def unfinished_line(m: Mistake) -> Diagnostic | None:
-    """An operator at the end of a line took the next statement in: `y = x +` and then `z = 3`."""
-    if m.token.kind not in ("EQUAL", "BECOMES", "COLON") or len(m.statement) < 2 or m.token.depth > m.first.depth:
-        return None
-    operator, name = m.statement[-2], m.place(m.before)
-    if operator.kind not in GOES_ON or m.place(operator).line == name.line:
+    """A line that ends in an operator or comma takes the next statement in: `y = x +` and then `z = 3`."""
+    names = m.token.kind in ("EQUAL", "BECOMES", "COLON") and len(m.statement) > 1
+    operator, next_word = (m.statement[-2], m.before) if names else (m.before, m.token)
+    same_line = m.place(operator).line == m.place(next_word).line
+    if operator.kind not in GOES_ON - {"LBRACE"} or same_line or m.at_line_end or m.token.depth > m.first.depth:
         return None
     message = f"the line ends in `{operator.text}`, so the next one is read as a part of it"
     help = f"finish the line, or remove the `{operator.text}`"
     return Diagnostic("E0101", message, m.place(operator), labels=((m.span, "cannot stand here then"),), help=help)
+
+
+def types_without_colon(m: Mistake) -> Diagnostic | None:
+    """param w D -> H"""
+    if m.token.kind != "AXIS" or not m.want >= {"COLON", "TILDE"}:
+        return None
+    return replace(unexpected(m), help=f"a colon stands before the axes: `{m.before.text}: {m.token.text}`")
 
 
 def equals_sign(m: Mistake) -> Diagnostic | None:
@@ -152,13 +152,14 @@ def side_by_side(m: Mistake) -> Diagnostic | None:
 
 CAUSES: tuple[Cause, ...] = (
     no_header,
+    unfinished_line,
     *HABITS,
     part_in_block,
     statement_outside,
     index_without_axis,
     wrong_case,
     chained_comparison,
-    unfinished_line,
+    types_without_colon,
     equals_sign,
     reserved_word,
     side_by_side,

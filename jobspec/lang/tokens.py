@@ -119,11 +119,9 @@ MISTAKES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
             "numbers look like `7`, `.5`, `1e-8`, `1.2M` (k M G T: powers of ten), `4Ki` (Ki Mi Gi Ti: of two)",
         ),
         (r"&&?", "E0104", "`{0}` means nothing here", "write `and`"),
-        (r"\|\|", "E0104", "`{0}` means nothing here", "write `or`"),
         (r"!", "E0104", "`{0}` means nothing here", "write `not`"),
         (r"\?", "E0104", "`{0}` means nothing here", "write `a if c else b`; on tensors, `select(c, a, b)`"),
         (r"\\", "E0104", "`{0}` means nothing here", "a statement goes on after an operator, a comma and in brackets"),
-        (r"//+|/\*", "E0104", "`{0}` means nothing here", "a comment starts with `#`"),
     )
 )
 
