@@ -254,14 +254,20 @@ class Builder:
     def phi(self, type_: str, edges: Sequence[tuple[Value, str]]) -> Value:
         return self.op(type_, _phi(type_, edges))
 
-    def loop(self, start: Int, stop: Int, step: Int, body: Body, carried: Sequence[Value] = ()) -> list[Value]:
+    def loop(
+        self, start: Int, stop: Int, step: Int, body: Body, carried: Sequence[Value] = (), guard: bool = True
+    ) -> list[Value]:
         """for i = start; i < stop; i += step: body(i, *carried) -> next carried (signed). Returns the last carried
-        values. Known bounds with at least one turn need no guard; a known single turn is no loop."""
+        values. Without `guard` there is at least one turn; known bounds need none; a known single turn is no loop."""
         if isinstance(start, int) and isinstance(stop, int):
             if start >= stop:
                 return list(carried)
             if isinstance(step, int) and start + step >= stop:
                 return list(body(int_of(start), *carried) or ())
+            return self._turns(start, stop, step, body, carried)
+        if start == stop:
+            return list(carried)
+        if not guard:
             return self._turns(start, stop, step, body, carried)
         return self.when(
             self.icmp("slt", start, stop), lambda: self._turns(start, stop, step, body, carried), lambda: carried

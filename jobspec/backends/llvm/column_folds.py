@@ -20,8 +20,8 @@ from jobspec.backends.llvm.sweeps import roots
 from jobspec.backends.llvm.values import Value
 from jobspec.ir.contract import LEAF
 
-#: a light chain is unrolled so many times
-UNROLL, LIGHT = 4, 8
+#: a light chain is unrolled so many times, one of few instructions in all is no loop
+UNROLL, LIGHT, FEW = 4, 8, 64
 #: reduction → the states of its columns, one per vector of the strip
 States = dict[int, list[State]]
 
@@ -82,7 +82,7 @@ def chain(strip: Strip, number: int, start: Int, count: int) -> States:
     needed = nest.needed(roots(nest, number))
     inner = strip.base.only(nest.views(nest.inner(needed)))
     seeds = [fold_of(inner, i).seed(WIDTH) for i in reduces for _ in strip.lanes]
-    unroll = UNROLL if cost(nest.kernel, needed) * len(strip.lanes) <= LIGHT else 1
+    unroll = unrolled(cost(nest.kernel, needed) * len(strip.lanes), count)
 
     def turn(r: Value, *carried: Value) -> Sequence[Value]:
         states = unflatten(carried, seeds)
@@ -91,11 +91,18 @@ def chain(strip: Strip, number: int, start: Int, count: int) -> States:
         return flatten(states)
 
     even = count // unroll * unroll
-    after = unflatten(f.loop(start, f.iadd(start, even), unroll, turn, flatten(seeds)), seeds)
+    after = unflatten(f.loop(0, even, unroll, lambda i, *now: turn(f.iadd(start, i), *now), flatten(seeds)), seeds)
     for u in range(even, count):
         after = element(strip, inner, number, needed, f.iadd(start, u), after)
     lanes = len(strip.lanes)
     return {i: after[n * lanes : (n + 1) * lanes] for n, i in enumerate(reduces)}
+
+
+def unrolled(weight: int, count: int) -> int:
+    """Turns in one of a loop of `count` turns of `weight` instructions each."""
+    if weight * count <= FEW:
+        return count
+    return UNROLL if weight <= LIGHT else 1
 
 
 def element(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobspec.backends.llvm.emit import Function
+from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.values import Value, float_value, prefix_mask, vector, width_of, zero
 from jobspec.ir.contract import LANES
 
@@ -100,29 +100,41 @@ def part(f: Function, value: Value, start: int, count: int) -> Value:
 
 def fold_adjacent(fold: Fold, arrays: Sequence[Value], types: Sequence[str], count: int, step: int) -> State:
     """Fold `count` states that lie `step` bytes apart in `arrays` (one pointer per part of the state) by the adjacent
-    tree, level by level in place."""
+    tree, in place; the result lies in the first place then."""
     f = fold.f
+    if count > 1:
+        name = f"adjacent.{fold.how}.{step}.{width_of(types[0])}"
+        f.module.once(name, lambda: adjacent(f.module, name, fold.how, types, step))
+        f.call("void", name, [*arrays, number(count)])
+    return tuple(f.load(t, a) for t, a in zip(types, arrays, strict=True))
 
-    def at(i: Value) -> list[Value]:
-        return [f.offset(a, f.imul(i, step)) for a in arrays]
 
-    def load(i: Value) -> State:
-        return tuple(f.load(t, p) for t, p in zip(types, at(i), strict=True))
+def adjacent(module: Module, name: str, how: str, types: Sequence[str], step: int) -> Function:
+    """A function (array of each part…, count) that folds in place, level by level; count is at least 2."""
+    params = [("ptr noalias", f"part{i}") for i in range(len(types))]
+    f = Function(module, name, [*params, ("i64", "count")], internal=True, attributes="noinline")
+    fold, arrays, count = Fold(f, how), f.params[:-1], f.params[-1]
 
-    def store(i: Value, state: State) -> None:
-        for value, pointer in zip(state, at(i), strict=True):
-            f.store(value, pointer)
+    def load(i: Int) -> State:
+        return tuple(f.load(t, f.offset(a, f.imul(i, step))) for t, a in zip(types, arrays, strict=True))
+
+    def store(i: Int, state: State) -> None:
+        for value, array in zip(state, arrays, strict=True):
+            f.store(value, f.offset(array, f.imul(i, step)))
 
     def pair(i: Value) -> None:
-        twice = f.imul(i, 2)
-        store(i, fold.join(load(twice), load(f.iadd(twice, 1))))
+        store(i, fold.join(load(f.imul(i, 2)), load(f.iadd(f.imul(i, 2), 1))))
 
-    while count > 1:
-        f.loop(0, count // 2, 1, pair)
-        if count % 2:
-            store(number(count // 2), load(number(count - 1)))
-        count = -(-count // 2)
-    return load(number(0))
+    def level(_: Value, left: Value) -> list[Value]:
+        half = f.udiv(left, 2)
+        f.loop(0, half, 1, pair, guard=False)
+        f.when(f.icmp("ne", f.urem(left, 2), 0), lambda: store(half, load(f.isub(left, 1))))
+        return [f.isub(left, half)]
+
+    deep = f.isub(64, f.intrinsic("ctlz", "i64", (f.isub(count, 1), Value("i1", "false")), ("i64",)))
+    f.loop(0, deep, 1, level, [count], guard=False)
+    f.ret()
+    return f
 
 
 def fold_known(fold: Fold, states: list[State]) -> State:

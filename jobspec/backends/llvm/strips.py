@@ -25,8 +25,9 @@ def mask_of(count: int) -> Value | None:
     return None if count >= WIDTH else prefix_mask(count, WIDTH)
 
 
-def walk(scope: Scope, start: Int, stop: Int, tail: int, states: Halves, visit: Visit) -> Halves:
-    """Strips from `start` to `stop` (a multiple of STRIP apart), then `tail` < STRIP more elements."""
+def walk(scope: Scope, start: Int, stop: Int, tail: int, states: Halves, visit: Visit, guard: bool = True) -> Halves:
+    """Strips from `start` to `stop` (a multiple of STRIP apart), then `tail` < STRIP more elements. Without `guard`
+    there is at least one strip."""
     axis, f = scope.nest.vector, scope.f
     shape = [*states[0], *states[1]]
 

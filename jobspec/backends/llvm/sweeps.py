@@ -103,8 +103,9 @@ def block(scope: Scope, number: int, start: Int, size: int, keeping: Keeping) ->
     folds = {i: fold_of(scope, i) for i in nest.reduces(number)}
     visit = Visit(number, keeping, tuple(folds.items()), scope)
     seeds = [fold.seed(WIDTH) for fold in folds.values()]
-    stop = scope.f.iadd(start, size // STRIP * STRIP) if isinstance(start, Value) else start + size // STRIP * STRIP
-    low, high = walk(visit.scope, start, stop, size % STRIP, (seeds, seeds), visit)
+    even = size // STRIP * STRIP
+    stop = scope.f.iadd(start, even) if isinstance(start, Value) else start + even
+    low, high = walk(visit.scope, start, stop, size % STRIP, (seeds, seeds), visit, guard=even == 0)
     return {
         i: fold_lanes(fold, a, b, min(size, LANES)) for (i, fold), a, b in zip(folds.items(), low, high, strict=True)
     }
