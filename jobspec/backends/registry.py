@@ -17,6 +17,8 @@ from jobspec.ir.plan import Plan
 from jobspec.ir.target import Target
 
 DEFAULT = "llvm"
+#: version of our own generator of native code: raised when an unchanged plan becomes other code
+NATIVE = "1"
 
 #: plan, job with lowered programs, threads, folder for compiled code → session
 Open = Callable[[Plan, Job, int, Path], Session]
@@ -36,7 +38,7 @@ class Backend:
 def _llvm() -> Backend:
     from jobspec.backends.llvm import engine, machine
 
-    return Backend("llvm", machine.host(), engine.compilers(), engine.open_session)
+    return Backend("llvm", machine.host(), (("jobspec-llvm", NATIVE), *engine.compilers()), engine.open_session)
 
 
 def _reference() -> Backend:

@@ -22,6 +22,7 @@ from jobspec.runtime.sampling import Positions, examples_at, window_count
 from jobspec.store.datasets import DataSet
 
 Rows = NDArray[np.uint8]
+LINE = 64
 
 
 class Feeder:
@@ -40,7 +41,7 @@ class Feeder:
 
     def rows(self, first: int, count: int) -> Rows:
         """The batches of steps first … first+count-1: uint8 [count, feed bytes]."""
-        rows = np.zeros((count, self._width), np.uint8)
+        rows = _zeros(count, self._width)
         if count == 0 or not self._batches.feeds:
             return rows
         size = self._batches.size
@@ -67,6 +68,13 @@ class Feeder:
             reason = f"the data set {self._data.root.short} has {self._data.records} tokens, "
             reason += f"and one example takes {window + 1} (a window of {window} and the token after it)"
             raise DataError("E0408", reason, help="use a longer text or a shorter window")
+
+
+def _zeros(count: int, width: int) -> Rows:
+    """Zeroed rows; the first one starts on a cache line, and so do all where `width` is whole lines."""
+    room = np.zeros(count * width + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + count * width].reshape(count, width)
 
 
 class Ahead:

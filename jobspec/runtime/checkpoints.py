@@ -1,8 +1,7 @@
-"""Checkpoints of a run: made, found again, thinned out.
+"""Checkpoints of a run: found again, thinned out.
 
-Takes: a run's folder and journal. Promises: a checkpoint counts only once the log names it, after all its
-bytes are on the disk; the newest whole one is found, and what was wrong with newer ones is said; at most
-`keep` are kept (0: all) besides each evaluation's best and the newest.
+Takes: a run's folder, the history its log tells. Promises: the newest whole checkpoint is found, and what was
+wrong with newer ones is said; at most `keep` stay (0: all) besides each evaluation's best and the newest.
 """
 
 from __future__ import annotations
@@ -14,30 +13,20 @@ from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError
-from jobspec.runtime.chain import Chain
-from jobspec.runtime.events import Dropped, Saved
+from jobspec.runtime.events import Saved
 from jobspec.runtime.folder import RunFolder
-from jobspec.runtime.journal import Journal
+from jobspec.runtime.history import History
 from jobspec.store import checkpoint
+from jobspec.store.blobs import BlobStore
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def save(
-    folder: RunFolder, journal: Journal, job: Digest, chain: Chain, tensors: Tensors, best: str | None = None
-) -> Saved:
-    """Store the state where `chain` stands. Raises StoreError; then the checkpoints before stand as they were."""
-    name = checkpoint.save(folder.states, job, chain.done, tensors)
-    saved = Saved(name, chain, best)
-    journal.add(saved, sync=True)
-    return saved
-
-
 def newest(
-    folder: RunFolder, job: Digest, journal: Journal, say: Callable[[str], None]
+    folder: RunFolder, job: Digest, history: History, say: Callable[[str], None]
 ) -> tuple[Saved, Tensors] | None:
     """The newest checkpoint that is whole; `say` hears of those that are not."""
-    for saved in sorted(journal.history.saved, key=lambda s: s.chain.done, reverse=True):
+    for saved in sorted(history.saved, key=lambda s: s.chain.done, reverse=True):
         try:
             return saved, loaded(folder, job, saved)
         except DataError as error:
@@ -54,26 +43,22 @@ def loaded(folder: RunFolder, job: Digest, saved: Saved) -> Tensors:
     return tensors
 
 
-def thin(folder: RunFolder, journal: Journal, keep: int) -> None:
-    """Drop checkpoints beyond `keep`, and every blob that no kept one names."""
-    history = journal.history
+def surplus(history: History, keep: int) -> list[Digest]:
+    """Checkpoints that may go: all but the last `keep` (0: all; one at least) and each evaluation's best."""
     kept = _kept(history.saved, keep)
-    for saved in [*history.saved, *history.stale]:
-        if saved.name not in kept:
-            journal.add(Dropped(saved.name))
-    _sweep(folder, kept)
+    listed = dict.fromkeys(s.name for s in [*history.saved, *history.stale])
+    return [name for name in listed if name not in kept]
 
 
 def _kept(saved: list[Saved], keep: int) -> set[Digest]:
-    """The last `keep`, one at least, and the last one of each evaluation's bests."""
     plain = saved[-max(1, keep) :] if keep else saved
     bests = {s.best: s.name for s in saved if s.best is not None}
     return {s.name for s in plain} | set(bests.values())
 
 
-def _sweep(folder: RunFolder, kept: set[Digest]) -> None:
-    """Remove blobs that no kept checkpoint needs; the folder is this run's alone, and locked."""
-    states = folder.states
+def sweep(states: BlobStore, kept: set[Digest]) -> None:
+    """Remove every blob that no kept checkpoint needs; the store is this run's alone, and locked. Nothing
+    is removed while a kept one cannot be read."""
     needed = set(kept)
     for name in kept:
         try:

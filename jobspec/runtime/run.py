@@ -26,6 +26,7 @@ from jobspec.runtime.interrupts import Interrupts
 from jobspec.runtime.journal import Journal, open_journal
 from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
 from jobspec.runtime.reporter import Reporter, Silent
+from jobspec.runtime.saver import Saver
 from jobspec.runtime.stops import due, looks_of
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import sweep, write_file
@@ -77,7 +78,7 @@ class Run:
     ) -> None:
         self.compiled, self.course, self.folder = compiled, course, folder
         self.journal, self.order, self.reporter = journal, order, reporter
-        self._saved: int | None = None
+        self.saver = Saver(folder, journal, compiled.job_hash, compiled.job.keep)
 
     @property
     def job(self) -> Job:
@@ -94,7 +95,8 @@ class Run:
         with Interrupts() as interrupts:
             self.reporter.begin(self.job, self.course.chain.done)
             try:
-                self._train(interrupts)
+                with self.saver:
+                    self._train(interrupts)
             finally:
                 self.reporter.end()
             if self.course.chain.done < self.job.steps:
@@ -110,13 +112,13 @@ class Run:
             self.reporter.note(f"the run log ended in {self.journal.cut} torn bytes, which are cut")
         found = None
         if not self.order.again:
-            found = checkpoints.newest(self.folder, self.compiled.job_hash, self.journal, self.reporter.note)
+            found = checkpoints.newest(self.folder, self.compiled.job_hash, self.history, self.reporter.note)
         if found is None:
             self.course.begin()
         else:
             saved, tensors = found
             self.course.restore(saved.chain, tensors)
-            self._saved = saved.chain.done
+            self.saver.step = saved.chain.done
         self.journal.add(self._begun(), sync=True)
 
     def _begun(self) -> Begun:
@@ -125,15 +127,16 @@ class Run:
 
     def _train(self, interrupts: Interrupts) -> None:
         until = self.job.steps if self.order.until is None else min(self.order.until, self.job.steps)
-        if self._saved:
-            self._evaluate_due(self._saved)
+        if self.saver.step:
+            self._evaluate_due(self.saver.step)
         for portion in self.course.portions(looks_of(self.job, until)):
             self._stepped(portion)
             if portion.look:
                 self._look(self.course.chain.done)
+            self.saver.poll()
             if interrupts.asked:
                 break
-        if self._saved != self.course.chain.done:
+        if self.saver.step != self.course.chain.done:
             self._save(None)
 
     def _stepped(self, portion: Portion) -> None:
@@ -145,8 +148,8 @@ class Run:
         if step == self.job.steps or due(self.job.roots_every, step):
             self.journal.add(Recorded(self.course.record(self.course.root())))
         self._evaluate_due(step)
-        if due(self.job.save_every, step) and self._saved != step:
-            self._save(None)
+        if due(self.job.save_every, step) and self.saver.step != step and not self.saver.busy:
+            self._save(None)  # one that falls due while the disk is still at the last is left out
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations that fall on `step`, but for those that a killed process had done."""
@@ -165,10 +168,7 @@ class Run:
             self._save(evaluation.name)
 
     def _save(self, best: str | None) -> None:
-        job, course = self.compiled.job_hash, self.course
-        checkpoints.save(self.folder, self.journal, job, course.chain, course.state(), best)
-        self._saved = course.chain.done
-        checkpoints.thin(self.folder, self.journal, self.job.keep)
+        self.saver.save(self.course.chain, self.course.state(), best)
 
 
 def is_best(evaluation: Evaluation, metrics: Mapping[str, np.float32], history: History) -> bool:

@@ -18,6 +18,7 @@ from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.runtime.journal import open_journal, read_history
 from jobspec.runtime.reporter import Silent
 from jobspec.runtime.safetensors import from_bytes
+from jobspec.runtime.saver import Saver
 from jobspec.store.checkpoint import state_root
 from jobspec.store.home import Home
 from tests.runtime.jobs import compiled, counting, evaluation, home_at, regression, regression_data, token_data, train
@@ -230,6 +231,7 @@ def test_tokens_train(home: Home) -> None:
     assert train(stopped, home).receipt is not None
 
 
+@pytest.mark.usefixtures("every_checkpoint")
 def test_a_damaged_checkpoint_gives_way_to_an_older_one(line: Job, home: Home, tmp_path: Path) -> None:
     train(line, home)
     other = elsewhere(line, tmp_path, "other")
@@ -246,6 +248,7 @@ def test_a_damaged_checkpoint_gives_way_to_an_older_one(line: Job, home: Home, t
     assert receipt_of(job, other) == receipt_of(line, home)
 
 
+@pytest.mark.usefixtures("every_checkpoint")
 def test_all_checkpoints_damaged_begins_afresh(line: Job, home: Home) -> None:
     train(line, home, until=8)
     for path in (folder_of(line, home).path / "states").iterdir():
@@ -255,6 +258,7 @@ def test_all_checkpoints_damaged_begins_afresh(line: Job, home: Home) -> None:
     assert notes.begun == [0] and len(notes.notes) == 2
 
 
+@pytest.mark.usefixtures("every_checkpoint")
 def test_only_so_many_checkpoints_stay(line: Job, home: Home) -> None:
     train(line, home)
     folder = folder_of(line, home)
@@ -262,6 +266,7 @@ def test_only_so_many_checkpoints_stay(line: Job, home: Home) -> None:
     assert len(list(folder.states.names())) == 8
 
 
+@pytest.mark.usefixtures("every_checkpoint")
 def test_best_is_kept(line: Job, home: Home) -> None:
     job = replace(line, evaluations=(evaluation(1, best=("max", "error")),), keep=1)
     notes = Notes()
@@ -299,3 +304,11 @@ def test_facts_lie_beside_and_name_the_plan(line: Job, home: Home) -> None:
     facts = json.loads(folder_of(line, home).facts.read_text())
     assert facts["plan"] == str(result.plan) and facts["backend"] == "reference"
     assert facts["data"] == [str(home.folder / "data")]
+
+
+def test_a_checkpoint_is_left_out_while_the_disk_is_busy(
+    line: Job, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Saver, "busy", True)
+    train(replace(line, keep=0), home)
+    assert [s.chain.done for s in read_history(folder_of(line, home)).saved] == [12]

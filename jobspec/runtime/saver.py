@@ -1,0 +1,87 @@
+"""Checkpoints in the making, on a thread of their own.
+
+Takes: states as they fall due. Promises: training does not wait for the disk; a checkpoint counts only once
+the log names it, after all its bytes are on the disk; older ones go only after that. At most one is
+under way. What goes wrong on the thread is raised at the next `save`, `poll` or at the end.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import JobspecError
+from jobspec.runtime import checkpoints
+from jobspec.runtime.chain import Chain
+from jobspec.runtime.checkpoints import Tensors
+from jobspec.runtime.events import Dropped, Saved
+from jobspec.runtime.folder import RunFolder
+from jobspec.runtime.journal import Journal
+from jobspec.store import checkpoint
+
+
+class Saver:
+    """A context manager; leaving it waits. `step`: steps done at the newest checkpoint, made or under way."""
+
+    def __init__(self, folder: RunFolder, journal: Journal, job: Digest, keep: int) -> None:
+        self._states, self._journal, self._job, self._keep = folder.states, journal, job, keep
+        self._worker = ThreadPoolExecutor(1, "jobspec-checkpoints")
+        self._saving: tuple[Future[Digest], Chain, str | None] | None = None
+        self._sweeping: Future[None] | None = None
+        self.step: int | None = None
+
+    def save(self, chain: Chain, tensors: Tensors, best: str | None = None) -> None:
+        """Begin to store the state where `chain` stands; `tensors` are not changed afterwards by the caller."""
+        self._settle()
+        future = self._worker.submit(checkpoint.save, self._states, self._job, chain.done, tensors)
+        self._saving = (future, chain, best)
+        self.step = chain.done
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is under way."""
+        return self._saving is not None and not self._saving[0].done()
+
+    def poll(self) -> None:
+        """Write into the log what is ready."""
+        if self._saving is not None and not self.busy:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait for what is under way; the log names it, and then older ones go."""
+        if self._sweeping is not None:
+            self._sweeping.result()
+            self._sweeping = None
+        if self._saving is not None:
+            (future, chain, best), self._saving = self._saving, None
+            self._journal.add(Saved(future.result(), chain, best), sync=True)
+            self._thin()
+
+    def _thin(self) -> None:
+        history = self._journal.history
+        for name in checkpoints.surplus(history, self._keep):
+            self._journal.add(Dropped(name))
+        kept = {saved.name for saved in history.saved}
+        self._sweeping = self._worker.submit(checkpoints.sweep, self._states, kept)
+
+    def _finish(self) -> None:
+        """Wait for everything."""
+        self._settle()
+        self._settle()
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+            else:
+                with suppress(JobspecError):
+                    self._finish()
+        finally:
+            self._worker.shutdown()
