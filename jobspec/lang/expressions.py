@@ -159,12 +159,20 @@ def renaming(_: Frame, node: tree.Rename) -> Any:
 
 @means(tree.Field)
 def field(frame: Frame, node: tree.Field) -> Any:
-    value, word = evaluate(frame, node.value), node.name.text
+    word = node.name.text
+    value = owner(frame, node.value)
     if isinstance(value, Module):
         return member(value, word)
     if isinstance(value, Batch):
         return frame.region.reach(value.fetch(word), frame.work.root)
     raise Refusal("E0227", f"`.{word}`: {kind_of(value)} has no fields")
+
+
+def owner(frame: Frame, node: tree.Expr) -> Any:
+    """What stands before the dot: a library, if one has this name (`loss = mean[B](loss.mse…)` is clear), else a value."""
+    if isinstance(node, tree.Name) and node.id in frame.module.imports:
+        return frame.module.imports[node.id]
+    return evaluate(frame, node)
 
 
 def member(module: Module, word: str) -> Function:
