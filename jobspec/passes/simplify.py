@@ -1,8 +1,8 @@
 """Exact rewrites, to a fixed point.
 
-Takes: a program after `differentiate`. Promises: the same inputs and outputs, every output bit for bit the same
-on every input (an index that would be refused is still refused); float arithmetic is never reordered. Rules are named
-`rule_*` and live in rewrites/, one table per concern.
+Takes: a program after `differentiate`. Promises: the same inputs and outputs, every output bit for bit the same on
+every input (an index is still refused, where an output reads what it picks); float arithmetic is never reordered.
+Rules are named `rule_*` and live in rewrites/, one table per concern.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ def gather(node: Node, x: Array, index: Array) -> Array:
     """x[b…, A, r…], index[b…, i…] → [b…, i…, r…]."""
     batch = node["batch"]
     refuse_outside(node, index, x.shape[batch])
-    groups, inside = prod(x.shape[:batch]), index.shape[batch:]
+    groups = prod(x.shape[:batch])
     rows = x.reshape(groups, x.shape[batch], *x.shape[batch + 1 :])
     picks = index.reshape(groups, -1)
     out = rows[np.arange(groups)[:, None], picks]
-    return out.reshape(*x.shape[:batch], *inside, *x.shape[batch + 1 :])
+    return out.reshape(node.shape)
 
 
 def scatter_add(node: Node, x: Array, index: Array) -> Array:
@@ -37,7 +37,7 @@ def scatter_add(node: Node, x: Array, index: Array) -> Array:
     each = np.arange(groups)
     for position in range(picks.shape[1]):
         out[each, picks[:, position]] += values[:, position]
-    return out.reshape(*index.shape[:batch], size, *rest)
+    return out.reshape(node.shape)
 
 
 def refuse_outside(node: Node, index: Array, size: int) -> None:
