@@ -135,11 +135,33 @@ class Grouping:
 
     def add(self, node: Node) -> None:
         """Put `node` into the best group there is, or into a new one."""
+        self._bring_together(node)
         for group in sorted(self._candidates(node), key=lambda g: -g.number):
             if self._joins(node, group):
                 self._enter(node, group)
                 return
         self._enter(node, self._start(node))
+
+    def _bring_together(self, node: Node) -> None:
+        """Where `node` reads a contraction and a map over the same elements, make the map part of the epilogue."""
+        near = sorted(self._candidates(node), key=lambda g: g.number) if OPS[node.op].has("elementwise") else []
+        results = [g for g in near if g.kind == "contract" and g.domain == node.shape]
+        maps = [g for g in near if g.kind == "rows" and not g.inner and g.domain == node.shape]
+        for product in results[-1:]:
+            for group in maps:
+                apart = not self.depends(group, product) and not self.depends(product, group)
+                if apart and all(self._shape_fits(n, product) for n in group.nodes):
+                    self._merge(group, product)
+
+    def _merge(self, group: Group, into: Group) -> None:
+        """Move all nodes of `group`; whoever came after it comes after `into`."""
+        into.nodes += group.nodes
+        self.home |= dict.fromkeys(group.nodes, into)
+        group.nodes = []
+        self.raise_over(into, self.above[group.number])
+        for other in self.groups:
+            if self.depends(other, group):
+                self.raise_over(other, self.above[into.number] | 1 << into.number)
 
     def _candidates(self, node: Node) -> set[Group]:
         found = {self.home[b] for b in self.bases(node) if b in self.home}

@@ -365,6 +365,7 @@ def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:
             lying += [a for a in node.args if chain_of(a)[0].op in ("const", "iota")]
         if node.op == "gather":
             kept.add(chain_of(node.args[0])[0])
+            lying += [a for a in node.args[:1] if chain_of(a)[0].op == "iota"]
         if node.op == "loop":
             kept |= {chain_of(a)[0] for a in node.args}
             lying += node.args[node["carried"] :]
