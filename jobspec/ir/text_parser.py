@@ -201,6 +201,7 @@ class Reader:
     def types(self, node: Node) -> None:
         """The types after the colon, which have to be the node's."""
         for expected in node.result if isinstance(node.result, tuple) else (node.result,):
+            line = self.next.line
             dtype = self.take("word")
             if expected != Type(dtype, self.numbers()):
-                raise self.refuse(f"the result is {expected}")
+                raise TextError(line, f"the result is {expected}")
