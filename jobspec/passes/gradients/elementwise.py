@@ -60,15 +60,15 @@ def rsqrt(y: Node, g: Node) -> Cotangents:
 
 
 def max_(y: Node, g: Node) -> Cotangents:
-    """To a where a > b, else to b: the one that the value came from."""
-    a, b = y.args
-    first = make("lt", b, a)
+    """To a where a > b, else to b: the one that the value came from. Said of y, not a, which is the same in every
+    case (a > b makes y = a; otherwise y = b, which is not greater than itself) and lets a be forgotten."""
+    first = make("lt", y.args[1], y)
     return where(first, g), unless(first, g)
 
 
 def min_(y: Node, g: Node) -> Cotangents:
-    """To a where a < b, else to b."""
-    first = make("lt", *y.args)
+    """To a where a < b, else to b; said of y as in `max_`."""
+    first = make("lt", y, y.args[1])
     return where(first, g), unless(first, g)
 
 
