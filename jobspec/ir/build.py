@@ -53,7 +53,10 @@ def permute(x: Node, axes: Ints) -> Node:
 
 
 def broadcast(x: Node, shape: Ints, axes: Ints) -> Node:
-    """Axis i of x becomes result axis axes[i]; the others repeat."""
+    """Axis i of x becomes result axis axes[i]; the others repeat. A constant that is the same everywhere stays one."""
+    bits = fill_bits(x)
+    if bits is not None:
+        return make("const", dtype=x.dtype, shape=shape, bits=(bits,))
     return x if x.shape == shape else make("broadcast", x, shape=shape, axes=axes)
 
 
