@@ -1,7 +1,7 @@
 """Operators and elementwise functions on numbers and tensors.
 
 Takes: values. Promises: numbers fold at compile time; integer tensors stay i32 under `+ - *`, `max`, `min` and
-comparison with integers, and become f32 wherever the other side is f32 or a broken number, and under everything else;
+comparison with integers, and become f32 wherever the other side is f32 or a fraction, and under everything else;
 a bool counts 0 or 1 in arithmetic. Whole powers are multiplications from the left, `^.5` is a square root.
 """
 

@@ -24,7 +24,7 @@ DEEPEST = 40
 BRACKETS = {
     "some": "axes in a bracket",
     "one": "one axis in a bracket",
-    "by": "axes in a bracket: `window[Y X by Ky Kx](x)`",
+    "by": "axes in a bracket, `by` the axes of the window",
 }
 
 
@@ -75,8 +75,10 @@ def check_brackets(function: Builtin, row: Row) -> None:
         return
     if row.brackets == "none":
         raise Refusal("E0262", f"`{function.name}` takes no axes: it works element by element")
-    example = f"`{function.name}[T](x)`" if function.name not in BARE else f"`{function.name}[T]`"
-    raise Refusal("E0262", f"`{function.name}` takes {BRACKETS.get(row.brackets, 'axes')}", help=f"as in {example}")
+    shown = {"by": "[Y X by Ky Kx](x)"}.get(row.brackets, "[T]" if function.name in BARE else "[T](x)")
+    raise Refusal(
+        "E0262", f"`{function.name}` takes {BRACKETS.get(row.brackets, 'axes')}", help=f"as in `{function.name}{shown}`"
+    )
 
 
 # ---- functions of the text ----
@@ -99,9 +101,9 @@ def call_function(
     )
     bind_arguments(inside, function, given)
     result = execute(inside, definition.body)
-    check_used(inside)
     if result is POISON:
         raise Silenced
+    check_used(inside)
     if result is None:
         raise Refusal("E0263", f"`{function.name}` gives no value", help="end its body with an expression")
     return result

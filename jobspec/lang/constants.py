@@ -84,7 +84,7 @@ def power(x: Number, y: Number) -> Number:
         return special_power(real(x), real(y))
     sign = -1.0 if x < 0 and odd(y) else 1.0
     if x < 0 and y != math.floor(y):
-        raise Undefined("a negative number to a broken power")
+        raise Undefined("a negative number to a fractional power")
     return sign * to_digits(lambda: (Decimal(y) * Decimal(abs(x)).ln()).exp())
 
 

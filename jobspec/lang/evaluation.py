@@ -62,7 +62,7 @@ def need_data(value: Any) -> DataSet:
 
 
 def need_interval(value: Any) -> int:
-    """A number of steps; a broken one (`1 * epoch`) is rounded up."""
+    """A number of steps; a fraction of one (`1 * epoch`) is rounded up."""
     return need_whole(math.ceil(need_number(value)), 1)
 
 

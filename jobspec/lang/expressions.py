@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobspec.lang import arithmetic, linear, tree, views
-from jobspec.lang.builtins import BARE, BUILTINS, CONSTANTS
+from jobspec.lang.builtins import BARE, BUILTINS, CONSTANTS, LATER, not_yet
 from jobspec.lang.constants import Number
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate, means
@@ -22,7 +22,7 @@ from jobspec.lang.values import Axes, Tensor
 
 @means(tree.Num)
 def literal(_: Frame, node: tree.Num) -> Number:
-    """A whole number stays exact; one written with a point (and no suffix) is binary64, as is a broken one."""
+    """A whole number stays exact; a fraction, or one written with a point (and no suffix), is binary64."""
     whole = node.value.denominator == 1 and ("." not in node.text or node.text[-1].isalpha())
     return node.value.numerator if whole else node.value.numerator / node.value.denominator
 
@@ -52,6 +52,8 @@ def look_up(frame: Frame, word: str, scope: Scope) -> Any:
     if scope.find(word):
         return scope.read(word)
     module = frame.module
+    if word in LATER and word not in module.functions:
+        raise not_yet(word)
     if word in module.functions:
         return Function(module.functions[word], module)
     if word in module.imports:
@@ -169,7 +171,7 @@ def field(frame: Frame, node: tree.Field) -> Any:
 
 
 def owner(frame: Frame, node: tree.Expr) -> Any:
-    """What stands before the dot: a library, if one has this name (`loss = mean[B](loss.mse…)` is clear), else a value."""
+    """What stands before the dot: a library, if one has this name (so `loss = loss.mse…` is clear), else a value."""
     if isinstance(node, tree.Name) and node.id in frame.module.imports:
         return frame.module.imports[node.id]
     return evaluate(frame, node)
@@ -235,8 +237,8 @@ def viewed(frame: Frame, x: Tensor, item: tree.ViewItem) -> Tensor:
             return picked(frame, x, frame.one(item.axis), item.index)
         case tree.Slice():
             axis = frame.one(item.axis)
-            start = need_whole(evaluate(frame, item.start), -(2**31)) if item.start else 0
-            stop = need_whole(evaluate(frame, item.stop), -(2**31)) if item.stop else x.size(axis)
+            start = need_whole(evaluate(frame, item.start), None) if item.start else 0
+            stop = need_whole(evaluate(frame, item.stop), None) if item.stop else x.size(axis)
             return views.cut(x, axis, start, stop)
     raise AssertionError(item)
 
@@ -258,4 +260,4 @@ def picked(frame: Frame, x: Tensor, axis: str, index: tree.Expr) -> Tensor:
     at = evaluate(frame, index)
     if isinstance(at, Tensor):
         return views.gather(x, axis, at)
-    return views.index(x, axis, need_whole(at, -(2**31)))
+    return views.index(x, axis, need_whole(at, None))

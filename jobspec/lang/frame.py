@@ -14,7 +14,7 @@ from typing import Any
 from jobspec.lang import tree
 from jobspec.lang.diagnostics import Diagnostic, did_you_mean
 from jobspec.lang.refusal import Refusal
-from jobspec.lang.region import Region
+from jobspec.lang.region import Loop, Region
 from jobspec.lang.scope import Scope
 from jobspec.lang.source import Span
 from jobspec.lang.things import Function, Module
@@ -93,7 +93,8 @@ class Frame:
             "E0201",
             f"there is no axis {base}",
             axis.span,
-            help=did_you_mean(base, known) or f"declare it as {where}: `{self.example(base)}`",
+            help=(did_you_mean(base, known) if len(base) > 1 else None)
+            or f"declare it as {where}: `{self.example(base)}`",
         )
 
     def example(self, base: str) -> str:
@@ -139,12 +140,19 @@ class Frame:
         if not self.is_own(span) and own:
             labels.insert(0, (span, "in this library function"))
             span = own[-1]
+        notes = refusal.notes
+        if refusal.code == "E0203" and (loop := self.loop_around()):
+            notes = (*notes, f"inside of a loop over {loop}, each turn sees one place of {loop}: the axis is gone")
         if labels and not label:
             first = next((i for i, (place, _) in enumerate(labels) if place == span), None)
             label = labels.pop(first)[1] if first is not None else ""
         self.work.reporter.add(
-            Diagnostic(refusal.code, refusal.message, span, label, tuple(labels), refusal.notes, refusal.help)
+            Diagnostic(refusal.code, refusal.message, span, label, tuple(labels), notes, refusal.help)
         )
+
+    def loop_around(self) -> str | None:
+        """The axis of the innermost loop."""
+        return self.region.axis if isinstance(self.region, Loop) else None
 
     def is_own(self, span: Span) -> bool:
         return span.source is self.work.places.source

@@ -81,8 +81,8 @@ def handed_on(value: Any, before: Tensor, name: str) -> Tensor:
     if before.dtype == "i32" and t.dtype != "i32":
         raise Refusal(
             "E0267",
-            f"`{name}` is whole before the first turn and broken after it",
-            help=f"start it as a broken number: `{name} = 0.0`",
+            f"`{name}` is a whole number before the first turn and float32 after it",
+            help=f"start it as float32: `{name} = 0.0`",
         )
     return cast(t if t.axes == before.axes else ordered(t, before.axes), before.dtype)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobspec.ir.types import Type
 from jobspec.lang import tree
-from jobspec.lang.constants import Number
+from jobspec.lang.constants import Number, words
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.source import Source
 from jobspec.lang.values import Axes, Tensor
@@ -127,14 +127,15 @@ def need_tensor(value: Any) -> Tensor:
     raise Refusal("E0226", f"a tensor is needed here, this is {kind_of(value)}")
 
 
-def need_whole(value: Any, least: int = 0) -> int:
-    """A compile-time whole number, at least `least`."""
+def need_whole(value: Any, least: int | None = 0) -> int:
+    """A compile-time whole number, at least `least` (None: any)."""
     if isinstance(value, Tensor):
         raise Refusal("E0224", "a compile-time number is needed here, this is a tensor")
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
         raise Refusal("E0226", f"a whole number is needed here, this is {kind_of(value)}")
-    if value != int(value) or value < least:
-        raise Refusal("E0222", f"a whole number of at least {least} is needed here, not {value}")
+    if value != int(value) or (least is not None and value < least):
+        bound = f" of at least {least}" if least is not None else ""
+        raise Refusal("E0222", f"a whole number{bound} is needed here, not {words(value)}")
     return int(value)
 
 

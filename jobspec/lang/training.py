@@ -197,6 +197,8 @@ def limit(frame: Frame, node: tree.Section) -> float | None:
 
 def unused_names(frame: Frame, node: tree.Section) -> None:
     """A name that the section binds and nothing reads is a slip: a setting misspelt, or a value forgotten."""
+    if frame.work.reporter.diagnostics:
+        return
     for name, bound in frame.scope.names.items():
         if bound.span is None or bound.used or name in COMPUTED:
             continue

@@ -117,6 +117,8 @@ def choose(
 def selected(frame: Frame, selector: tree.Ident | tree.Str) -> list[Held]:
     parameters = frame.work.registry.of_kind("parameter")
     found = [held for held in parameters if matches(held, selector)]
+    if not found and frame.work.reporter.diagnostics:
+        raise Silenced
     if not found:
         names = [held.slot.name for held in parameters]
         word = selector.value if isinstance(selector, tree.Str) else selector.text
@@ -186,8 +188,14 @@ def apply_all(frame: Frame, changes: list[Change], gradients: list[Tensor]) -> N
     """Runs each parameter's optimizer; the learning rate of the first one, if it has one, for the reports."""
     rate: Node | None = None
     for change, g in zip(changes, gradients, strict=True):
-        inside = apply(frame, change, g)
-        rate = rate if rate is not None else learning_rate(inside)
+        try:
+            inside = apply(frame, change, g)
+        except Refusal as refusal:
+            frame.report(refusal, change.rule.node.optimizer.span)
+        except Silenced:
+            continue
+        else:
+            rate = rate if rate is not None else learning_rate(inside)
     if frame.work.reporter.diagnostics:
         raise Silenced
     return rate
@@ -204,7 +212,7 @@ def learning_rate(inside: Frame) -> Node | None:
 def apply(frame: Frame, change: Change, g: Tensor) -> Frame:
     """The optimizer's body for one parameter."""
     rule, held = change.rule, change.parameter
-    p, axes = pattern(frame, rule, held.tensor)
+    p, axes = pattern(held.slot.name, rule, held.tensor)
     g = Tensor(g.node, p.axes, p.left, p.right, p.entered)
     inside = Frame(
         frame.work,
@@ -217,15 +225,10 @@ def apply(frame: Frame, change: Change, g: Tensor) -> Frame:
     )
     inside.states["p"] = Cell(held.slot.name, frame.region, p.axes, p.node.shape)
     bind_step(inside)
-    try:
-        bind_arguments(inside, untyped(rule.function), {"p": p, "g": g, **rule.arguments})
-        result = execute(inside, rule.function.definition.body)
-        if result is not POISON and held.slot.name not in frame.region.assigned:
-            raise Refusal("E0308", f"`{rule.function.name}` does not assign p", help="it ends with `p := …`")
-    except Refusal as refusal:
-        inside.report(refusal, rule.node.optimizer.span)
-    except Silenced:
-        pass
+    bind_arguments(inside, untyped(rule.function), {"p": p, "g": g, **rule.arguments})
+    result = execute(inside, rule.function.definition.body)
+    if result is not POISON and held.slot.name not in frame.region.assigned:
+        raise Refusal("E0308", f"`{rule.function.name}` does not assign p", help="it ends with `p := …`")
     return inside
 
 
@@ -244,7 +247,7 @@ def untyped(function: Function) -> Function:
     return Function(tree.Def(d.span, d.kind, d.name, d.axes, d.rest, params, d.body), function.module)
 
 
-def pattern(frame: Frame, rule: Rule, p: Tensor) -> tuple[Tensor, dict[str, Axes]]:
+def pattern(name: str, rule: Rule, p: Tensor) -> tuple[Tensor, dict[str, Axes]]:
     """p and what its pattern names: `p: I -> O` calls the axes before the arrow I, those behind it O.
 
     An axis on both sides of the parameter's arrow gets a prime on the right while the optimizer runs.
@@ -259,7 +262,7 @@ def pattern(frame: Frame, rule: Rule, p: Tensor) -> tuple[Tensor, dict[str, Axes
     if not p.is_map:
         raise Located(
             "E0309",
-            f"`{rule.function.name}` updates linear maps; one of the selected parameters has no arrow",
+            f"`{rule.function.name}` updates linear maps; `{name}` has no arrow",
             rule.node.span,
             help="select `matrices`",
         )

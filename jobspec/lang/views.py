@@ -131,7 +131,7 @@ def index(x: Tensor, axis: str, at: int) -> Tensor:
 
 def gather(x: Tensor, axis: str, ids: Tensor) -> Tensor:
     """`[axis: ids]`: x at the places `ids`; axes that both have run along with each other."""
-    need(ids.dtype in ("i32", "u32"), "E0225", "an index must be whole numbers, this one is broken numbers")
+    need(ids.dtype in ("i32", "u32"), "E0225", f"an index must be whole numbers, this one is {ids.dtype}")
     x.position(axis)
     shared = tuple(a for a in x.axes if a in ids.axes and a != axis)
     check_gather(x, axis, ids, shared)
