@@ -9,9 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from jobspec.ir.check import check
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.job import Batches, Job
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
+from jobspec.ir.plan_check import check_plan
 from jobspec.ir.program import Node, Program
 from jobspec.ir.target import Target
 from jobspec.ir.types import DTYPES, Type
@@ -25,35 +27,49 @@ from jobspec.passes.regions import Workshop, compile_region
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
 
-#: program → program, in this order
-PASSES: tuple[tuple[str, Callable[[Program], Program]], ...] = (
-    ("differentiate", differentiate),
-    ("simplify", simplify),
+#: program → program, in this order, and the stage that each leaves
+PASSES: tuple[tuple[Callable[[Program], Program], str], ...] = (
+    (differentiate, "tensor"),
+    (simplify, "tensor"),
 )
 
 
-def lower_program(program: Program) -> Program:
-    """The program after all tensor passes: what kernels are made from and what the reference evaluates."""
-    for _, run in PASSES:
+def lower_program(program: Program, checked: bool = False) -> Program:
+    """The program after all tensor passes: what kernels are made from and what the reference evaluates.
+    `checked`: the checker runs before, between and after; it raises ir.check.IllFormed for a pass gone wrong."""
+    if checked:
+        check(program, "surface")
+    for run, stage in PASSES:
         program = run(program)
+        if checked:
+            check(program, stage)
     return program
 
 
-def compile_job(job: Job, target: Target) -> Plan:
-    """The plan of `job` for `target`."""
+def compile_job(job: Job, target: Target, checked: bool = False) -> Plan:
+    """The plan of `job` for `target`; `checked`: every pass and the plan itself are checked."""
+    plan = make_plan(job, target, checked)
+    if checked:
+        check_plan(plan)
+    return plan
+
+
+def make_plan(job: Job, target: Target, checked: bool) -> Plan:
     if target.backend == "reference":
         return interpreted_plan(job, target)
     routines = [
-        compile_routine(job, "init", job.init, None, target),
-        compile_routine(job, "step", job.step, job.batches, target),
-        *(compile_routine(job, e.name, e.program, e.batches, target) for e in job.evaluations),
+        compile_routine(job, "init", job.init, None, target, checked),
+        compile_routine(job, "step", job.step, job.batches, target, checked),
+        *(compile_routine(job, e.name, e.program, e.batches, target, checked) for e in job.evaluations),
     ]
     return Plan(str(job_hash(job)), job.profile, target, tuple(routines))
 
 
-def compile_routine(job: Job, name: str, program: Program, batches: Batches | None, target: Target) -> Routine:
+def compile_routine(
+    job: Job, name: str, program: Program, batches: Batches | None, target: Target, checked: bool = False
+) -> Routine:
     """One program as a routine: slots and feeds first, then what the program needs."""
-    return RoutineMaker(job, name, lower_program(program), batches).routine(target)
+    return RoutineMaker(job, name, lower_program(program, checked), batches).routine(target)
 
 
 class RoutineMaker:

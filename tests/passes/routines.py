@@ -11,6 +11,7 @@ from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.job import Batches, Feed, Job, Slot, Stream
 from jobspec.ir.plan import Routine
+from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Node, Program, make
 from jobspec.ir.target import Target
 from jobspec.passes.pipeline import compile_routine, lower_program
@@ -41,7 +42,9 @@ def job_of(program: Program) -> Job:
 
 def compiled(program: Program) -> tuple[Job, Routine]:
     job = job_of(program)
-    return job, compile_routine(job, "step", job.step, job.batches, TARGET)
+    routine = compile_routine(job, "step", job.step, job.batches, TARGET, checked=True)
+    check_routine(routine)
+    return job, routine
 
 
 def run_compiled(program: Program, inputs: Mapping[str, Array]) -> dict[str, Array]:

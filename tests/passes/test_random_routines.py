@@ -11,6 +11,7 @@ from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.job import Batches, Job, Slot, Stream
+from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Program
 from jobspec.passes.pipeline import compile_routine, lower_program
 from tests.passes.routines import TARGET
@@ -40,7 +41,8 @@ def job_of(program: Program) -> Job:
 
 
 def state_after(job: Job, inputs: dict[str, Array]) -> dict[str, Array]:
-    routine = compile_routine(job, "step", job.step, None, TARGET)
+    routine = compile_routine(job, "step", job.step, None, TARGET, checked=True)
+    check_routine(routine)
     arena = np.full(routine.arena, 0xA5, np.uint8)
     views = {name: view_of(routine.buffers[number], arena, arena) for name, number in routine.slots}
     for name, value in inputs.items():

@@ -1,0 +1,87 @@
+"""The plan's checker: every access of every kernel lies inside its buffer, every buffer inside its space.
+
+Takes: a routine. Promises: returns where that is proved for all positions, turns and picked indices, numbers of
+kernels and buffers exist, and insts only read what stands before them; else raises IllFormed with all reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobspec.ir.check import IllFormed
+from jobspec.ir.kernel import KINDS, Inst, Kernel, View
+from jobspec.ir.plan import Call, Plan, Routine, Steps, Turns
+
+LINE = 64
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises IllFormed with every fault of every routine."""
+    for routine in plan.routines:
+        check_routine(routine)
+
+
+def check_routine(routine: Routine) -> None:
+    """Raises IllFormed with every fault of `routine`."""
+    faults = [*buffer_faults(routine), *step_faults(routine, routine.steps, ())]
+    if faults:
+        raise IllFormed("\n".join(f"routine {routine.name}: {fault}" for fault in faults))
+
+
+def buffer_faults(routine: Routine) -> Iterator[str]:
+    """Buffers that do not start on a line or reach beyond their space."""
+    sizes = {"arena": routine.arena, "feed": routine.feed}
+    for number, buffer in enumerate(routine.buffers):
+        if buffer.space not in sizes:
+            yield f"buffer {number} is in no space"
+        elif buffer.offset % LINE or not 0 <= buffer.offset <= sizes[buffer.space] - buffer.type.nbytes:
+            yield f"buffer {number} ({buffer.name}) lies outside its space"
+
+
+def step_faults(routine: Routine, steps: Steps, turns: tuple[int, ...]) -> Iterator[str]:
+    """Faults of the kernels that `steps` call, inside loops of `turns` counts."""
+    for step in steps:
+        if isinstance(step, Turns):
+            yield from step_faults(routine, step.steps, (*turns, step.count))
+        elif isinstance(step, Call):
+            if not 0 <= step.kernel < len(routine.kernels):
+                yield f"there is no kernel {step.kernel}"
+                continue
+            kernel = routine.kernels[step.kernel]
+            yield from (f"kernel {step.kernel}: {fault}" for fault in kernel_faults(routine, kernel, turns))
+
+
+def kernel_faults(routine: Routine, kernel: Kernel, turns: tuple[int, ...]) -> Iterator[str]:
+    if kernel.kind not in KINDS or any(axis.size < 1 for axis in kernel.axes):
+        yield "its kind or its axes are none"
+        return
+    for number, inst in enumerate(kernel.body):
+        if any(not 0 <= arg < number for arg in inst.args):
+            yield f"inst {number} reads what does not stand before it"
+        for view in (value for _, value in inst.attrs if isinstance(value, View)):
+            yield from (f"inst {number}: {fault}" for fault in view_faults(routine, kernel, inst, view, turns))
+
+
+def view_faults(
+    routine: Routine, kernel: Kernel, inst: Inst, view: View, turns: tuple[int, ...]
+) -> Iterator[str]:
+    """Whether `view` can reach an element outside its buffer."""
+    if not 0 <= view.buffer < len(routine.buffers):
+        yield f"there is no buffer {view.buffer}"
+        return
+    if len(view.strides) != len(kernel.axes) or len(view.turns) != len(turns):
+        yield "a view has another number of axes or loops than its kernel"
+        return
+    low, high = reach(kernel, inst, view, turns)
+    buffer = routine.buffers[view.buffer]
+    if low < 0 or high >= buffer.type.size:
+        yield f"elements {low} … {high} of buffer {view.buffer} ({buffer.name}), which has {buffer.type.size}"
+
+
+def reach(kernel: Kernel, inst: Inst, view: View, turns: tuple[int, ...]) -> tuple[int, int]:
+    """The lowest and the highest element that a view can address."""
+    steps = [*zip(view.strides, (a.size for a in kernel.axes), strict=True), *zip(view.turns, turns, strict=True)]
+    if inst.op in ("load", "accumulate") and any(name == "pick" for name, _ in inst.attrs):
+        steps.append((inst["pick"], inst["bound"]))
+    ends = [stride * (size - 1) for stride, size in steps]
+    return view.offset + sum(e for e in ends if e < 0), view.offset + sum(e for e in ends if e > 0)

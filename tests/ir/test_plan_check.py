@@ -1,0 +1,68 @@
+"""The plan's checker finds each kind of access that would leave its buffer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobspec.ir.check import IllFormed
+from jobspec.ir.kernel import Axis, Inst, Kernel, View
+from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Turns
+from jobspec.ir.plan_check import check_routine
+from jobspec.ir.types import Type
+
+
+def copying(load: View, store: View, *axes: Axis) -> Kernel:
+    body = (
+        Inst("load", (), "f32", (("view", load),)),
+        Inst("store", (0,), "f32", (("flag", -1), ("view", store))),
+    )
+    return Kernel("copy", "rows", axes or (Axis(8, "row"),), body)
+
+
+GOOD = Routine(
+    name="step",
+    kernels=(copying(View(0, 0, (1,), (8,)), View(1, 8, (-1,), (0,)), Axis(8, "row")),),
+    schedules=(),
+    buffers=(Buffer("a", Type("f32", (4, 8)), "arena", 0), Buffer("b", Type("f32", (9,)), "arena", 128)),
+    steps=(Turns(4, False, (Call(0), Barrier())),),
+    slots=(), feeds=(), constants=(), reports=(), flags=(), flag_buffer=0, step=-1, arena=192, feed=0,
+)  # fmt: skip
+
+
+def test_a_good_routine_passes() -> None:
+    check_routine(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"arena": 160}, "outside its space"),
+        ({"steps": (Turns(5, False, (Call(0),)),)}, "elements 0 … 39 of buffer 0"),
+        ({"steps": (Turns(4, False, (Call(1),)),)}, "no kernel 1"),
+        ({"steps": (Call(0),)}, "another number of axes or loops"),
+        ({"kernels": (copying(View(0, 0, (1,), (8,)), View(1, 0, (-1,), (0,))),)}, "elements -7 … 0 of buffer 1"),
+        ({"kernels": (copying(View(7, 0, (1,), (8,)), View(1, 0, (1,), (0,))),)}, "no buffer 7"),
+        ({"kernels": (copying(View(0, 0, (1,), (8,)), View(1, 0, (1, 1), (0,))),)}, "another number of axes"),
+        ({"buffers": (Buffer("a", Type("f32", (4, 8)), "arena", 4), GOOD.buffers[1])}, "outside its space"),
+    ],
+)
+def test_each_fault_is_named(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(IllFormed, match=reason):
+        check_routine(replace(GOOD, **change))  # type: ignore[arg-type]
+
+
+def test_a_picked_index_counts_up_to_its_bound() -> None:
+    index = Inst("const", (), "i32", (("bits", 0),))
+    pick = (("bound", 5), ("flag", 0), ("pick", 8), ("view", View(0, 0, (1,), (0,))))
+    store = Inst("store", (1,), "f32", (("flag", -1), ("view", View(1, 0, (1,), (0,)))))
+    kernel = Kernel("pick", "rows", (Axis(8, "row"),), (index, Inst("load", (0,), "f32", pick), store))
+    with pytest.raises(IllFormed, match="elements 0 … 39 of buffer 0"):
+        check_routine(replace(GOOD, kernels=(kernel,)))
+
+
+def test_an_inst_reads_only_what_stands_before_it() -> None:
+    kernel = replace(GOOD.kernels[0], body=(GOOD.kernels[0].body[1], GOOD.kernels[0].body[0]))
+    with pytest.raises(IllFormed, match="does not stand before"):
+        check_routine(replace(GOOD, kernels=(kernel,)))
