@@ -50,7 +50,7 @@ class Inst:
     const(dtype, bits)                      a bit pattern
     index(axis)                             the position along an axis, i32
     load(view)                              an element; storage types u8/u16 load as i32, bool as i1
-    load(i; view, pick, bound, flag)   the same, `pick * i` elements further; i (as u32) ≥ bound raises `flag`, reads for 0
+    load(i; view, pick, bound, flag)   `pick * i` elements further; i (as u32) ≥ bound raises `flag`, reads for 0
     store(x; view, flag)               NaN is stored as 0x7FC00000; flag ≥ 0: NaN or infinity raises it; -1: no check
     reduce(x; how)                          how: sum | max | argmax, over row or reduced axes
     product(a, b)                           a, b: views; the contraction over k
