@@ -6,7 +6,7 @@ leaf, one ascending chain per column over the flattened reduced index; leaves jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from jobspec.backends.llvm.emit import Function, Int, int_of
@@ -69,6 +69,14 @@ def opened_strip(scope: Scope, shape: Shape, number: Int, last: bool) -> Strip:
     f = scope.f
     base = scope.enter((scope.nest.vector,), (f.imul(number, shape.vectors * WIDTH),))
     return Strip(base, tuple(base.lanes(v, mask) for v, mask in enumerate(shape.masks(last))))
+
+
+def before(strip: Strip, insts: Collection[int]) -> None:
+    """What happens once per outer position and once per column, outside the reduced loops. Nothing goes into the scope
+    around the strip: another arm of the code, which these values do not dominate, would find it there."""
+    run(strip.base, 1, insts)
+    for here in strip.lanes:
+        run(here, 2, insts)
 
 
 def fold_of(scope: Scope, i: int) -> Fold:

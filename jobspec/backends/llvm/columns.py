@@ -9,9 +9,9 @@ that chains hide each other's latency. Few columns of many leaves are shared out
 from __future__ import annotations
 
 from jobspec.backends.llvm import split_columns
-from jobspec.backends.llvm.column_folds import Shape, Strip, fold_leaves, opened_strip
+from jobspec.backends.llvm.column_folds import Shape, Strip, before, fold_leaves, opened_strip
 from jobspec.backends.llvm.convention import Native
-from jobspec.backends.llvm.evaluate import put, run, run_stores
+from jobspec.backends.llvm.evaluate import put, run_stores
 from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of, vector_axis
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
@@ -38,7 +38,7 @@ def generate(q: Request) -> Native:
     def task(entry: Scope, number: Value) -> None:
         *at, strip = digits(entry.f, number, [*(q.size(i) for i in kept), shape.strips])
         scope = entry.enter(kept, at)
-        shape.each(entry.f, strip, lambda last: whole(opened_strip(scope, shape, strip, last), scope, size, scratch))
+        shape.each(entry.f, strip, lambda last: whole(opened_strip(scope, shape, strip, last), size, scratch))
 
     weight = cost(q.kernel, nest.live) * size * shape.vectors
     phase = q.phase(nest, "", strips, weight, nest.live, task)
@@ -54,23 +54,16 @@ def widest(outer: int, columns: int) -> int:
     return min(chosen, vectors)
 
 
-def whole(strip: Strip, scope: Scope, size: int, scratch: Layout) -> None:
+def whole(strip: Strip, size: int, scratch: Layout) -> None:
     """All passes over one strip."""
     nest = strip.nest
     for number in range(nest.last + 1):
-        before(strip, scope, [i for i in nest.live if nest.passes[i] == number])
-        results = fold_leaves(strip, number, size, lambda n: scratch_of(scope.f, scratch, n))
+        before(strip, [i for i in nest.live if nest.passes[i] == number])
+        results = fold_leaves(strip, number, size, lambda n: scratch_of(strip.base.f, scratch, n))
         after(strip, nest.stores(number, False))
         for i, values in results.items():
             for here, value in zip(strip.lanes, values, strict=True):
                 put(here, i, value)
-
-
-def before(strip: Strip, scope: Scope, insts: list[int]) -> None:
-    """What happens once per outer position and once per column, outside the reduced loops."""
-    run(scope, 1, insts)
-    for here in strip.lanes:
-        run(here, 2, insts)
 
 
 def after(strip: Strip, stores: list[int]) -> None:

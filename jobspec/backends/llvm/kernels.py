@@ -11,6 +11,7 @@ from collections.abc import Callable
 from jobspec.backends.llvm import columns, contract, maps, rows, scatter
 from jobspec.backends.llvm.convention import Native, Place
 from jobspec.backends.llvm.emit import Module
+from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Request
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -23,9 +24,17 @@ def generate(
     return GENERATORS[kernel.kind](Request(module, name, kernel, schedule, places, flags))
 
 
+def folds(q: Request) -> bool:
+    """Whether a reduction reaches a store."""
+    return any(q.kernel.body[i].op == "reduce" for i in Nest(q.kernel, (), -1, 0).live)
+
+
 def of_rows(q: Request) -> Native:
-    folds = any(inst.op == "reduce" for inst in q.kernel.body)
-    return rows.generate(q) if folds else maps.generate(q)
+    return rows.generate(q) if folds(q) else maps.generate(q)
+
+
+def of_columns(q: Request) -> Native:
+    return columns.generate(q) if folds(q) else maps.generate(q)
 
 
 def of_contract(q: Request) -> Native:
@@ -35,7 +44,7 @@ def of_contract(q: Request) -> Native:
 GENERATORS: dict[str, Callable[[Request], Native]] = {
     "rows": of_rows,
     "fill": maps.generate,
-    "columns": columns.generate,
+    "columns": of_columns,
     "contract": of_contract,
     "scatter": scatter.generate,
 }

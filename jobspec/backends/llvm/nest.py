@@ -99,7 +99,7 @@ class Nest:
         return [i for i in chosen if (self.depths[i] > self.fold) == inner]
 
     def reduces(self, number: int) -> list[int]:
-        return [i for i, inst in enumerate(self.kernel.body) if inst.op == "reduce" and self.passes[i] == number]
+        return [i for i in sorted(self.live) if self.kernel.body[i].op == "reduce" and self.passes[i] == number]
 
     def needed(self, roots: Iterable[int], have: Collection[int] = ()) -> frozenset[int]:
         """Insts that `roots` are computed from, themselves included; not those in `have`, nor what is behind them or

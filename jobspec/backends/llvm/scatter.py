@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobspec.backends.llvm.access import picked
-from jobspec.backends.llvm.column_folds import Shape, Strip, opened_strip
-from jobspec.backends.llvm.columns import before, widest
+from jobspec.backends.llvm.column_folds import Shape, Strip, before, opened_strip
+from jobspec.backends.llvm.columns import widest
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import get, run
@@ -46,7 +46,7 @@ def generate(q: Request) -> Native:
         *outer, strip, part = digits(entry.f, at, [*(q.size(i) for i in rest), shape.strips, ranges])
         scope = entry.enter(rest, outer)
         owner = owned(scope, part, -(-bound // ranges)) if ranges > 1 else Owner(None)
-        shape.each(entry.f, strip, lambda last: places(opened_strip(scope, shape, strip, last), scope, number, owner))
+        shape.each(entry.f, strip, lambda last: places(opened_strip(scope, shape, strip, last), number, owner))
 
     weight = cost(q.kernel, nest.live) * nest.size(2) * shape.vectors
     return Native((q.phase(nest, "", nest.size(0) * shape.strips * ranges, weight, nest.live, task),))
@@ -59,10 +59,10 @@ def owned(scope: Scope, part: Int, rows: int) -> Owner:
     return Owner((first, f.iadd(first, integer("i32", rows))))
 
 
-def places(strip: Strip, scope: Scope, number: int, owner: Owner) -> None:
+def places(strip: Strip, number: int, owner: Owner) -> None:
     """All places in turn, for one strip of columns."""
     nest, inst = strip.nest, strip.nest.kernel.body[number]
-    before(strip, scope, sorted(nest.live))
+    before(strip, nest.live)
     inner = strip.base.only(nest.views(nest.live))
     axes = nest.groups[2]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jobspec.backends.llvm.column_folds import Leaves, Shape, Strip, chain, fold_of, opened_strip
+from jobspec.backends.llvm.column_folds import Leaves, Shape, Strip, before, chain, fold_of, opened_strip
 from jobspec.backends.llvm.convention import Native, Phase
 from jobspec.backends.llvm.emit import Int
-from jobspec.backends.llvm.evaluate import put, run, run_stores
+from jobspec.backends.llvm.evaluate import put, run_stores
 from jobspec.backends.llvm.folds import types_of
 from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import LINE, Layout, Request, cost, shared
@@ -86,7 +86,7 @@ def leaf_phase(cut: Cut, number: int) -> Phase:
         def of(last: bool) -> None:
             columns = opened_strip(scope, shape, within, last)
             recall(cut, columns, strip, insts)
-            prepare(columns, scope, insts)
+            before(columns, insts)
             one_leaf(cut, columns, number, strip, leaf)
 
         shape.each(entry.f, within, of)
@@ -123,20 +123,13 @@ def strip_phase(cut: Cut, number: int) -> Phase:
             columns = opened_strip(scope, shape, within, last)
             fold_strip(cut, columns, strip, reduces)
             recall(cut, columns, strip, insts - set(reduces))
-            prepare(columns, scope, insts)
+            before(columns, insts)
             for v, here in enumerate(columns.lanes):
                 run_stores(here, [i for i in stores if v == 0 or nest.depths[i] == 2])
 
         shape.each(entry.f, within, of)
 
     return q.phase(nest, f".strips{number}", cut.strips, cut.leaves * shape.vectors, insts, task)
-
-
-def prepare(columns: Strip, scope: Scope, insts: frozenset[int]) -> None:
-    """Values once per outer position and once per column."""
-    run(scope, 1, insts)
-    for here in columns.lanes:
-        run(here, 2, insts)
 
 
 def fold_strip(cut: Cut, columns: Strip, strip: Int, reduces: list[int]) -> None:
