@@ -65,6 +65,7 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
         "rows": best.rows.size,
         "vectors": best.columns.size,
         "pack": best.pack,
+        "ahead": fetched_ahead(best, target),
         "group": best.group,
         "flat": best.flat,
         "swap": best.swap,
@@ -101,6 +102,16 @@ def worth_packing(form: Contraction, vectors: int, rows: Cut, flat: int, group: 
     if tiles < 4 or pitch <= 4 * WIDTH * vectors:
         return False
     return pitch * min(group * LEAF or form.k_size, form.k_size) > target.l2 or pitch % 4096 == 0
+
+
+def fetched_ahead(c: Choice, target: Target) -> int:
+    """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
+    rows run along k; 2 for b, a panel of which is a few lines of each step."""
+    form = c.form
+    rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
+    lying = len(form.kb) == 1 and form.n[-1].b == 1
+    panels_of_b = c.pack and lying and 4 * form.n[-1].size * form.k_size > target.l2
+    return (1 if rows_of_a else 0) + (2 if panels_of_b else 0)
 
 
 def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Target) -> int:

@@ -36,6 +36,7 @@ SCHEDULES = (
     schedule(rows=3, vectors=2, group=1),
     schedule(rows=5, vectors=1, group=2, pack=0, through=0),
     schedule(rows=8, vectors=2, swap=1),
+    schedule(rows=4, vectors=2, ahead=3),
 )
 
 
@@ -239,6 +240,7 @@ def drawn_view(draw: st.DrawFn, buffer: int, roles: list[str], lengths: list[int
 
 def drawn_schedule(draw: st.DrawFn) -> Schedule:
     choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "through")}
+    choices["ahead"] = draw(st.integers(0, 3))
     return schedule(
         rows=draw(st.integers(1, 9)),
         vectors=draw(st.integers(1, 3)),

@@ -10,13 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from jobspec.backends.llvm.ahead import NextPanel, next_rows
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
 from jobspec.backends.llvm.join import join_groups, store_group
 from jobspec.backends.llvm.pack import Panel, pack
 from jobspec.backends.llvm.scope import Scope
-from jobspec.backends.llvm.tile import BYTES, VECTOR, WIDTH, Columns, Rows, Stack, Sums, chain, fold
+from jobspec.backends.llvm.tile import (
+    BLOCK,
+    BYTES,
+    VECTOR,
+    WIDTH,
+    Ahead,
+    Columns,
+    Rows,
+    Stack,
+    Sums,
+    chain,
+    chain_ahead,
+    fold,
+)
 from jobspec.backends.llvm.tiling import Kind, Tiling, tiling_of
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.llvm.walks import Axes, Even, along, digits, least, offset_at, pieces, start_of, times, total
@@ -44,7 +58,8 @@ def generate(
 @dataclass(frozen=True)
 class Here:
     """The panel whose tiles are being made. `outer`: number of the turn outside; `steps`: first and last + 1 of k;
-    `a`: row 0, step 0 of its rows."""
+    `a`, `source`: row 0 and column 0 of the operands at
+    step 0; `b`: the columns as tiles read them."""
 
     outer: Int
     group: Int
@@ -52,6 +67,7 @@ class Here:
     kind: Kind
     steps: tuple[Int, Int]
     a: Value
+    source: Value
     b: Columns
     scope: Scope
 
@@ -100,7 +116,7 @@ class Tiles:
             run, row_part = digits(f, tile, [t.runs, t.rows.parts])
             kinds = t.rows.kinds()
             row = total(f, times(f, run, t.rows.length), start_of(f, t.rows, row_part))
-            choose(f, row_part, [k[0] for k in kinds], lambda i: self._tile(here, row, kinds[i][2]))
+            choose(f, row_part, [k[0] for k in kinds], lambda i: self._tile(here, tile, row, kinds[i][2]))
 
         f.loop(first, last, 1, one)
 
@@ -112,7 +128,8 @@ class Tiles:
         steps = self._steps(group)
         a = f.offset(self.a, _moved(f, at, extents, "a"))
         b = f.offset(f.offset(self.b, _moved(f, at, extents, "b")), times(f, column, 4 * self.form.n[-1].b))
-        return Here(outer, group, column, kind, steps, a, self._columns(b, kind, steps), self.finish.panel(at, column))
+        columns, scope = self._columns(b, kind, steps), self.finish.panel(at, column)
+        return Here(outer, group, column, kind, steps, a, b, columns, scope)
 
     def _steps(self, group: Int) -> tuple[Int, Int]:
         t = self.tiling
@@ -132,16 +149,18 @@ class Tiles:
         pack(f, panel, target, *steps)
         return Columns(target, Even(panel.step), kind.vectors)
 
-    def _tile(self, here: Here, row: Int, rows: int) -> None:
-        """`rows` rows from `row` (of m, flattened) on."""
+    def _tile(self, here: Here, tile: Int, row: Int, rows: int) -> None:
+        """`rows` rows from `row` (of m, flattened) on; tile number `tile` of the panel."""
         f, t = self.f, self.tiling
         stack = Stack(f.offset(self.private, t.stack_at), t.tile_bytes)
         of_a = self._rows(here.a, row, rows)
         begin_, end = here.steps
         count = end - begin_ if isinstance(begin_, int) and isinstance(end, int) else self._count(here)
 
-        def chain_of(k0: Int, k1: Int) -> Sums:
-            return self._chain(of_a, here.b, total(f, begin_, k0), total(f, begin_, k1))
+        ahead = self._ahead(here, tile)
+
+        def chain_of(k0: Int, steps: Int) -> Sums:
+            return self._chain(of_a, here.b, total(f, begin_, k0), steps, ahead)
 
         sums = fold(f, count, t.steps, chain_of, stack)
         if t.groups > 1:
@@ -152,6 +171,17 @@ class Tiles:
     def _count(self, here: Here) -> Int:
         return self.tiling.steps if self.tiling.even else self.f.isub(here.steps[1], here.steps[0])
 
+    def _ahead(self, here: Here, tile: Int) -> list[Ahead]:
+        """What to fetch while the tile computes."""
+        f, t = self.f, self.tiling
+        found = [next_rows(f)] if t.ahead & 1 else []
+        if t.ahead & 2 and t.packed and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
+            pitch = 4 * self.form.kb[0].b
+            base = f.offset(here.source, total(f, times(f, here.steps[0], pitch), here.kind.vectors * BYTES))
+            panel = NextPanel(base, pitch, here.kind.vectors, t.steps)
+            found.append(panel.during(f, tile, t.tiles_of_panel, here.steps[0]))
+        return found
+
     def _rows(self, a: Value, row: Int, rows: int) -> Rows:
         f, m = self.f, bytes_of(self.form.m, "a")
         if not self.tiling.flat or len(m) == 1:
@@ -160,9 +190,17 @@ class Tiles:
         bases = tuple(f.offset(a, offset_at(f, total(f, row, i), m)) for i in range(rows))
         return Rows(bases, (0,), self.along_a.walk)
 
-    def _chain(self, rows: Rows, columns: Columns, k0: Int, k1: Int) -> Sums:
+    def _chain(self, rows: Rows, columns: Columns, k0: Int, steps: Int, ahead: list[Ahead]) -> Sums:
         """One chain, across the blocks of k that a is walked in."""
         f, start = self.f, [Value(VECTOR, "zeroinitializer")] * (len(rows) * columns.vectors)
+        k1 = total(f, k0, steps)
+        if ahead and isinstance(steps, int) and steps % BLOCK == 0 and not self.along_a.outer:
+
+            def all_ahead(of_a: Rows, k: Value) -> None:
+                for fetch in ahead:
+                    fetch(of_a, k)
+
+            return chain_ahead(f, rows, columns, k0, k1, start, all_ahead)
 
         def piece(offset: Int, first: Int, last: Int, begin_: Int, *sums: Value) -> Sums:
             base = columns.base if isinstance(begin_, int) else columns.walk.at(f, columns.base, begin_)

@@ -22,7 +22,10 @@ VECTOR = "<16 x float>"
 BYTES = 4 * WIDTH
 
 Sums = list[Value]  #: rows × vectors, the vectors of a row together
-Chain = Callable[[Int, Int], Sums]  #: the sums of one chain over steps k0 … k1-1
+Chain = Callable[[Int, Int], Sums]  #: first step, number of steps → the sums of one chain over them
+Ahead = Callable[["Rows", Value], None]  #: asks for cache lines at the first step of a block
+#: steps for which cache lines are asked ahead at once: those of one line of a
+BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,16 @@ def chain(f: Function, rows: Rows, columns: Columns, k0: Int, k1: Int, sums: Sum
     return f.loop(k0, k1, 1, lambda k, *now: _step(f, rows, columns, k, list(now)), sums)
 
 
+def chain_ahead(f: Function, rows: Rows, columns: Columns, k0: Int, k1: Int, sums: Sums, ahead: Ahead) -> Sums:
+    """The same for a multiple of BLOCK steps, with `ahead` before each block."""
+
+    def block(k: Value, *now: Value) -> Sums:
+        ahead(rows, k)
+        return chain(f, rows, columns, k, f.iadd(k, BLOCK), list(now))
+
+    return f.loop(k0, k1, BLOCK, block, sums)
+
+
 def _step(f: Function, rows: Rows, columns: Columns, k: Value, sums: Sums) -> Sums:
     after = []
     b = columns.load(f, k)
@@ -114,10 +127,12 @@ def fold(f: Function, steps: Int, most: int, chain_of: Chain, stack: Stack) -> S
 
     def leaf(number: Value) -> None:
         begin = f.imul(number, LEAF)
-        _push(f, stack, number, chain_of(begin, f.iadd(begin, LEAF)))
+        _push(f, stack, number, chain_of(begin, LEAF))
 
     f.loop(0, whole, 1, leaf)
-    sums = chain_of(whole * LEAF if isinstance(whole, int) else f.imul(whole, LEAF), steps)
+    before = whole * LEAF if isinstance(whole, int) else f.imul(whole, LEAF)
+    left = steps - before if isinstance(steps, int) and isinstance(before, int) else f.isub(steps, before)
+    sums = chain_of(before, left)
     for level in range(levels(most)):
         sums = _joined(f, stack, level, whole, sums)
     return sums

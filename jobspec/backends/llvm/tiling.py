@@ -9,6 +9,7 @@ there are and how much scratch they need; it depends on kernel and schedule alon
     group     leaves of k that make one partial sum, a power of two; 0: k is not split
     flat      1: a tile may run across the axes of m; 0: it stays in the innermost
     swap      1: a and b, m and n change roles
+    ahead     1: the rows of the next tile are fetched ahead; 2: the next panel; 3: both
     through   1: sums go through private memory to the epilogue; 0: it works on the registers
 """
 
@@ -45,6 +46,7 @@ class Tiling:
     columns: Cut
     steps: int
     packed: bool
+    ahead: int
     flat: bool
     through: bool
 
@@ -143,6 +145,7 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
         columns=cut(-(-form.n[-1].size // WIDTH), schedule.get("vectors", 2)),
         steps=min(group, form.k_size) if group else form.k_size,
         packed=bool(schedule.get("pack", 1)) or not readable(form),
+        ahead=schedule.get("ahead", 0),
         flat=flat,
         through=bool(schedule.get("through", 1)),
     )
