@@ -97,6 +97,8 @@ _TABLE: tuple[tuple[str, int | None, Rule, str], ...] = (
     ("pow", 2, rule.floating, "elementwise library"),
     # word 0 of Philox4x32-10: counter c0 c1 c2 c3, key k0 k1
     ("random_bits", 6, rule.integer, "elementwise library"),
+    ("uniform", 6, rule.draw, "elementwise library"),
+    ("normal", 6, rule.draw, "elementwise library"),
     # movement
     ("reshape", 1, rule.reshape, "movement"),
     ("permute", 1, rule.permute, "movement"),

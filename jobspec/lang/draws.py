@@ -2,27 +2,24 @@
 
 Takes: the seed and the path of a draw's name. Promises: the two key words are the first 8 bytes of the digest of seed
 and length-prefixed path; the counter is (element, stack, step, stream). For a parameter: element = logical index in one
-layer, stack = which layer of a `repeat`, step = 0. For a draw of a step: element = index within the example, stack =
-example, step = step, stream + 2 * turn of the `repeat`. Uniforms are u * 2^-24 of the upper 24 bits; normals are
-Box-Muller's cosine of streams 0 and 1.
+layer, stack = which layer of a `repeat`, step = stream = 0. For a draw of a step: element = index within the example,
+stack = example, step = step, stream = turn of the loops around.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from jobspec.ir.digest import digest
 from jobspec.ir.program import Node, make
-from jobspec.lang.constants import PI
-from jobspec.lang.values import bits_of, number_node
-
-U32 = 1 << 32
+from jobspec.lang.values import bits_of
 
 
 @dataclass(frozen=True)
 class Counter:
-    """u32 nodes of one shape. `stream` counts up by one per number a draw needs."""
+    """u32 nodes of one shape."""
 
     element: Node
     stack: Node
@@ -48,37 +45,16 @@ def word(x: int, shape: tuple[int, ...]) -> Node:
     return make("broadcast", node, shape=shape, axes=()) if shape else node
 
 
-def constant(x: float, shape: tuple[int, ...]) -> Node:
-    node = number_node(x, "f32")
-    return make("broadcast", node, shape=shape, axes=()) if shape else node
-
-
-def bits(key: tuple[int, int], at: Counter, offset: int) -> Node:
+def draw(op: str, key: tuple[int, int], at: Counter) -> Node:
+    """`random_bits` (u32), `uniform` on [0, 1) or `normal` (mean 0, deviation 1; f32)."""
     shape = at.element.shape
-    stream = make("add", at.stream, word(offset, shape)) if offset else at.stream
-    return make("random_bits", at.element, at.stack, at.step, stream, word(key[0], shape), word(key[1], shape))
-
-
-def unit(key: tuple[int, int], at: Counter, offset: int = 0) -> Node:
-    """Uniform on [0, 1)."""
-    shape = at.element.shape
-    high = make("shr", bits(key, at, offset), word(8, shape))
-    return make("mul", make("cast", high, dtype="f32"), constant(2.0**-24, shape))
-
-
-def normal(key: tuple[int, int], at: Counter) -> Node:
-    """Standard normal: sqrt(-2 log(1 - u)) * cos(2 pi v)."""
-    shape = at.element.shape
-    u = make("sub", constant(1.0, shape), unit(key, at, 0))
-    radius = make("sqrt", make("mul", constant(-2.0, shape), make("log", u)))
-    angle = make("mul", constant(2 * PI, shape), unit(key, at, 1))
-    return make("mul", radius, make("cos", angle))
+    return make(op, at.element, at.stack, at.step, at.stream, word(key[0], shape), word(key[1], shape))
 
 
 def whole(key: tuple[int, int], at: Counter, low: int, high: int) -> Node:
     """Whole numbers of [low, high), i32: the upper word of a 32 by 32 bit product."""
     shape = at.element.shape
-    scaled = make("mulhi", bits(key, at, 0), word(high - low, shape))
+    scaled = make("mulhi", draw("random_bits", key, at), word(high - low, shape))
     shift = make("const", dtype="i32", shape=(), bits=(bits_of(low, "i32"),))
     base = make("broadcast", shift, shape=shape, axes=()) if shape else shift
     return make("add", make("cast", scaled, dtype="i32"), base)
@@ -86,7 +62,4 @@ def whole(key: tuple[int, int], at: Counter, low: int, high: int) -> Node:
 
 def indices(shape: tuple[int, ...]) -> Node:
     """The row-major index of each element, u32."""
-    size = 1
-    for n in shape:
-        size *= n
-    return make("reshape", make("cast", make("iota", size=size), dtype="u32"), shape=shape)
+    return make("reshape", make("cast", make("iota", size=prod(shape)), dtype="u32"), shape=shape)

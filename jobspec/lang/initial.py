@@ -106,13 +106,13 @@ def scaled(node: Node, scale: float, shape: tuple[int, ...]) -> Node:
 
 def normal(key: tuple[int, int], at: draws.Counter, scale: float, shape: tuple[int, ...]) -> Node:
     """Mean 0, standard deviation `scale`."""
-    return scaled(draws.normal(key, at), scale, shape)
+    return scaled(draws.draw("normal", key, at), scale, shape)
 
 
 def uniform(key: tuple[int, int], at: draws.Counter, bound: float, shape: tuple[int, ...]) -> Node:
     """On [-bound, bound): (2 u - 1) * bound."""
     ones = arithmetic.filled(number_node(1.0, "f32"), shape)
-    unit = draws.unit(key, at)
+    unit = draws.draw("uniform", key, at)
     return scaled(make("sub", make("add", unit, unit), ones), bound, shape)
 
 

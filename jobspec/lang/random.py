@@ -20,12 +20,12 @@ BATCH = "B"
 
 def uniform(frame: Frame, axes: Axes) -> Tensor:
     """Uniform on [0, 1)."""
-    return Tensor(draws.unit(key(frame), counter(frame, axes)), axes)
+    return Tensor(draws.draw("uniform", key(frame), counter(frame, axes)), axes)
 
 
 def normal(frame: Frame, axes: Axes, scale: Value) -> Value:
     """Standard normal times `scale`."""
-    drawn = Tensor(draws.normal(key(frame), counter(frame, axes)), axes)
+    drawn = Tensor(draws.draw("normal", key(frame), counter(frame, axes)), axes)
     return arithmetic.binary("*", drawn, scale, frame.stated)
 
 
@@ -71,12 +71,9 @@ def example(axes: Axes, shape: tuple[int, ...]) -> Node:
 
 
 def stream(frame: Frame, shape: tuple[int, ...]) -> Node:
-    """Twice the turn of the loops around."""
+    """The turn of the loops around."""
     turn = frame.region.turn()
-    if turn is None:
-        return draws.word(0, shape)
-    two = make("const", dtype="i32", shape=(), bits=(2,))
-    return everywhere(make("mul", turn, two), shape)
+    return draws.word(0, shape) if turn is None else everywhere(turn, shape)
 
 
 def everywhere(node: Node, shape: tuple[int, ...]) -> Node:

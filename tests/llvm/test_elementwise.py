@@ -28,6 +28,7 @@ FORMS: dict[str, list[tuple[list[str], str]]] = {
     "cast": [([a], b) for a in ("f32", "i32", "u32", "bool") for b in ("f32", "i32", "u32") if a != b],
     "bitcast": [([a], b) for a in ("f32", "i32", "u32") for b in ("f32", "i32", "u32") if a != b],
     "random_bits": [(["u32"] * 6, "u32")],
+    **{op: [(["u32"] * 6, "f32")] for op in ("uniform", "normal")},
 }
 SIZE = 1000 + 7
 

@@ -55,6 +55,8 @@ RULES: dict[str, Rule | None] = {
     "cos": elementwise.cos,
     "pow": elementwise.pow_,
     "random_bits": None,
+    "uniform": None,
+    "normal": None,
     "reshape": movement.reshape_,
     "permute": movement.permute_,
     "broadcast": movement.broadcast,
