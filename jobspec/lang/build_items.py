@@ -15,6 +15,7 @@ from jobspec.lang.builder import (
     Broken,
     Builder,
     Children,
+    Generic,
     Params,
     Rule,
     expr_of,
@@ -70,9 +71,12 @@ def dim(b: Builder, children: Children, span: Span) -> tree.DimDef:
 def function(b: Builder, children: Children, span: Span) -> tree.Def:
     kind, name, body = children[0], b.ident(children[1]), children[-1]
     check_word(b, kind, FUNCTIONS, "what has parameters in ( ) is a `def`, a `layer` or an `optim`")
-    axes, params = node_of(children, Axes), node_of(children, Params)
-    rest = any(isinstance(child, Token) and child.kind == "RANGE" for child in children)
-    return tree.Def(span, kind.text, name, axes.items if axes else (), rest, params.items if params else (), body)
+    named, params = node_of(children, Generic) or Generic(span), node_of(children, Params)
+    return tree.Def(span, kind.text, name, named.items, named.rest, params.items if params else (), body)
+
+
+def generic(b: Builder, children: Children, span: Span) -> Generic:
+    return Generic(span, children[0].items, len(children) == 2)
 
 
 def data(b: Builder, children: Children, span: Span) -> tree.DataDef:

@@ -22,7 +22,12 @@ class Broken(tree.Node):
 
 
 @dataclass(frozen=True)
-class Arguments(tree.Node):
+class Passing(tree.Node):
+    """A node that hands its parts to its parent and is in no tree."""
+
+
+@dataclass(frozen=True)
+class Arguments(Passing):
     """What stands between the brackets of a call or a list."""
 
     items: tuple[tree.Expr, ...] = ()
@@ -30,12 +35,20 @@ class Arguments(tree.Node):
 
 
 @dataclass(frozen=True)
-class Axes(tree.Node):
+class Axes(Passing):
     items: tuple[tree.Axis, ...]
 
 
 @dataclass(frozen=True)
-class Params(tree.Node):
+class Generic(Passing):
+    """The axes of a definition; `rest`: the last stands for one or more."""
+
+    items: tuple[tree.Axis, ...] = ()
+    rest: bool = False
+
+
+@dataclass(frozen=True)
+class Params(Passing):
     items: tuple[tree.Param, ...]
 
 

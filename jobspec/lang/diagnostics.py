@@ -15,6 +15,8 @@ from jobspec.ir.errors import CompileError
 from jobspec.lang.excerpt import Mark, excerpt
 from jobspec.lang.source import Span
 
+MOST_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -54,7 +56,9 @@ class DiagnosticsError(CompileError):
         super().__init__(first.code, first.message, help=first.help)
 
     def __str__(self) -> str:
-        return "\n\n".join(diagnostic.render() for diagnostic in self.diagnostics)
+        shown = [diagnostic.render() for diagnostic in self.diagnostics[:MOST_SHOWN]]
+        more = len(self.diagnostics) - len(shown)
+        return "\n\n".join([*shown, f"and {more} more errors"] if more else shown)
 
 
 def place(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
@@ -66,7 +70,11 @@ def place(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
 class Reporter:
     """Collects errors so that one run shows all of them; a later error at the very same span is a consequence."""
 
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    by_span: dict[Span, Diagnostic] = field(default_factory=dict)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        return list(self.by_span.values())
 
     def error(
         self,
@@ -82,12 +90,11 @@ class Reporter:
         self.add(Diagnostic(code, message, span, label, tuple(labels), tuple(notes), help, edit))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if not any(old.span == diagnostic.span for old in self.diagnostics):
-            self.diagnostics.append(diagnostic)
+        self.by_span.setdefault(diagnostic.span, diagnostic)
 
     def stop_if_any(self) -> None:
         """Raises DiagnosticsError if something was reported."""
-        if self.diagnostics:
+        if self.by_span:
             self.stop()
 
     def stop(self) -> NoReturn:

@@ -13,12 +13,12 @@ from jobspec.lang.grammar import load_table
 
 def accepts(states: Sequence[int], kind: str) -> bool:
     """Whether a token of this kind can be shifted, after reductions."""
-    table, states = load_table(), list(states)
-    while (action := table.states[states[-1]].get(kind)) is not None and action < 0:
+    table, stack = load_table(), list(states)
+    while (action := table.states[stack[-1]].get(kind)) is not None and action < 0:
         rule = table.rules[~action]
-        del states[-rule.size :]
-        states.append(table.states[states[-1]][rule.head])
-    return action is not None or (kind == "$END" and states[-1] == table.end)
+        del stack[-rule.size :]
+        stack.append(table.states[stack[-1]][rule.head])
+    return action is not None or (kind == "$END" and stack[-1] == table.end)
 
 
 def expected(states: Sequence[int]) -> set[str]:

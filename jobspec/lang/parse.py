@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from jobspec.lang import tree
-from jobspec.lang.builder import Builder
+from jobspec.lang.builder import Builder, Passing
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.grammar import Rule, load_table
 from jobspec.lang.lalr import accepts
@@ -25,6 +25,8 @@ from jobspec.lang.syntax_errors import report_mistake
 from jobspec.lang.tokens import BROKEN, END, EOF, Token, tokenize
 
 MAX_DEPTH = 100
+# One level of the tree is at most seven symbols on the stack (`if a { b; c = scan T (…) {`).
+MAX_STACK = 7 * MAX_DEPTH
 
 
 def parse(source: Source) -> tree.Job:
@@ -109,6 +111,7 @@ class Parser:
         if token.kind == EOF:
             return
         self.stack.append(Entry(state, token, token.start, token.end, 0))
+        self.check_depth(len(self.stack) <= MAX_STACK, token.start)
         if token.kind == "LBRACE":
             self.resume.append(Resume(len(self.stack), token.depth + 1))
         elif token.kind == "RBRACE":
@@ -117,25 +120,31 @@ class Parser:
             self.resume[-1] = Resume(len(self.stack), token.depth)
 
     def reduce(self, rule: Rule) -> None:
+        """Replaces the symbols of the rule on the stack by its head."""
         parts = self.stack[-rule.size :]
         del self.stack[-rule.size :]
-        children = spliced(parts, rule)
-        start, end = parts[0].start, parts[-1].end
-        depth = max(part.depth for part in parts)
+        made = parts[0] if rule.single and rule.size == 1 else self.made(rule, parts)
+        state = load_table().states[self.stack[-1].state][rule.head]
+        self.stack.append(Entry(state, made.value, made.start, made.end, made.depth))
+
+    def made(self, rule: Rule, parts: Sequence[Entry]) -> Entry:
+        """The entry of a rule's head, its state yet to come."""
+        children, start, end = spliced(parts, rule), parts[0].start, parts[-1].end
+        depth = max([part.depth for part in parts])
         if rule.splice:
-            value: Any = Splice(children)
-        elif rule.single and len(children) == 1:
-            value = children[0]
-        else:
-            span, depth = Span(self.builder.source, start, end), depth + 1
-            self.check_depth(depth, span)
-            value = RULES[rule.name](self.builder, children, span)
-        self.stack.append(Entry(load_table().states[self.stack[-1].state][rule.head], value, start, end, depth))
-    def check_depth(self, depth: int, span: Span) -> None:
-        if depth > MAX_DEPTH:
+            return Entry(0, Splice(children), start, end, depth)
+        value = RULES[rule.name](self.builder, children, Span(self.builder.source, start, end))
+        if isinstance(value, tree.Node) and not isinstance(value, Passing) and rule.name != "paren":
+            depth += 1
+            self.check_depth(depth <= MAX_DEPTH, start)
+        return Entry(0, value, start, end, depth)
+
+    def check_depth(self, holds: bool, start: int) -> None:
+        if not holds:
             message = f"this is nested more than {MAX_DEPTH} deep"
             help = "give a part of it a name (`x = …`) and use the name"
-            self.builder.reporter.error("E0109", message, Span(span.source, span.start, span.start + 1), help=help)
+            span = Span(self.builder.source, start, start + 1)
+            self.builder.reporter.error("E0109", message, span, help=help)
             self.builder.reporter.stop()
 
     def recover(self, token: Token) -> None:

@@ -24,6 +24,7 @@ RULES: dict[str, Rule] = {
     "data": items.data,
     "section": items.section,
     "axes": items.axes,
+    "generic": items.generic,
     "params": items.params,
     "param": items.param,
     "body": items.body,
