@@ -125,6 +125,19 @@ def test_strides_that_are_not_one() -> None:
         check(b.kernel("rows"), [numbers(rows * size), zeros(rows)])
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu)
+def test_strided_bytes(target: Target) -> None:
+    """Bytes, words and bools read and written along an axis that is not theirs."""
+    rows, size = 21, 35
+    for dtype in (np.uint8, np.uint16, np.bool_):
+        held = "bool" if dtype is np.bool_ else "i32"
+        b = axes(outer=[rows], row=[size])
+        b.store(b.load(0, 1, rows, dtype=held), 1, size, 1)
+        b.store(b.load(2, size, 1, dtype=held), 3, 1, rows)
+        x = (np.arange(rows * size) * 7 % 251 % (2 if held == "bool" else 256)).astype(dtype)
+        check(b.kernel("rows"), [x, np.zeros_like(x), x[::-1].copy(), np.zeros_like(x)], target)
+
+
 def test_windows_overlap() -> None:
     """Largest of 2 × 2 windows with stride 1: two reduced axes, none of them contiguous with the other."""
     high, wide, channels = 9, 8, 20

@@ -20,8 +20,8 @@ from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Schedule
 
 LINE = 64
-#: one piece of scratch up to this many bytes is taken from the stack
-STACK = 32 * 1024
+#: bytes of scratch that one function takes from the stack at most
+STACK = 64 * 1024
 COSTS = {"div": 8, "sqrt": 10}
 STRIDED_LOAD, STRIDED_STORE = 8, 12
 
@@ -61,9 +61,10 @@ class Request:
 
 @dataclass
 class Layout:
-    """Bytes of scratch given out so far, each piece on a line of its own."""
+    """Bytes of scratch given out so far, each piece on a line of its own. `stack`: bytes taken from the stack."""
 
     size: int = 0
+    stack: int = 0
     offsets: dict[object, int] = field(default_factory=dict)
 
     def place(self, key: object, size: int) -> int:
@@ -88,8 +89,9 @@ def shared(f: Function, offset: int) -> Value:
 
 
 def scratch_of(f: Function, layout: Layout, size: int) -> Value:
-    """`size` bytes for this thread: on the stack while they are few, else in the private block."""
-    if size <= STACK:
+    """`size` bytes for this thread: on the stack while there is room, else in the private block."""
+    if layout.stack + size <= STACK:
+        layout.stack += size
         return f.alloca(size)
     return f.offset(f.params[3], layout.place(len(layout.offsets), size))
 
