@@ -2,9 +2,9 @@
 
     import jobspec
     job = jobspec.load("digits.job")
-    done = jobspec.run(job)
-    done.metrics, done.weights, done.receipt
-    jobspec.verify(done.receipt)
+    run = jobspec.run(job)
+    run.metrics, run.weights, run.receipt
+    jobspec.verify(run.receipt)
 
 The names are looked up when they are first used, so that importing a part does not import the whole.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from jobspec.ir.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Run", "Verdict", "__version__", "compile", "load", "run", "verify"]
+__all__ = ["Program", "Run", "Spec", "Verdict", "__version__", "compile", "load", "run", "verify"]
 
 
 def __getattr__(name: str) -> Any:

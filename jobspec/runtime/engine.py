@@ -48,6 +48,11 @@ def compile_for(job: Job, name: str) -> Compiled:
     return Compiled(job, compile_job(job, chosen.target), chosen)
 
 
+def recompiled(job: Job, plan: Plan) -> Compiled:
+    """`job` compiled here for the target that `plan` was made for."""
+    return Compiled(job, compile_job(job, plan.target), backend(plan.target.backend))
+
+
 def lowered(job: Job) -> Job:
     """The job with its programs after all tensor passes, for a backend that evaluates them."""
     evaluations = tuple(replace(e, program=lower_program(e.program)) for e in job.evaluations)

@@ -1,0 +1,229 @@
+"""The Python face: load, compile, run, verify.
+
+    job = jobspec.load("digits.job", steps=500)
+    run = jobspec.run(job, progress=True)
+    run.metrics["acc"], run.metrics["step.loss"]       # numpy arrays, one value per evaluation or step
+    run.weights["w1"]                                   # numpy array
+    jobspec.verify(run.receipt).accepted
+
+Every function raises JobspecError (with code, reason and help) for what a user can put right. `home` is
+the store's folder; without it JOBSPEC_HOME or the platform's data folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.registry import DEFAULT
+from jobspec.ir.codec.job import job_hash
+from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file
+from jobspec.ir.errors import CompileError, DataError, JobspecError, UsageError
+from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
+from jobspec.runtime.checkpoints import loaded
+from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
+from jobspec.runtime.export import weights_metadata, write_weights
+from jobspec.runtime.folder import run_folder
+from jobspec.runtime.history import History
+from jobspec.runtime.journal import read_history
+from jobspec.runtime.names import metric_name, report_name
+from jobspec.runtime.outcome import Result
+from jobspec.runtime.progress import reporter_for
+from jobspec.runtime.reporter import Reporter
+from jobspec.runtime.run import Order
+from jobspec.runtime.run import run as run_compiled
+from jobspec.runtime.safetensors import SafetensorsError, from_bytes
+from jobspec.store.checkpoint import state_root
+from jobspec.store.home import beside, open_home
+from jobspec.verify.verdict import Verdict
+from jobspec.verify.verify import Means
+from jobspec.verify.verify import verify as verify_receipt
+
+Array = NDArray[Any]
+
+__all__ = ["Program", "Run", "Spec", "Verdict", "compile", "load", "run", "verify"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A loaded job and its plan for one backend. Made by `compile`."""
+
+    spec: Spec
+    compiled: Compiled
+
+    @property
+    def job_hash(self) -> str:
+        return str(self.compiled.job_hash)
+
+    @property
+    def plan_hash(self) -> str:
+        return str(self.compiled.plan_hash)
+
+
+class Run:
+    """What a run came to. `job`, `plan`, `state`: hashes in text form; `receipt`: its file, None while the
+    run is not closed; `steps`: done; `known`: it was there already; `interrupted`: a signal stopped it."""
+
+    def __init__(self, result: Result, reports: list[str]) -> None:
+        self._result, self._reports = result, reports
+        self.job, self.plan, self.state = str(result.job), str(result.plan), str(result.state)
+        self.steps, self.known, self.interrupted = result.steps, result.known, result.interrupted
+        self.receipt, self.weights_file = result.receipt, result.weights
+        self.folder = result.folder.path
+
+    @cached_property
+    def _history(self) -> History:
+        return read_history(self._result.folder)
+
+    @cached_property
+    def metrics(self) -> dict[str, Array]:
+        """float32 arrays: `step.NAME`, one value per step, and each evaluation's metrics, one per evaluation."""
+        table = self._history.reports()
+        found: dict[str, Array] = {report_name(n): table[:, i] for i, n in enumerate(self._reports) if len(table)}
+        for event in self._history.evaluated:
+            for metric, _ in event.metrics:
+                name = metric_name(event.name, metric)
+                found.setdefault(name, self._series(event.name, metric))
+        return found
+
+    @cached_property
+    def metric_steps(self) -> dict[str, Array]:
+        """int64 arrays: after how many steps each value of `metrics` was taken."""
+        steps: dict[str, Array] = {report_name(n): np.arange(1, self.steps + 1) for n in self._reports}
+        for event in self._history.evaluated:
+            taken = np.array([e.step for e in self._history.evaluated if e.name == event.name], np.int64)
+            steps |= {metric_name(event.name, metric): taken for metric, _ in event.metrics}
+        return steps
+
+    def _series(self, evaluation: str, metric: str) -> Array:
+        values = [dict(e.metrics)[metric] for e in self._history.evaluated if e.name == evaluation]
+        return np.array(values, np.float32)
+
+    @property
+    def final(self) -> dict[str, float]:
+        """The last value of each evaluation's metrics."""
+        return {
+            metric_name(evaluation, metric): float(value)
+            for evaluation, metrics in self._result.metrics.items()
+            for metric, value in metrics.items()
+        }
+
+    @cached_property
+    def weights(self) -> dict[str, Array]:
+        """Parameters and layers' state by label path. Raises DataError before the run is closed."""
+        if self.weights_file is None:
+            reason = f"the run has done {self.steps} steps and is not finished, so there are no weights yet"
+            raise DataError("E0509", reason, help="run it to its end, or export the last checkpoint")
+        try:
+            return from_bytes(self.weights_file.read_bytes())[0]
+        except (OSError, SafetensorsError) as error:
+            reason = f"{self.weights_file} cannot be read: {error}"
+            raise DataError("E0508", reason, help="run with again=True") from error
+
+    def __repr__(self) -> str:
+        final = ", ".join(f"{name}={value:.4g}" for name, value in self.final.items())
+        return f"<Run {self.job[:15]} {self.steps} steps {final}>"
+
+
+def load(job: str | Path, *, home: Path | None = None, **values: object) -> Spec:
+    """The job in a file or, where there is a line break in it, a text. `values`: dims and settings to set, as
+    `steps=500` or `B=32`."""
+    words = {name: str(value) for name, value in values.items()}
+    store = open_home(home)
+    if isinstance(job, str) and "\n" in job:
+        return text_spec(job, words, store)
+    return read_spec(Path(job), words, store)
+
+
+def compile(job: Spec | str | Path, on: str = DEFAULT, *, home: Path | None = None) -> Program:
+    """The job's plan for the backend `on`, on this machine."""
+    spec = job if isinstance(job, Spec) else load(job, home=home)
+    need_whole_roots(spec)
+    return Program(spec, compile_for(spec.job, on))
+
+
+def read_plan(path: Path, home: Path | None = None) -> Program:
+    """The program in a plan file, as `jobspec compile` wrote it. It may come from anywhere: the plan must be the
+    one that this version makes of the job in it. Raises UsageError, CompileError."""
+    try:
+        job, plan = decode_plan_file(path.read_bytes())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError("E0801", f"cannot read `{path}`: {reason}") from error
+    except PlanFileError as error:
+        reason = f"{path} is not a plan file: {error}"
+        raise CompileError("E0601", reason, help="make it with `jobspec compile`") from error
+    compiled = recompiled(job, plan)
+    if compiled.plan != plan:
+        reason = f"the plan in {path} is not what this version of jobspec makes of its job"
+        raise CompileError("E0602", reason, help="compile the job again: the same job gives the same bits")
+    return Program(Spec(job, beside(path)), compiled)
+
+
+def export(spec: Spec, path: Path, *, best: str | None = None, home: Path | None = None) -> int:
+    """Write the weights of the job's newest checkpoint, or of the one that the evaluation `best` found best, as
+    safetensors; the number of steps done there. Raises JobspecError E0509 where there is none."""
+    need_whole_roots(spec)
+    hash = job_hash(spec.job)
+    folder = run_folder(open_home(home), hash)
+    history = read_history(folder) if folder.log.is_file() else History()
+    saved = [s for s in history.saved if best is None or s.best == best]
+    if not saved:
+        what = f"of the best of `{best}`" if best else "yet"
+        reason = f"the job {hash.short} has no checkpoint {what}"
+        raise JobspecError("E0509", reason, help="train it with `jobspec run`")
+    tensors = loaded(folder, hash, saved[-1])
+    about = weights_metadata(hash, state_root(tensors), saved[-1].chain.done)
+    write_weights(folder.files, path, spec.job, tensors, about)
+    return saved[-1].chain.done
+
+
+def run(
+    job: Program | Spec | str | Path,
+    on: str = DEFAULT,
+    *,
+    threads: int | None = None,
+    until: int | None = None,
+    again: bool = False,
+    progress: bool | Reporter = False,
+    home: Path | None = None,
+) -> Run:
+    """Train, from where the last run of this job got to. `threads`: all cores by default; `until`: stop after so
+    many steps; `again`: begin afresh even if the result is known; `progress`: show it, or tell a Reporter."""
+    program = job if isinstance(job, Program) else compile(job, on, home=home)
+    store = open_home(home)
+    reporter = reporter_for(sys.stderr) if progress is True else progress or None
+    order = Order(threads or default_threads(), until, again)
+    result = run_compiled(program.compiled, open_data(program.spec, store), store, order, reporter)
+    return Run(result, reported(program.compiled))
+
+
+def reported(compiled: Compiled) -> list[str]:
+    """Names of what a step reports, without their prefix."""
+    return [name.removeprefix("report.") for name, _ in compiled.plan.routine("step").reports]
+
+
+def verify(
+    receipt: str | Path,
+    on: str = DEFAULT,
+    *,
+    job: Spec | None = None,
+    threads: int | None = None,
+    data: tuple[Path, ...] = (),
+    progress: bool | Reporter = False,
+    home: Path | None = None,
+) -> Verdict:
+    """The verdict on a receipt's file, by full replay. `job`: where it does not lie beside or in the store;
+    `data`: more folders with data."""
+    store = open_home(home)
+    search = (*data, *(job.search if job else ()))
+    means = Means(store, on, threads or default_threads(), search, job.job if job else None)
+    reporter = reporter_for(sys.stderr) if progress is True else progress or None
+    return verify_receipt(Path(receipt), means, reporter)
+

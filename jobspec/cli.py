@@ -1,0 +1,102 @@
+"""The command line: words in, calls of the other rooms out, an exit code back.
+
+Takes: the arguments. Promises: no traceback for anything a user can meet; exit codes 0 done, 1 the job failed, 2
+usage, 3 does not compile, 4 verification mismatch, 5 data missing or corrupt, 130 interrupted.
+
+A command's module is imported by name when the command is called, so that `check` does not wait for what `run`
+needs. This table and `jobspec/__init__.py` are where modules are found by name; backends are, in their registry.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from jobspec.faults import bug_report, disk_trouble
+from jobspec.ir.errors import JobspecError
+from jobspec.ir.version import VERSION
+
+COMMANDS = {
+    "check": "Check a job: syntax, names, axes, shapes, updates.",
+    "fmt": "Write job files anew in the one style.",
+    "run": "Train a job, from where the last run got to.",
+    "verify": "Replay a receipt and say whether it is true.",
+    "compile": "Compile a job to a plan file.",
+    "hash": "Print the job hash and the plan hash.",
+    "show": "Show parameters, axes, programs, kernels, memory.",
+    "export": "Write trained weights as safetensors.",
+    "data": "Add, list, verify and remove data sets.",
+    "new": "Write a job to start from.",
+    "explain": "Explain an error code.",
+}
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """The commands by name; their modules are loaded when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"jobspec.commands.{name}").command
+        command.name = name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, name="jobspec")
+@click.version_option(VERSION, prog_name="jobspec")
+def commands() -> None:
+    """A whole training job in one text file, with one meaning to the last bit."""
+
+
+def main() -> None:
+    """The program `jobspec`."""
+    sys.exit(exit_code(sys.argv[1:]))
+
+
+def exit_code(arguments: list[str]) -> int:
+    """Run one command line; its exit code. Errors go to standard error."""
+    try:
+        return answered(arguments)
+    except JobspecError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output is gone; Python would complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        click.echo(str(disk_trouble(error)), err=True)
+        return 1
+    except Exception as error:
+        click.echo(bug_report(error), err=True)
+        return 1
+
+
+def answered(arguments: list[str]) -> int:
+    """What the command returns: an exit code, or nothing for 0."""
+    try:
+        code = commands.main(args=arguments, prog_name="jobspec", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""`jobspec check FILE`: is it a job, and what does it amount to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobspec.commands.options import job_argument, json_option, say_json, spec_of
+from jobspec.ir.job import Job
+
+
+@click.command()
+@job_argument
+@json_option
+def command(file: Path, sets: tuple[str, ...], as_json: bool) -> None:
+    """Check a job: syntax, names, axes, shapes, updates. Needs neither data nor a compiler."""
+    facts = facts_of(spec_of(file, sets).job)
+    if as_json:
+        say_json({"ok": True, **facts})
+    else:
+        parameters, steps, batch = (f"{facts[key]:,}" for key in ("parameters", "steps", "batch"))
+        click.echo(f"ok: {facts['name']}: {parameters} parameters, {steps} steps of {batch} examples")
+
+
+def facts_of(job: Job) -> dict[str, Any]:
+    """Figures of a job that need no compiling."""
+    return {
+        "name": job.name,
+        "title": job.title,
+        "parameters": sum(slot.type.size for slot in job.state if slot.kind == "parameter"),
+        "state_bytes": sum(slot.type.nbytes for slot in job.state),
+        "steps": job.steps,
+        "batch": job.batches.size,
+        "seed": job.seed,
+        "profile": job.profile,
+        "data": {source.name: source.root for source in job.sources},
+        "evaluations": [evaluation.name for evaluation in job.evaluations],
+    }

@@ -1,0 +1,31 @@
+"""`jobspec compile FILE`: the plan, as a file that runs anywhere its processor does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jobspec import api
+from jobspec.commands.options import FILE, backend_option, job_argument, json_option, say_json, spec_of
+from jobspec.ir.codec.plan_file import encode_plan_file
+from jobspec.store.files import FileLayer, write_file
+
+SUFFIX = ".plan"
+
+
+@click.command()
+@job_argument
+@backend_option
+@click.option("-o", "--output", type=FILE, help="File to write (default: FILE with the suffix .plan).")
+@json_option
+def command(file: Path, sets: tuple[str, ...], on: str, output: Path | None, as_json: bool) -> None:
+    """Compile a job to a plan file. `jobspec run` takes it in place of the job."""
+    program = api.compile(spec_of(file, sets), on)
+    path = output or file.with_suffix(SUFFIX)
+    data = encode_plan_file(program.spec.job, program.compiled.plan)
+    write_file(FileLayer(), path, [data])
+    if as_json:
+        say_json({"job": program.job_hash, "plan": program.plan_hash, "file": path, "bytes": len(data)})
+    else:
+        click.echo(f"job   {program.job_hash}\nplan  {program.plan_hash}\nfile  {path} ({len(data):,} bytes)")

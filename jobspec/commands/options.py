@@ -1,0 +1,71 @@
+"""Options that several commands share, and how they answer.
+
+Promises: one meaning per option everywhere; `--json` is one line, keys in the order given, no NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from jobspec.lang.override import assignments
+from jobspec.loading import Spec, read_spec
+from jobspec.store.home import Home, open_home
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)
+
+
+def job_argument(function: F) -> F:
+    """FILE, and values to set in it."""
+    help = "Set a dim, a setting or a data set: another text, with its own hash."
+    function = click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help=help)(function)
+    return click.argument("file", type=FILE)(function)
+
+
+def backend_option(function: F) -> F:
+    return click.option("--on", "on", default="llvm", metavar="BACKEND", help="llvm (default) or reference.")(function)
+
+
+def threads_option(function: F) -> F:
+    help = "Threads to use (default: all cores); never changes a result."
+    return click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help=help)(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")(function)
+
+
+def spec_of(file: Path, sets: tuple[str, ...], home: Home | None = None) -> Spec:
+    """The job in `file`, with values set."""
+    return read_spec(file, assignments(sets), home or open_home())
+
+
+def say_json(answer: Mapping[str, Any]) -> None:
+    """One line on standard output."""
+    click.echo(json.dumps(plain(answer), ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null; paths become text."""
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def amount(n: float, unit: str = "") -> str:
+    """`26.1k`, `1.2M`; three significant digits."""
+    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= power:
+            return f"{n / power:.3g}{letter}{unit}"
+    return f"{n:g}{unit}"

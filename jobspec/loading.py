@@ -1,0 +1,109 @@
+"""From a file or a text to a checked job.
+
+Takes: a `.job` file or its text, values to set, the store. Promises: the job with its data named by whole roots
+where they are known here, and the folders its data may lie in. Nothing here compiles or computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import DataError
+from jobspec.ir.job import Job
+from jobspec.ir.job import Source as JobSource
+from jobspec.lang.check import load as load_source
+from jobspec.lang.override import overridden
+from jobspec.lang.source import Source
+from jobspec.store.blobs import BlobStore
+from jobspec.store.datasets import DataSet, open_set, resolve_root
+from jobspec.store.home import Home, beside
+
+#: the store's code for data that is not here
+UNKNOWN = "E0401"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A job as it was loaded. `search`: folders its data may lie in, besides the store."""
+
+    job: Job
+    search: tuple[Path, ...] = ()
+
+
+def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
+    """The job in the file `path`. Raises UsageError, CompileError."""
+    return _spec(Source.read(path), values, home, beside(path))
+
+
+def text_spec(text: str, values: Mapping[str, str], home: Home) -> Spec:
+    """The job that `text` says; its data comes from the store alone."""
+    return _spec(Source.from_bytes("<text>", text.encode()), values, home, ())
+
+
+def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:
+    store = home.data(search)
+    job = load_source(overridden(source, values), catalog=Catalog(store), fetch=Library(store))
+    known = tuple(_whole(store, used) for used in job.sources)
+    return Spec(replace(job, sources=known), search)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Root of a data set → its number of records; None where it is not here."""
+
+    store: BlobStore
+
+    def __call__(self, root: str) -> int | None:
+        try:
+            return open_set(self.store, resolve_root(self.store, root)).records
+        except DataError as error:
+            if error.code == UNKNOWN:
+                return None
+            raise
+
+
+@dataclass(frozen=True)
+class Library:
+    """Hash of an imported file → its bytes; None where it is not here."""
+
+    store: BlobStore
+
+    def __call__(self, name: str) -> bytes | None:
+        try:
+            wanted = Digest.parse(name)
+        except ValueError:
+            return None
+        return self.store.get(wanted) if self.store.has(wanted) else None
+
+
+def _whole(store: BlobStore, source: JobSource) -> JobSource:
+    """The source with its root in full, where a short one can be told."""
+    try:
+        return replace(source, root=str(resolve_root(store, source.root)))
+    except DataError as error:
+        if error.code == UNKNOWN:
+            return source
+        raise
+
+
+def open_data(spec: Spec, home: Home, more: tuple[Path, ...] = ()) -> dict[str, DataSet]:
+    """The job's data sets by source name. Raises DataError naming what is missing or of another form."""
+    store = home.data((*spec.search, *more))
+    found = {source.name: open_set(store, resolve_root(store, source.root)) for source in spec.job.sources}
+    for source in spec.job.sources:
+        found[source.name].check_declared(source.kind, source.fields)
+    return found
+
+
+def need_whole_roots(spec: Spec) -> None:
+    """Raise DataError where a data set is named by a short root that is not known here: it has no hash then."""
+    for source in spec.job.sources:
+        try:
+            Digest.parse(source.root)
+        except ValueError:
+            help = "add the data, or write the root in full: `jobspec data ls` shows it"
+            raise DataError(UNKNOWN, f"no data set {source.root} is known here", help=help) from None
+
