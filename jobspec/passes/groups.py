@@ -85,13 +85,17 @@ def find_virtual(nodes: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
     return {n: c for n, c in costs.items() if n.op != "input" and (n.op != "const" or len(n["bits"]) == 1)}
 
 
-def find_copies(nodes: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
+def operands_of(nodes: Iterable[Node]) -> list[Node]:
+    """What the nodes that compute read."""
+    return [a for n in nodes if n.op not in MOVES and n.op != "get" for a in n.args]
+
+
+def find_copies(operands: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
     """Movements that must be made in memory: those `asked` for, and operands of movements that strides cannot say."""
     found: dict[Node, None] = dict.fromkeys(asked)
-    for node in nodes:
-        if node.op not in MOVES and node.op != "get":
-            for arg in node.args:
-                collect(arg, virtual, asked, found)
+    for operand in operands:
+        if not isinstance(operand.result, tuple):
+            collect(operand, virtual, asked, found)
     return asked | {n for n in found if n.op in MOVES}
 
 
@@ -107,7 +111,7 @@ def unreachable(node: Node, moves: list[Node], virtual: dict[Node, int]) -> bool
 def choose_virtual(nodes: list[Node], roots: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
     """The virtual nodes of a region whose every reader can recompute them."""
     kept = set(kept)
-    operands = [a for n in nodes if n.op not in MOVES for a in n.args] + list(roots)
+    operands = [*operands_of(nodes), *roots]
     while True:
         virtual = find_virtual(nodes, kept)
         bad = {chain_of(a)[0] for a in operands if chain_of(a)[0] in virtual and unreachable(a, [], virtual)}

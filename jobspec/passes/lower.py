@@ -123,8 +123,15 @@ class Lowering:
         if base in self.group.nodes and base in self.memo:
             return self.memo[base]
         if base in self.grouping.virtual and base not in copied:
-            return self._inline(base, moves, positions)
+            return self._recompute(base, moves, positions)
         return self._load(trace(node, copied), node, positions)
+
+    def _recompute(self, base: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
+        """A virtual node; where strides cannot reach what it is made of, it has to be made in memory itself."""
+        try:
+            return self._inline(base, moves, positions)
+        except Unreachable:
+            raise NeedsCopy((base,)) from None
 
     def _inline(self, node: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
         """Compute a virtual node at the place that `moves` lead to."""
@@ -242,9 +249,14 @@ def loaded(dtype: str) -> str:
     return "i32" if dtype in ("u8", "u16") else dtype
 
 
+class Unreachable(Exception):
+    """Movements that strides cannot say."""
+
+
 def said(view: Strided, moves: list[Node]) -> Strided:
     result = follow(view, moves)
-    assert result is not None, "choose_virtual let a node through that strides cannot reach"
+    if result is None:
+        raise Unreachable
     return result
 
 

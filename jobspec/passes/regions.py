@@ -24,6 +24,7 @@ from jobspec.passes.groups import (
     collect,
     find_copies,
     is_computed,
+    operands_of,
 )
 from jobspec.passes.lower import Location, NeedsCopy, Store, lower
 from jobspec.passes.sink import find_sunk
@@ -105,22 +106,23 @@ class Region:
     ) -> None:
         self.shop, self.inputs, self.targets, self.depth = shop, inputs, targets, depth
         self.nodes = program.nodes()
-        roots = [t.node for t in targets]
+        self.roots = [t.node for t in targets]
         kept, lying = must_lie(self.nodes)
-        kept |= {n for n in roots if n not in inputs}
-        self.virtual = choose_virtual(self.nodes, roots, kept)
+        kept |= {n for n in self.roots if n not in inputs}
+        self.virtual = choose_virtual(self.nodes, self.roots, kept)
         asked |= {n for n in lying if chain_of(n)[0] in self.virtual or chain_of(n)[1]}
         asked |= rotated(inputs, targets)
         self.places: dict[Node, Location] = {}
         self.carries: dict[Node, list[Location]] = {}
         self._group_all(asked)
-        while sunk := find_sunk(self.grouping, self.nodes, kept):
+        while sunk := find_sunk(self.grouping, self.nodes, self.roots, kept):
             self.virtual |= sunk
             self._group_all(asked)
 
     def _group_all(self, asked: frozenset[Node]) -> None:
         self.extra: dict[Group, list[Store]] = {}
-        self.grouping = Grouping(self.virtual, find_copies(self.nodes, self.virtual, asked))
+        operands = [*operands_of(self.nodes), *self.roots]
+        self.grouping = Grouping(self.virtual, find_copies(operands, self.virtual, asked))
         for node in self.nodes:
             self._group(node)
 

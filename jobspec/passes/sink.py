@@ -15,18 +15,18 @@ from jobspec.passes.groups import (
     Group,
     Grouping,
     chain_of,
+    operands_of,
     unreachable,
     weight,
 )
-from jobspec.passes.views import MOVES
 
 MANY_READERS = 3
 
 
-def find_sunk(grouping: Grouping, nodes: list[Node], kept: set[Node]) -> dict[Node, int]:
+def find_sunk(grouping: Grouping, nodes: list[Node], roots: list[Node], kept: set[Node]) -> dict[Node, int]:
     """Values to make virtual next, with their costs; empty when nothing is left to sink."""
     readers = find_readers(grouping, nodes)
-    operands = [a for n in nodes if n.op not in MOVES and n.op != "get" for a in n.args]
+    operands = [*operands_of(nodes), *roots]
     found: dict[Node, int] = {}
     for node in nodes:
         if node in readers and node not in kept and node not in grouping.copied:
