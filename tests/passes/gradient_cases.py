@@ -98,6 +98,16 @@ def channels_first(x: Node, w: Node) -> Node:
     return contracted(w, windows, a_over=(2, 1, 3), b_over=(4, 1, 5))
 
 
+def two_filters(x: Node, w: Node, v: Node) -> Node:
+    """The cotangent of the one window node is a sum of two contractions."""
+    return make("concat", convolution(1, x, w), convolution(1, x, v), axis=3)
+
+
+def padded_convolution(x: Node, w: Node) -> Node:
+    edges = (0, 1, 1, 0)
+    return convolution(1, make("pad", x, low=edges, high=edges, inner=(0, 0, 0, 0), bits=0), w)
+
+
 def depthwise(x: Node, w: Node) -> Node:
     """x[B T C], w[K C]: the channels run along."""
     windows = make("window", x, axes=(1,), sizes=w.shape[:1], strides=(1,))
@@ -236,6 +246,8 @@ CASES: tuple[Case, ...] = (
     Case("convolution", "window contract", ((2, 5, 6, 3), (3, 2, 3, 4)), lambda x, w: convolution(1, x, w)),
     Case("convolution stride 2", "window contract", ((2, 7, 8, 2), (3, 3, 2, 3)), lambda x, w: convolution(2, x, w)),
     Case("convolution channels first", "window contract", ((2, 3, 5, 4), (4, 3, 2, 3)), channels_first),
+    Case("two convolutions of one input", "window contract", ((1, 4, 5, 2), (3, 2, 2, 3), (3, 2, 2, 4)), two_filters),
+    Case("padded convolution", "window contract pad", ((1, 4, 5, 2), (3, 3, 2, 3)), padded_convolution),
     Case("depthwise", "window contract", ((2, 6, 3), (3, 3)), depthwise),
     Case("matrix product", "contract", ((3, 4), (4, 2)), lambda a, b: contracted(a, b, a_over=(1,), b_over=(0,))),
     Case("matrix vector", "contract", ((3, 4), (4,)), lambda a, b: contracted(a, b, a_over=(1,), b_over=(0,))),

@@ -278,6 +278,17 @@ def test_a_convolutions_input_gradient_is_one_contraction() -> None:
     assert {"window", "flip", "pad"} <= set(ops_of(found))
 
 
+def test_two_convolutions_of_one_input_are_two_contractions_back() -> None:
+    (case,) = (c for c in CASES if c.name == "two convolutions of one input")
+    assert ops_of(differentiate(case.with_gradients()).output("x0")).count("contract") == 2
+
+
+def test_a_padded_convolutions_input_gradient_is_cut_before_it_is_computed() -> None:
+    (case,) = (c for c in CASES if c.name == "padded convolution")
+    found = simplify(differentiate(case.with_gradients())).output("x0")
+    assert (found.op, "slice" in ops_of(found)) == ("contract", False)
+
+
 def test_no_product_with_one_and_no_sum_with_zero_is_made() -> None:
     product = make("contract", X, Y, a_over=(0,), b_over=(0,), a_batch=(), b_batch=())
     for loss in (make("sum", make("mul", X, Y), axes=(0,)), product):

@@ -72,6 +72,17 @@ def reshape(x: Node, *shape: int) -> Node:
     return make("reshape", x, shape=shape)
 
 
+def convolved(x: Node, more: int) -> Node:
+    """2 x 2 windows, 2 apart along the second axis after padding, with two filters; `more`: padding at the end."""
+    windows = make("window", pad(x, 0, more), axes=(0, 1), sizes=(2, 2), strides=(1, 2 if more else 1))
+    filters = reshape(slice_axis(Y, 0, 0, 2), 2, 2, 2)
+    return make("contract", windows, filters, a_over=(2, 3), b_over=(1, 0), a_batch=(), b_batch=())
+
+
+def contracted(x: Node, y: Node) -> Node:
+    return make("contract", x, y, a_over=(1,), b_over=(0,), a_batch=(), b_batch=())
+
+
 def neg(x: Node) -> Node:
     return make("neg", x)
 
@@ -173,6 +184,13 @@ SPEAKS: tuple[tuple[str, Node], ...] = (
     ("rule_cut_after_repeat", cut(repeat(ROW, (3, 4), 1), (1, 1), (3, 4), (1, 2))),
     ("rule_cut_out_of_one_part", cut(make("concat", X, Y, axis=0), (5, 0), (8, 4), (2, 1))),
     ("rule_cut_within_padding", cut(pad(X, 2, 1), (2, 3), (6, 5))),
+    ("rule_cut_through_padding", cut(pad(X, 2, 1), (1, 3), (7, 5))),
+    ("rule_cut_through_padding", cut(pad(X, 1, 2, 2), (0, 2), (9, 12))),
+    ("rule_cut_through_padding", cut(pad(X, 1, 2, 2), (4, 3), (5, 6))),
+    ("rule_cut_through_padding", cut(pad(X, 1, 2, 2), (2, 0), (4, 13))),
+    ("rule_cut_after_permuting", cut(permute(reshape(X, 2, 2, 4), 2, 0, 1), (1, 0, 1), (4, 2, 2), (2, 1, 1))),
+    ("rule_cut_after_convolution", cut(convolved(X, 0), (1, 0, 0), (3, 1, 2))),
+    ("rule_cut_after_convolution", cut(convolved(X, 1), (1, 1, 0), (4, 2, 2))),
     ("rule_padded_twice", pad(pad(X, 1, 2, 1), 1, 0)),
     ("rule_flipped_twice", make("flip", make("flip", X, axes=(0, 1)), axes=(1,))),
     ("rule_flipped_in_name_only", make("flip", ONE, axes=(0,))),
@@ -213,8 +231,10 @@ SILENT: tuple[Node, ...] = (
     make("concat", slice_axis(X, 0, 0, 1), slice_axis(X, 0, 2, 3), axis=0),
     make("concat", slice_axis(X, 0, 0, 1), slice_axis(Y, 0, 1, 2), axis=0),
     make("concat", make("concat", X, Y, axis=1), make("concat", X, Y, axis=1), axis=0),
-    cut(pad(X, 1, 1), (0, 1), (3, 3)),
-    cut(pad(X, 1, 1, 1), (1, 1), (3, 3)),
+    cut(pad(X, 1, 1), (0, 1), (3, 3), (2, 1)),
+    cut(convolved(X, 0), (0, 0, 0), (3, 3, 1)),
+    cut(convolved(X, 0), (0, 0, 0), (3, 2, 2), (2, 1, 1)),
+    cut(contracted(X, Y), (0, 1), (4, 3)),
     pad(pad(X, 1, 0), 0, 1, bits=1),
     pad(pad(X, 1, 0), 0, 0, 1),
     cut(make("concat", X, Y, axis=0), (3, 0), (5, 4)),

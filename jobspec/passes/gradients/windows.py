@@ -2,9 +2,10 @@
 
 Takes: `y = window(x)` and the cotangent g of y. Promises, first match wins:
   1. windows that do not overlap (stride ≥ size on every axis): g is moved back, nothing is added;
-  2. g is a contraction (permuted or not) whose one operand has the position axes and whose other operand has the
-     window axes (the input gradient of a convolution): one contraction of windows of the spread, padded
-     operand with the flipped other one; K order: window axes, then the axes that were summed before;
+  2. g is a contraction (permuted or not), or a sum of such, whose one operand has the position axes and whose other
+     operand has the window axes (the input gradient of a convolution): one contraction of windows of the spread,
+     padded operand with the flipped other one; K order: window axes, then the axes that were summed before;
+     those of a sum are added from the left;
   3. otherwise the sum, in ascending window position, of g at that position moved to where it was read.
 """
 
@@ -25,8 +26,18 @@ Ints = tuple[int, ...]
 def window(y: Node, g: Node) -> Cotangents:
     if all(stride >= size for stride, size in zip(y["strides"], y["sizes"], strict=True)):
         return (tiles(y, g),)
-    source = convolution(y, g)
-    return (total(list(shifted(y, g))) if source is None else direct(y, source),)
+    sources = [convolution(y, term) for term in terms(g)]
+    found = [direct(y, source) for source in sources if source is not None]
+    return (total(found if len(found) == len(sources) else list(shifted(y, g))),)
+
+
+def terms(g: Node) -> list[Node]:
+    """t0, t1, t2, … of a sum (t0 + t1) + t2 + …"""
+    found: list[Node] = []
+    while g.op == "add":
+        found.append(g.args[1])
+        g = g.args[0]
+    return [g, *reversed(found)]
 
 
 # 1. windows that do not overlap

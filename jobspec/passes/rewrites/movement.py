@@ -5,11 +5,11 @@ Takes: a node. Promises: see patterns.Rule. Elements only change their path, nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 
-from jobspec.ir.build import broadcast, fill_bits, permute, reshape, sliced
+from jobspec.ir.build import broadcast, fill_bits, inverse, permute, reshape, sliced
 from jobspec.ir.contract import row_ordered
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node, make
@@ -152,6 +152,66 @@ def rule_cut_within_padding(node: Node) -> Node | None:
     return sliced(x.args[0], start, stop, node["step"]) if inside else None
 
 
+def rule_cut_through_padding(node: Node) -> Node | None:
+    """A slice, without steps, of a padded tensor: less of the tensor, less padding, no slice."""
+    (x,) = node.args
+    if x.op != "pad" or any(step != 1 for step in node["step"]):
+        return None
+    spans = [
+        remainder(*span)
+        for span in zip(node["start"], node["stop"], x["low"], x["inner"], x.args[0].shape, strict=True)
+    ]
+    if any(first > last for first, last, _, _ in spans):
+        return filled(node.type, x["bits"])
+    start, stop = tuple(first for first, _, _, _ in spans), tuple(last + 1 for _, last, _, _ in spans)
+    part = sliced(x.args[0], start, stop, node["step"])
+    low, high = tuple(low for _, _, low, _ in spans), tuple(high for _, _, _, high in spans)
+    return make("pad", part, low=low, high=high, inner=x["inner"], bits=x["bits"])
+
+
+def remainder(start: int, stop: int, low: int, inner: int, size: int) -> tuple[int, int, int, int]:
+    """What places start … stop-1 of a padded axis hold: first and last element, padding before and after them."""
+    step = inner + 1
+    first = max(0, -((low - start) // step))
+    last = min(size - 1, (stop - 1 - low) // step)
+    return first, last, low + first * step - start, stop - 1 - (low + last * step)
+
+
+def rule_cut_after_permuting(node: Node) -> Node | None:
+    """slice(permute(x)) = permute(slice(x))"""
+    (x,) = node.args
+    if x.op != "permute":
+        return None
+    start, stop, step = (tuple(node[key][i] for i in inverse(x["axes"])) for key in ("start", "stop", "step"))
+    return permute(sliced(x.args[0], start, stop, step), x["axes"])
+
+
+def rule_cut_after_convolution(node: Node) -> Node | None:
+    """A slice, without steps, along the positions of windows that are contracted: fewer windows. (The gradient of
+    a padded convolution is cut to what was not padding.)"""
+    (x,) = node.args
+    if x.op != "contract" or x.args[0].op != "window" or any(step != 1 for step in node["step"]):
+        return None
+    windows, filters = x.args
+    kept = [i for i in range(len(windows.shape)) if i not in x["a_over"]]
+    cut = [i for i, n in enumerate(x.shape) if node["stop"][i] - node["start"][i] < n]
+    if any(i >= len(kept) or kept[i] not in windows["axes"] or kept[i] in x["a_batch"] for i in cut):
+        return None
+    spans = {kept[i]: (node["start"][i], node["stop"][i]) for i in cut}
+    return make("contract", fewer_windows(windows, spans), filters, **dict(x.attrs))
+
+
+def fewer_windows(windows: Node, spans: Mapping[int, tuple[int, int]]) -> Node:
+    """Only the windows at positions start … stop-1 of some axes."""
+    x = windows.args[0]
+    start, stop = [0] * len(x.shape), list(x.shape)
+    for axis, size, stride in zip(windows["axes"], windows["sizes"], windows["strides"], strict=True):
+        if axis in spans:
+            first, end = spans[axis]
+            start[axis], stop[axis] = first * stride, (end - 1) * stride + size
+    return make("window", sliced(x, tuple(start), tuple(stop), (1,) * len(start)), **dict(windows.attrs))
+
+
 def rule_padded_twice(node: Node) -> Node | None:
     (x,) = node.args
     if x.op != "pad" or x["bits"] != node["bits"] or any(node["inner"]):
@@ -250,7 +310,7 @@ _MOVES: dict[str, tuple[Rule, ...]] = {
     "broadcast": (rule_filled, rule_unmoved, rule_uniform, rule_repeated_twice, rule_repeated_after_unit_axes),
     "slice": (
         rule_filled, rule_unmoved, rule_uniform, rule_cut_twice, rule_cut_after_repeat, rule_cut_out_of_one_part,
-        rule_cut_within_padding,
+        rule_cut_within_padding, rule_cut_through_padding, rule_cut_after_permuting, rule_cut_after_convolution,
     ),
     "flip": (rule_filled, rule_uniform, rule_flipped_in_name_only, rule_flipped_twice),
     "window": (rule_filled, rule_uniform),
