@@ -21,7 +21,7 @@ from jobspec.backends.llvm.values import Value
 from jobspec.ir.contract import LEAF
 
 #: a light chain is unrolled so many times, one of few instructions in all is no loop
-UNROLL, LIGHT, FEW = 4, 8, 64
+UNROLL, LIGHT, FEW = 4, 8, 128
 #: reduction → the states of its columns, one per vector of the strip
 States = dict[int, list[State]]
 
@@ -90,7 +90,7 @@ def chain(strip: Strip, number: int, start: Int, count: int) -> States:
     needed = nest.needed(roots(nest, number))
     inner = strip.base.only(nest.views(nest.inner(needed)))
     seeds = [fold_of(inner, i).seed(WIDTH) for i in reduces for _ in strip.lanes]
-    unroll = unrolled(cost(nest.kernel, needed) * len(strip.lanes), count)
+    unroll = unrolled(cost(nest.kernel, nest.inner(needed)) * len(strip.lanes), count)
 
     def turn(r: Value, *carried: Value) -> Sequence[Value]:
         states = unflatten(carried, seeds)
@@ -98,12 +98,27 @@ def chain(strip: Strip, number: int, start: Int, count: int) -> States:
             states = element(strip, inner, number, needed, f.iadd(r, u), states)
         return flatten(states)
 
+    if unroll == count:
+        return by_reduction(strip, number, straight(strip, inner, number, needed, start, count))
     even = count // unroll * unroll
     after = unflatten(f.loop(0, even, unroll, lambda i, *now: turn(f.iadd(start, i), *now), flatten(seeds)), seeds)
     for u in range(even, count):
         after = element(strip, inner, number, needed, f.iadd(start, u), after)
+    return by_reduction(strip, number, after)
+
+
+def straight(strip: Strip, inner: Scope, number: int, needed: frozenset[int], start: Int, count: int) -> list[State]:
+    """A chain without a loop."""
+    states: list[State] | None = None
+    for u in range(count):
+        states = element(strip, inner, number, needed, strip.base.f.iadd(start, u), states)
+    assert states is not None
+    return states
+
+
+def by_reduction(strip: Strip, number: int, states: list[State]) -> States:
     lanes = len(strip.lanes)
-    return {i: after[n * lanes : (n + 1) * lanes] for n, i in enumerate(reduces)}
+    return {i: states[n * lanes : (n + 1) * lanes] for n, i in enumerate(strip.nest.reduces(number))}
 
 
 def unrolled(weight: int, count: int) -> int:
@@ -114,9 +129,9 @@ def unrolled(weight: int, count: int) -> int:
 
 
 def element(
-    strip: Strip, inner: Scope, number: int, needed: frozenset[int], r: Value, states: list[State]
+    strip: Strip, inner: Scope, number: int, needed: frozenset[int], r: Value, states: list[State] | None
 ) -> list[State]:
-    """The body at reduced position `r`, every vector of the strip; the states after it."""
+    """The body at reduced position `r`, every vector of the strip; the states after it. None: the chain begins."""
     nest = strip.nest
     axes = nest.groups[nest.fold]
     outside = inner.enter(axes, digits(inner.f, r, [nest.kernel.axes[a].size for a in axes]))
@@ -130,15 +145,24 @@ def element(
     return entered(scopes, nest.reduces(number), r, states)
 
 
-def entered(scopes: list[Scope], reduces: list[int], r: Value, states: list[State]) -> list[State]:
+def entered(scopes: list[Scope], reduces: list[int], r: Value, states: list[State] | None) -> list[State]:
     """Every reduction takes its element at every vector."""
-    after, rest = [], iter(states)
+    after: list[State] = []
     for i in reduces:
         fold = fold_of(scopes[0], i)
         position = scopes[0].f.splat(scopes[0].f.convert("trunc", r, "i32"), WIDTH) if fold.how == "argmax" else r
-        x = scopes[0].nest.kernel.body[i].args[0]
-        after += [fold.step(next(rest), get(here, x, True), position) for here in scopes]
+        for here in scopes:
+            x = get(here, here.nest.kernel.body[i].args[0], True)
+            after.append(taken(fold, states[len(after)] if states else None, x, position, r))
     return after
+
+
+def taken(fold: Fold, state: State | None, x: Value, position: Value, r: Value) -> State:
+    """`x` enters a chain, or begins one; an argmax may begin without a seed at the very first position only."""
+    if state is None and (fold.how != "argmax" or r.text == "0"):
+        return fold.first(x)
+    later = not r.text.startswith("%") and r.text != "0"
+    return fold.step(state or fold.seed(WIDTH), x, position, None, later)
 
 
 @dataclass(frozen=True)

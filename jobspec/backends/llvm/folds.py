@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobspec.backends.llvm.emit import Function, Int, Module
-from jobspec.backends.llvm.values import Value, float_value, prefix_mask, vector, width_of, zero
+from jobspec.backends.llvm.values import Value, float_value, like, prefix_mask, vector, width_of, zero
 from jobspec.ir.contract import LANES
 
 State = tuple[Value, ...]
@@ -34,12 +34,19 @@ class Fold:
         lowest = float_value(-INFINITY, width)
         return (lowest, zero(vector("i32", width))) if self.how == "argmax" else (lowest,)
 
-    def step(self, state: State, x: Value, position: Value, mask: Value | None = None) -> State:
-        """One more element per lane, at `position` (i32); lanes outside the mask stay as they are."""
+    def first(self, x: Value) -> State:
+        """The state after the first element of all, at position 0."""
+        if self.how == "argmax":
+            return (x, zero(like(x.type, "i32")))
+        return (self.f.fadd(self.seed(width_of(x.type))[0], x),) if self.plus_zero and self.how == "sum" else (x,)
+
+    def step(self, state: State, x: Value, position: Value, mask: Value | None = None, later: bool = False) -> State:
+        """One more element per lane, at `position` (i32); lanes outside the mask stay as they are. `later`: no lane
+        is at position 0."""
         if self.how == "sum":
             kept = x if mask is None else self._chosen(mask, x, float_value(-0.0, width_of(x.type)))
             return (self.f.fadd(state[0], kept),)
-        after = (self.f.fmax(state[0], x),) if self.how == "max" else self._scan(state, x, position)
+        after = (self.f.fmax(state[0], x),) if self.how == "max" else self._scan(state, x, position, later)
         return after if mask is None else self._all_chosen(mask, after, state)
 
     def join(self, a: State, b: State, mask: Value | None = None) -> State:
@@ -55,8 +62,10 @@ class Fold:
     def result(self, state: State) -> Value:
         return state[-1]
 
-    def _scan(self, state: State, x: Value, position: Value) -> State:
+    def _scan(self, state: State, x: Value, position: Value, later: bool) -> State:
         """argmax: x wins if greater; a NaN only as the very first element, and then for good."""
+        if later:
+            return self._all_chosen(self.f.fcmp("ogt", x, state[0]), (x, position), state)
         first = self.f.icmp("eq", position, zero(position.type))
         nan = self.f.and_(first, self.f.fcmp("uno", x, x))
         wins = self.f.or_(self.f.fcmp("ogt", x, state[0]), nan)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jobspec.backends.llvm import split_rows
 from jobspec.backends.llvm.convention import Native
-from jobspec.backends.llvm.evaluate import put, run, run_stores
+from jobspec.backends.llvm.evaluate import get, put, run, run_stores
 from jobspec.backends.llvm.folds import Fold, fold_lanes
 from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of
@@ -89,7 +89,10 @@ def fold_held(lanes: list[Scope], i: int, size: int) -> Value:
     fold = Fold(lanes[0].f, inst["how"])
     halves = [fold.seed(WIDTH), fold.seed(WIDTH)]
     for c, here in enumerate(lanes):
-        halves[c % 2] = enter(fold, halves[c % 2], here, inst.args[0])
+        if c < 2 and here.mask is None and fold.how != "argmax":
+            halves[c] = fold.first(get(here, inst.args[0], True))
+        else:
+            halves[c % 2] = enter(fold, halves[c % 2], here, inst.args[0])
     return fold.result(fold_lanes(fold, halves[0], halves[1], min(size, LANES)))
 
 
