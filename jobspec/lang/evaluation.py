@@ -1,8 +1,8 @@
 """Meaning of `eval { … }`: metrics over fixed examples in order.
 
-Takes: the section, the state that training declared. Promises: a program from state and batch to scalars. Without
-`steps`, the batch is the largest divisor of the number of examples up to B, so every example counts once; with
-`steps = n`, n batches of B.
+Takes: the section, the state that training declared. Promises: a program from state and batch to scalars. A layer
+means the trained one, so every metric may call it again without a label. Without `steps`, the batch is the largest
+divisor of the number of examples up to B, so every example counts once; with `steps = n`, n batches of B.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def metrics_of(
 ) -> list[tuple[str, Node]]:
     inside = replace(frame, work=work, scope=Scope(work.root), activation=Activation(is_section=True))
     inside.scope.bind("batch", batch_of(work, data))
-    execute(inside, tuple(settings.others))
+    for statement in settings.others:
+        execute(replace(inside, activation=Activation(is_section=True)), (statement,))
     if work.reporter.diagnostics:
         raise Silenced
     found = [(s, setting_name(s)) for s in settings.others if setting_name(s)]
