@@ -12,9 +12,12 @@ The names are looked up when they are first used, so that importing a part does 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobspec.ir.version import VERSION
+
+if TYPE_CHECKING:
+    from jobspec.api import Program, Run, Spec, Verdict, compile, load, run, verify
 
 __version__ = VERSION
 __all__ = ["Program", "Run", "Spec", "Verdict", "__version__", "compile", "load", "run", "verify"]
@@ -23,4 +26,7 @@ __all__ = ["Program", "Run", "Spec", "Verdict", "__version__", "compile", "load"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module `jobspec` has no `{name}`")
-    return getattr(import_module("jobspec.api"), name)
+    api = import_module("jobspec.api")
+    # all at once: importing them has bound `verify` to the room of that name
+    globals().update({known: getattr(api, known) for known in __all__ if known != "__version__"})
+    return globals()[name]

@@ -21,6 +21,8 @@ from jobspec.runtime.reporter import Reporter
 
 #: plain lines: seconds between the first ones, and the share of the time gone by between later ones
 SOONEST, SHARE = 1.0, 0.05
+#: seconds, beyond which a time left is not worth telling apart
+LONGEST = 1e9
 #: weight of the newest speed
 NEW = 0.3
 
@@ -56,7 +58,7 @@ class Speed:
 
 
 def duration(seconds: float) -> str:
-    whole = int(seconds + 0.5)
+    whole = int(min(seconds, LONGEST) + 0.5)
     hours, rest = divmod(whole, 3600)
     if hours:
         return f"{hours}:{rest // 60:02}:{rest % 60:02}"

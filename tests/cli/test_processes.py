@@ -1,0 +1,189 @@
+"""The program as a process: signals, kills, full disks, closed pipes, two at once, start-up time."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Answer, Call, finished, spawn
+
+REFERENCE = ("--on", "reference")
+#: long enough on the reference to be stopped on the way
+LONG = ("--set", "steps=1500", "--set", "save.every=20", "--set", "eval.every=200")
+
+
+def receipt_of(answer: Answer) -> bytes:
+    assert answer.code == 0, answer.err
+    return Path(answer.json["receipt"]).read_bytes()
+
+
+def run_here(call: Call, path: Path, *words: str) -> bytes:
+    return receipt_of(call("run", path, *REFERENCE, *words, "--json"))
+
+
+@pytest.fixture
+def wanted(call: Call, tiny: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The receipt of the uninterrupted long run, made in another store."""
+    other = tmp_path / "uninterrupted"
+    other.mkdir()
+    (other / "data").symlink_to(home / "data")
+    monkeypatch.setenv("JOBSPEC_HOME", str(other))
+    receipt = run_here(call, tiny, *LONG)
+    monkeypatch.setenv("JOBSPEC_HOME", str(home))
+    return receipt
+
+
+def wait_for_steps(home: Path, seconds: float = 30) -> None:
+    """Until a run's log has grown past its first records."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if any(log.stat().st_size > 600 for log in home.glob("runs/*/log")):
+            return
+        time.sleep(0.01)
+    raise AssertionError("no step was done")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: bytes, number: int) -> None:
+    process = spawn("run", tiny, *REFERENCE, *LONG, "--json")
+    wait_for_steps(home)
+    process.send_signal(number)
+    said = finished(process)
+    assert said.code == 130
+    stopped = said.json
+    assert stopped["interrupted"] and 0 < stopped["steps"] < 1500
+    going_on = call("run", tiny, *REFERENCE, *LONG, "--until", stopped["steps"], "--json").json
+    assert going_on["steps"] == stopped["steps"]  # not a step was lost
+    assert run_here(call, tiny, *LONG) == wanted
+
+
+def kill_often(call: Call, tiny: Path, home: Path, wanted: bytes, times: int) -> None:
+    """Kill the process so often at random moments, then let it run to the end."""
+    moments = random.Random(7)
+    for _ in range(times):
+        process = spawn("run", tiny, *REFERENCE, *LONG)
+        time.sleep(moments.uniform(0.2, 1.6))
+        process.kill()
+        process.communicate()
+        assert process.returncode in (-signal.SIGKILL, 0)
+    assert run_here(call, tiny, *LONG) == wanted
+    assert call("verify", next(home.glob("runs/*/receipt.cbor")), *REFERENCE).code == 0
+
+
+def test_kill_9(call: Call, tiny: Path, home: Path, wanted: bytes) -> None:
+    kill_often(call, tiny, home, wanted, 3)
+
+
+@pytest.mark.slow
+def test_kill_9_a_hundred_times(call: Call, tiny: Path, home: Path, tmp_path: Path) -> None:
+    """Between kills the run gets on: in the end it is done, with the receipt of a run left alone."""
+    moments = random.Random(11)
+    words = ("--set", "steps=60000", "--set", "save.every=50", "--set", "eval.every=5000")
+    steps = []
+    for _ in range(100):
+        process = spawn("run", tiny, "--threads", 2, *words)
+        time.sleep(moments.uniform(0.3, 2.0))
+        process.kill()
+        process.communicate()
+        steps.append(call("run", tiny, *words, "--until", 0, "--json").json["steps"])
+    assert steps == sorted(steps) and steps[-1] > 0  # nothing that was saved is ever lost
+    receipt = receipt_of(call("run", tiny, *words, "--json"))
+    other = tmp_path / "uninterrupted"
+    other.mkdir()
+    (other / "data").symlink_to(home / "data")
+    process = spawn("run", tiny, *words, "--json", env={"JOBSPEC_HOME": str(other)})
+    assert receipt_of(finished(process)) == receipt
+
+
+def test_two_at_once(call: Call, tiny: Path, home: Path) -> None:
+    process = spawn("run", tiny, *REFERENCE, *LONG)
+    try:
+        wait_for_steps(home)
+        said = call("run", tiny, *REFERENCE, *LONG)
+        assert said.code == 1 and "error[E0504]" in said.err and f"process {process.pid}" in said.err
+    finally:
+        process.kill()
+        process.communicate()
+    assert call("run", tiny, *REFERENCE, *LONG, "--until", 0).code == 0  # the dead process holds nothing
+
+
+def test_a_full_disk(call: Call, tiny: Path, home: Path) -> None:
+    """A limit on the size of files stands for a disk without room."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
+    said = finished(spawn("run", tiny, *REFERENCE, preexec_fn=limited))
+    assert said.code == 1 and "error[E0701]" in said.err and "JOBSPEC_HOME" in said.err
+    assert call("run", tiny, *REFERENCE).code == 0
+
+
+def test_a_folder_that_may_not_be_written(call: Call, tiny: Path, home: Path) -> None:
+    (home / "runs").write_text("a file where a folder should be")
+    said = call("run", tiny, *REFERENCE)
+    assert said.code == 1 and "error[E07" in said.err
+
+
+def test_a_reader_that_goes_away(tiny: Path) -> None:
+    process = spawn("show", tiny, "--ir")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) in (0, 1)
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"\x00\x01\x02" * 100, 3), (b"\xff\xfe\xfa", 3), (b"# x\n" * 2_600_000, 3), (b"", 3), (b"job", 3)],
+    ids=["zeros", "no utf-8", "10 MB", "empty", "one word"],
+)
+def test_files_that_are_no_jobs(call: Call, tmp_path: Path, data: bytes, code: int) -> None:
+    path = tmp_path / "bad.job"
+    path.write_bytes(data)
+    said = call("check", path)
+    assert said.code == code and said.err.startswith("error[E0")
+
+
+def test_deep_nesting(call: Call, tiny: Path) -> None:
+    tiny.write_text(tiny.read_text().replace("x @ w + b", "(" * 2000 + "x @ w + b" + ")" * 2000))
+    said = call("check", tiny)
+    assert said.code == 3 and said.err.startswith("error[E0")
+
+
+def test_a_folder_is_no_job(call: Call, tmp_path: Path) -> None:
+    assert call("check", tmp_path).code == 2
+
+
+def cpu_of(*words: object) -> float:
+    """Processor seconds of one call, start-up included; waiting for a busy machine does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert finished(spawn(*words)).code == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_check_answers_at_once(tiny: Path) -> None:
+    assert min(cpu_of("check", tiny) for _ in range(3)) < 0.5
+
+
+def test_check_loads_no_compiler(tiny: Path, tmp_path: Path) -> None:
+    script = "import sys; from jobspec.cli import exit_code; code = exit_code(sys.argv[1:]); "
+    script += "print([m for m in ('llvmlite', 'rich', 'jobspec.api', 'jobspec.runtime.run') if m in sys.modules], code)"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script, "check", str(tiny)], capture_output=True, text=True, env=env)
+    assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
+
+
+def test_debug_changes_no_result(call: Call, tiny: Path) -> None:
+    plain = finished(spawn("run", tiny, *REFERENCE, "--json")).json
+    talkative = finished(spawn("run", tiny, *REFERENCE, "--json", "--again", env={"JOBSPEC_DEBUG": "3"})).json
+    assert talkative == plain
