@@ -79,8 +79,3 @@ class Function(Builder):
         """f32 → i32 toward zero, saturating, NaN → 0."""
         to = like(a.type, "i32")
         return self.intrinsic("fptosi.sat", to, (a,), (to, a.type))
-
-    def fptoui(self, a: Value) -> Value:
-        """f32 → u32 toward zero, saturating, NaN → 0."""
-        to = like(a.type, "i32")
-        return self.intrinsic("fptoui.sat", to, (a,), (to, a.type))

@@ -146,14 +146,6 @@ def adjacent(module: Module, name: str, how: str, types: Sequence[str], step: in
     return f
 
 
-def fold_known(fold: Fold, states: list[State]) -> State:
-    """The adjacent tree over states at hand."""
-    while len(states) > 1:
-        pairs = [fold.join(a, b) for a, b in zip(states[0:-1:2], states[1::2], strict=False)]
-        states = pairs + states[len(states) - len(states) % 2 :]
-    return states[0]
-
-
 def number(i: int) -> Value:
     return Value("i64", str(i))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobspec.backends.llvm.emit import Function
-from jobspec.backends.llvm.values import Value, element_of, float_bits, float_value, integer, like, vector
+from jobspec.backends.llvm.values import Value, float_bits, float_value, integer, like, vector
 
 #: dtype of the IR → element type of LLVM
 ELEMENT = {"f32": "float", "i32": "i32", "u32": "i32", "bool": "i1", "u8": "i8", "u16": "i16"}
@@ -160,7 +160,3 @@ def constant(dtype: str, bits: int, width: int) -> Value:
 def held(dtype: str) -> str:
     """The element type a loaded element has: storage types widen to i32."""
     return "i32" if dtype in ("u8", "u16") else ELEMENT[dtype]
-
-
-def is_float(value: Value) -> bool:
-    return element_of(value.type) == "float"
