@@ -33,13 +33,15 @@ LIBRARY_COST = 20
 @dataclass(eq=False)
 class Group:
     """`kind`: rows | columns | contract | scatter | loop | copy. `domain`: the elements it walks over.
-    `inner`: axes of the domain that are folded (rows: trailing axes, empty until a reduction joins)."""
+    `inner`: axes of the domain that are folded (rows: trailing axes, empty until a reduction joins). `reads`: what its
+    nodes take, through movements and virtual nodes."""
 
     number: int
     kind: str
     domain: tuple[int, ...]
     inner: tuple[int, ...] = ()
     nodes: list[Node] = field(default_factory=list)
+    reads: set[Node] = field(default_factory=set)
 
     @property
     def outside(self) -> tuple[int, ...]:
@@ -160,6 +162,7 @@ class Grouping:
     def _merge(self, group: Group, into: Group) -> None:
         """Move all nodes of `group`; whoever came after it comes after `into`."""
         into.nodes += group.nodes
+        into.reads |= group.reads
         self.home |= dict.fromkeys(group.nodes, into)
         group.nodes = []
         self.raise_over(into, self.above[group.number])
@@ -170,14 +173,20 @@ class Grouping:
     def _candidates(self, node: Node) -> set[Group]:
         found = {self.home[b] for b in self.bases(node) if b in self.home}
         if node.op in REDUCES:
-            found |= {g for g in self.groups if g.kind == "columns" and g.domain == node.args[0].shape}
+            found |= {g for g in self.groups if self._folds_alike(g, node)}
         return found
+
+    def _folds_alike(self, group: Group, node: Node) -> bool:
+        """Whether `group` folds the same axes of as many elements: columns share their loops, rows what they read."""
+        same = group.domain == node.args[0].shape and group.inner == tuple(node["axes"])
+        return same and (group.kind == "columns" or not group.reads.isdisjoint(self.bases(node)))
 
     def _enter(self, node: Node, group: Group) -> None:
         group.nodes.append(node)
         self.home[node] = group
         below = 0
         for base in self.bases(node):
+            group.reads.add(base)
             other = self.home.get(base)
             if other is not None and other is not group:
                 below |= self.above[other.number] | 1 << other.number

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jobspec.ir.ops import OPS
-from jobspec.ir.program import Node, order, rebuild
+from jobspec.ir.program import Node, order, rebuild, users
 from jobspec.ir.regions import Loop
 from jobspec.passes.cost import expensive
 
@@ -33,9 +33,22 @@ def saved(forward: Loop, outputs: Sequence[Node], given: Collection[Node]) -> li
     changing = reaching(nodes, [forward.turn, *forward.state, *forward.cuts])
     lying = {unmoved(a) for n in there if n.op == "contract" for a in n.args}
     worth = (n for n in there if expensive(n) or (n in lying and n.op != "input"))
-    kept = {n for n in worth if n in changing and n not in behind} | set(forward.state)
+    kept = {n for n in worth if n in changing and n not in behind}
+    kept = lifted(kept, outputs, set(there) - behind) | set(forward.state)
     needed = above(outputs, kept)
     return [n for n in dict.fromkeys([*forward.state, *there]) if n in needed and n in kept]
+
+
+def lifted(kept: set[Node], outputs: Sequence[Node], there: Collection[Node]) -> set[Node]:
+    """`kept` with each value that is read only to make one other value of its type exchanged for that one: as much to
+    store, less to compute again. `there`: what the forward body computes."""
+    while True:
+        readers = users(above(outputs, kept))
+        single = {n: readers[n][0] for n in kept if len(readers.get(n, ())) == 1}
+        better = {n: u for n, u in single.items() if u in there and u.result == n.result and n not in outputs}
+        if not better:
+            return kept
+        kept = (kept - set(better)) | set(better.values())
 
 
 def unmoved(node: Node) -> Node:
