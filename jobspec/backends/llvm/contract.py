@@ -16,6 +16,7 @@ from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
 from jobspec.backends.llvm.join import join_groups, store_group
 from jobspec.backends.llvm.pack import Panel, pack
+from jobspec.backends.llvm.request import cost
 from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import (
     BLOCK,
@@ -44,15 +45,16 @@ def generate(
 ) -> Native:
     """Add the kernel's functions to `module`: the sums, and where k is split in groups their join."""
     tiling = tiling_of(kernel, schedule)
+    finish = cost(kernel, range(len(kernel.body)))
     f = begin(module, name, kernel)
     Tiles(f, tiling, epilogue(f, kernel, tiling.form, places, flags)).emit(name)
-    sums = Phase(name, tiling.tiles, tiling.weight)
     if tiling.groups == 1:
-        return Native((sums,), 0, tiling.private)
+        return Native((Phase(name, tiling.tiles, tiling.weight(finish)),), 0, tiling.private)
     joined = f"{name}.join"
     f = begin(module, joined, kernel)
     join_groups(f, tiling, epilogue(f, kernel, tiling.form, places, flags))
-    return Native((sums, Phase(joined, tiling.vectors, 4 * tiling.groups)), tiling.shared, tiling.private)
+    phases = (Phase(name, tiling.tiles, tiling.weight(1)), Phase(joined, tiling.vectors, 2 * tiling.groups + finish))
+    return Native(phases, tiling.shared, tiling.private)
 
 
 @dataclass(frozen=True)

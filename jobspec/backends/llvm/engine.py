@@ -124,7 +124,7 @@ class LlvmSession:
 
 
 class Memory:
-    """Zeroed pages, from a multiple of their size on."""
+    """Zeroed pages: they begin on a cache line."""
 
     def __init__(self, size: int) -> None:
         self._pages = mmap.mmap(-1, max(1, size))

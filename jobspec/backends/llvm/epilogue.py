@@ -32,11 +32,6 @@ class Epilogue:
     top: Scope
     insts: frozenset[int]
 
-    @property
-    def cost(self) -> int:
-        """Instructions per vector, roughly, the sums' own store not counted."""
-        return sum(1 for i in self.insts if self.kernel.body[i].op not in ("product", "const"))
-
     def panel(self, outer: Sequence[Int], column: Int) -> Scope:
         """The scope of one panel: positions along batch and all but the last of n, first column along the last."""
         axes = [extent.axis for extent in outer_extents(self.form)]

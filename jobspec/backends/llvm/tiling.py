@@ -84,10 +84,9 @@ class Tiling:
         """Vectors of results: tasks of the join."""
         return self.outer * size(self.form.m) * self.columns.length
 
-    @property
-    def weight(self) -> int:
-        """Instructions of a tile, roughly."""
-        return self.steps * self.rows.size * self.columns.size
+    def weight(self, finish: int) -> int:
+        """Instructions of a tile, roughly, with `finish` for each vector of results."""
+        return (self.steps + finish) * self.rows.size * self.columns.size
 
     @property
     def tile_bytes(self) -> int:
