@@ -82,7 +82,7 @@ def test_processors_and_levels(target: Target, level: int) -> None:
 def test_optimisation_pipelines_find_nothing_they_may_change(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pass runs in earnest; LLVM's own at -O1 … -O3 must leave every bit, as no instruction permits otherwise."""
     monkeypatch.setattr(
-        native, "emit", lambda text, target, level: plain(optimised(text, target, passes), target, level)
+        native, "emit", lambda text, target, level: emit(optimised(text, target, passes), target, level)
     )
     for case, target in product((matmul(7, 33, 520, "nt"), dressed(11, 37, 40, "tanh")), TARGETS):
         check(*case, target, 3, schedule=choose(case[0], target))
