@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobspec import debug
 from jobspec.backends.registry import DEFAULT
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file
@@ -136,16 +137,20 @@ def load(job: str | Path, *, home: Path | None = None, **values: object) -> Spec
     `steps=500` or `B=32`."""
     words = {name: str(value) for name, value in values.items()}
     store = open_home(home)
-    if isinstance(job, str) and "\n" in job:
-        return text_spec(job, words, store)
-    return read_spec(Path(job), words, store)
+    with debug.stage("load"):
+        if isinstance(job, str) and "\n" in job:
+            return text_spec(job, words, store)
+        return read_spec(Path(job), words, store)
 
 
 def compile(job: Spec | str | Path, on: str = DEFAULT, *, home: Path | None = None) -> Program:
     """The job's plan for the backend `on`, on this machine."""
     spec = job if isinstance(job, Spec) else load(job, home=home)
     need_whole_roots(spec)
-    return Program(spec, compile_for(spec.job, on))
+    with debug.stage("compile"):
+        compiled = compile_for(spec.job, on)
+    debug.compiled(spec.job, compiled.plan)
+    return Program(spec, compiled)
 
 
 def read_plan(path: Path, home: Path | None = None) -> Program:
@@ -200,7 +205,8 @@ def run(
     store = open_home(home)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     order = Order(threads or default_threads(), until, again)
-    result = run_compiled(program.compiled, open_data(program.spec, store), store, order, reporter)
+    with debug.stage("run"):
+        result = run_compiled(program.compiled, open_data(program.spec, store), store, order, reporter)
     return Run(result, reported(program.compiled))
 
 
@@ -225,5 +231,6 @@ def verify(
     search = (*data, *(job.search if job else ()))
     means = Means(store, on, threads or default_threads(), search, job.job if job else None)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
-    return verify_receipt(Path(receipt), means, reporter)
+    with debug.stage("verify"):
+        return verify_receipt(Path(receipt), means, reporter)
 

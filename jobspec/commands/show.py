@@ -11,12 +11,9 @@ from jobspec import api
 from jobspec.commands.check import facts_of
 from jobspec.commands.options import amount, backend_option, job_argument, spec_of
 from jobspec.ir.job import Job
-from jobspec.ir.kernel_text import print_kernel, print_memory, print_steps
 from jobspec.ir.plan import Plan
-from jobspec.ir.text import print_program
 from jobspec.loading import Spec
-
-VIEWS = ("params", "axes", "ir", "kernels", "schedule", "memory")
+from jobspec.views import kernels, memory, programs, schedule
 
 
 @click.command()
@@ -76,31 +73,3 @@ def axes(job: Job) -> Iterator[str]:
     for name, size in job.sizes:
         used = [slot.name for slot in job.state if name in slot.axes and slot.kind == "parameter"]
         yield f"{name:<6} {size:>10,}  {' '.join(used)}".rstrip()
-
-
-def programs(job: Job) -> Iterator[str]:
-    named = {"init": job.init, "step": job.step} | {e.name: e.program for e in job.evaluations}
-    for name, program in named.items():
-        yield f"# {name}"
-        yield print_program(program)
-
-
-def kernels(plan: Plan) -> Iterator[str]:
-    for routine in plan.routines:
-        yield f"# {routine.name}"
-        yield from (print_kernel(kernel, routine.buffers) for kernel in routine.kernels)
-
-
-def schedule(plan: Plan) -> Iterator[str]:
-    for routine in plan.routines:
-        yield f"# {routine.name}"
-        for number, (kernel, chosen) in enumerate(zip(routine.kernels, routine.schedules, strict=True)):
-            choices = " ".join(f"{name}={n}" for name, n in chosen.choices)
-            yield f"{number:>4} {kernel.kind} {kernel.name}: {choices or 'no choices'}"
-        yield from print_steps(routine.steps, routine.kernels, "  ")
-
-
-def memory(plan: Plan) -> Iterator[str]:
-    for routine in plan.routines:
-        yield f"# {routine.name}"
-        yield print_memory(routine)

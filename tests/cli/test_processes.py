@@ -187,3 +187,10 @@ def test_debug_changes_no_result(call: Call, tiny: Path) -> None:
     plain = finished(spawn("run", tiny, *REFERENCE, "--json")).json
     talkative = finished(spawn("run", tiny, *REFERENCE, "--json", "--again", env={"JOBSPEC_DEBUG": "3"})).json
     assert talkative == plain
+
+
+@pytest.mark.parametrize(("level", "words"), [("1", "compile: "), ("2", "call 0"), ("3", "store."), ("4", "# init")])
+def test_debug_says_more(call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch, level: str, words: str) -> None:
+    assert words not in call("hash", tiny).err
+    monkeypatch.setenv("JOBSPEC_DEBUG", level)
+    assert words in call("hash", tiny).err
