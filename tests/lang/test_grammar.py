@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+from lark.exceptions import GrammarError
+
 from jobspec.lang import grammar
 from jobspec.lang.grammar import build_table, load_table, read_table, write_table
 from jobspec.lang.rules import RULES
@@ -43,3 +46,12 @@ def test_parsing_needs_no_lark() -> None:
 
 def test_the_grammar_is_readable() -> None:
     assert all(len(line) <= 120 for line in grammar.GRAMMAR.read_text("utf-8").splitlines())
+
+
+def test_an_ambiguous_grammar_is_refused() -> None:
+    """So the grammar, which is not, has no conflict that lark settles silently."""
+    text = grammar.GRAMMAR.read_text("utf-8")
+    ambiguous = text.replace("?sum: product | sum (PLUS | MINUS) product", "?sum: product | sum (PLUS | MINUS) sum")
+    assert ambiguous != text
+    with pytest.raises(GrammarError, match="Shift/Reduce conflict"):
+        build_table(ambiguous, "")
