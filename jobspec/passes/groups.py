@@ -239,7 +239,10 @@ class Grouping:
         return node.args[1:] if node.op == "gather" else node.args
 
     def _shape_fits(self, node: Node, group: Group) -> bool:
-        if node.op == "gather" and self.home.get(chain_of(node.args[0], self.copied)[0]) is group:
+        picks = node.op == "gather"
+        if picks and self.home.get(chain_of(node.args[0], self.copied)[0]) is group:
+            return False
+        if picks and sum(group.domain[i] > 1 for i in group.inner) > 1:
             return False
         inside_allowed = (group.kind == "rows" and not is_long(group)) or not group.inner
         return (node.shape == group.domain and inside_allowed) or (bool(group.inner) and node.shape == group.outside)
@@ -251,11 +254,15 @@ class Grouping:
         if group.kind == "columns":
             inside = any(self.home.get(b) is group for b in self.bases(node))
             return axes == group.inner and not inside
-        if group.kind != "rows" or not row_ordered(len(group.domain), axes):
+        if group.kind != "rows" or not row_ordered(len(group.domain), axes) or self._picks_across(group, axes):
             return False
         if not group.inner:
             group.inner = axes
         return axes == group.inner
+
+    def _picks_across(self, group: Group, axes: tuple[int, ...]) -> bool:
+        """Whether a row of `axes` would be several axes to a gather in `group`: it could not be walked as one."""
+        return sum(group.domain[i] > 1 for i in axes) > 1 and any(n.op == "gather" for n in group.nodes)
 
     def _operand_fits(self, operand: Node, group: Group) -> bool:
         return self._leaves_fit(operand, [], operand.shape, group)

@@ -16,7 +16,7 @@ from jobspec.ir.program import Node
 from jobspec.ir.types import row_major
 from jobspec.passes.arrange import Loop, NeedsCopy, Proto, Walk, arrange
 from jobspec.passes.groups import REDUCES, Group, Grouping, chain_of
-from jobspec.passes.views import Digits, Strided, dense, follow, tidy, trace
+from jobspec.passes.views import MOVES, Digits, Strided, dense, follow, tidy, trace
 
 __all__ = ["Location", "NeedsCopy", "Store", "lower"]
 
@@ -65,6 +65,7 @@ class Lowering:
         self.group, self.grouping, self.locate, self.raise_flag = group, grouping, locate, raise_flag
         self.body: list[Proto] = []
         self.memo: dict[object, int] = {}
+        self.reader: Node | None = None
         self.loops = self._loops()
 
     def _loops(self) -> list[Loop]:
@@ -128,10 +129,13 @@ class Lowering:
 
     def _recompute(self, base: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
         """A virtual node; where strides cannot reach what it is made of, it has to be made in memory itself."""
+        self.reader = base
         try:
             return self._inline(base, moves, positions)
         except Unreachable:
             raise NeedsCopy((base,)) from None
+        finally:
+            self.reader = None
 
     def _inline(self, node: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
         """Compute a virtual node at the place that `moves` lead to."""
@@ -146,26 +150,31 @@ class Lowering:
         return self.memo[key]
 
     def _inline_operand(self, node: Node, moves: list[Node], positions: tuple[int, ...]) -> int:
+        """An operand of a virtual node, which is moved by `moves`."""
         base, inner = chain_of(node, self.grouping.copied)
         if base in self.group.nodes and base in self.memo:
             return self.memo[base]
         if base in self.grouping.virtual and base not in self.grouping.copied:
             return self._inline(base, inner + moves, positions)
-        return self._load(said(dense(base), inner + moves), moves[-1] if moves else node, positions)
+        return self._load(said(dense(base), inner + moves), node, positions)
 
     def _constant(self, node: Node) -> int:
         return self._emit("const", (), loaded(node.dtype), bits=node["bits"][0])
 
     def _iota(self, view: Strided, positions: tuple[int, ...]) -> int:
-        walk = Walk(Location(-1), view.offset, self._spread(view.axes, positions), None)
+        walk = Walk(Location(-1), view.offset, self._spread(view.axes, positions), self.reader)
         return self._emit("iota", (), "i32", view=walk)
 
     def _load(self, view: Strided, source: Node, positions: tuple[int, ...]) -> int:
         walk = self._walk(view, positions, source)
         return self._emit("load", (), loaded(view.base.dtype), view=walk)
 
-    def _walk(self, view: Strided, positions: tuple[int, ...], source: Node | None) -> Walk:
-        return Walk(self.locate(view.base), view.offset, self._spread(view.axes, positions), source)
+    def _walk(self, view: Strided, positions: tuple[int, ...], node: Node) -> Walk:
+        return Walk(self.locate(view.base), view.offset, self._spread(view.axes, positions), self._source(node))
+
+    def _source(self, node: Node) -> Node | None:
+        """What to copy if this walk stands in the way: the virtual node being recomputed, or a movement."""
+        return self.reader or (node if node.op in MOVES else None)
 
     def _spread(self, axes: tuple[Digits, ...], positions: tuple[int, ...]) -> tuple[Digits, ...]:
         placed = dict(zip(positions, axes, strict=False))
@@ -186,7 +195,7 @@ class Lowering:
             raise NeedsCopy((table,))
         rest = positions[len(index.shape) :]
         axes = self._spread((*view.axes[:batch], *view.axes[batch + 1 :]), (*positions[:batch], *rest))
-        walk = Walk(self.locate(view.base), view.offset, axes, table)
+        walk = Walk(self.locate(view.base), view.offset, axes, self._source(table))
         flag = self.raise_flag(f"index outside 0 … {table.shape[batch] - 1}")
         pick = picked[0][1] if picked else 0
         return self._emit("load", (at,), loaded(node.dtype), view=walk, pick=pick, bound=table.shape[batch], flag=flag)
