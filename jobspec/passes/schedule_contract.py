@@ -116,7 +116,7 @@ def fetched_ahead(c: Choice, target: Target) -> int:
 
 def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Target) -> int:
     """Leaves per part of k: a panel's part stays in a quarter of the second cache; small results are shared out by
-    parts."""
+    parts; sums of all parts that would fill memory are not kept apart."""
     leaves = -(-form.k_size // LEAF)
     fitting = max(1, target.l2 // 4 // (LEAF * vectors * 4 * WIDTH))
     tiles = size(form.batch) * size(form.n[:-1]) * -(-form.n[-1].size // (WIDTH * vectors))
@@ -126,7 +126,8 @@ def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Targ
     fitting = max(fitting, -(-leaves // MOST_GROUPS))
     group = 1 << (fitting.bit_length() - 1)
     group = group * 2 if group * MOST_GROUPS < leaves else group
-    return 0 if group >= leaves else group
+    sums = 4 * size((*form.batch, *form.m, *form.n)) * -(-leaves // group)
+    return 0 if group >= leaves or sums > 2 * target.l3 else group
 
 
 def cost(kernel: Kernel, target: Target, c: Choice, instructions: int) -> float:
