@@ -291,6 +291,15 @@ def collect(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found
     found[base.args[0] if base.op == "get" else base] = None
 
 
+def collect_below(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found: dict[Node, None]) -> None:
+    """Add to `found` what a group reads that makes `node`, one of `copied`, in memory."""
+    if is_computed(node) and node not in virtual:
+        for arg in node.args:
+            collect(arg, virtual, copied, found)
+    else:
+        collect(node, virtual, copied - {node}, found)
+
+
 def is_long(group: Group) -> bool:
     """Whether the group folds few long rows: threads share out rows, so nothing else should wait in them."""
     return bool(group.inner) and prod(group.outside) < FEW_ROWS and prod(group.domain) > LONG_ROW

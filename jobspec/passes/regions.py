@@ -22,6 +22,7 @@ from jobspec.passes.groups import (
     chain_of,
     choose_virtual,
     collect,
+    collect_below,
     find_copies,
     is_computed,
     operands_of,
@@ -153,8 +154,7 @@ class Region:
         """A group that copies `node` into memory (`below`: node is one of the copied, so look below it)."""
         group = self.grouping.new("copy", node.shape)
         found: dict[Node, None] = {}
-        copied = self.grouping.copied - {node} if below else self.grouping.copied
-        collect(node, self.virtual, copied, found)
+        (collect_below if below else collect)(node, self.virtual, self.grouping.copied, found)
         self._after(group, [self.grouping.home[b] for b in found if b in self.grouping.home])
         self.extra.setdefault(group, [])
         return group
@@ -227,8 +227,8 @@ class Region:
                 collect(arg, self.virtual, self.grouping.copied, found)
         for node in [*(s.value for s in self.extra.get(group, [])), *group.nodes]:
             if group.kind == "copy":
-                below = {node} if node in group.nodes else set()
-                collect(node, self.virtual, self.grouping.copied - below, found)
+                below = node in group.nodes and node in self.grouping.copied
+                (collect_below if below else collect)(node, self.virtual, self.grouping.copied, found)
         return found
 
     def _may_overwrite(self, home: Group, node: Node, readers: list[Group], location: Location) -> bool:
