@@ -42,7 +42,7 @@ def add_command(
     into: Path | None,
     as_json: bool,
 ) -> None:
-    """Add .npy, .npz, idx, CSV, text or token files, and print the line to paste into a job."""
+    """Add .npy, .npz, idx, CSV, text or token files, and print the lines to paste into a job."""
     added = add(
         files,
         open_home(),
@@ -57,6 +57,9 @@ def add_command(
     if as_json:
         say_json({"added": [described(item) for item in added]})
         return
+    for axes in dict.fromkeys(item.manifest.axes() for item in added):
+        if axes:
+            click.echo(axes)
     for item in added:
         click.echo(item.line)
         for note in item.notes:
@@ -76,7 +79,8 @@ def pairs(words: tuple[str, ...]) -> dict[str, str]:
 
 def described(item: AddedSet) -> dict[str, Any]:
     manifest = item.manifest
-    facts = {"name": item.name, "root": str(item.root), "line": item.line, "records": manifest.records}
+    lines = {"axes": manifest.axes(), "line": item.line}
+    facts = {"name": item.name, "root": str(item.root), **lines, "records": manifest.records}
     return {**facts, "bytes": manifest.nbytes, "notes": item.notes}
 
 

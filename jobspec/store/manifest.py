@@ -90,16 +90,29 @@ class Manifest:
         return sum(piece.size for shard in self.shards for piece in shard.pieces)
 
     def declaration(self) -> str:
-        """How a job names it: `table(b3:…, x=u8[64], y=u8)` or `tokens(b3:…, u8)`."""
+        """How a job names it: `table(b3:…, x=u8[X1 X2], y=u8)` or `tokens(b3:…, u8)`."""
         if self.kind == "tokens":
             return f"tokens({self.root}, {self.fields[0][1].dtype})"
-        fields = ", ".join(f"{name}={field_text(type)}" for name, type in self.fields)
+        fields = ", ".join(field_text(name, type) for name, type in self.fields)
         return f"table({self.root}, {fields})"
 
+    def axes(self) -> str:
+        """The axes that the declaration names, with their sizes: `dim X1=28, X2=28`; empty where it names none."""
+        named = (pair for name, type in self.fields for pair in zip(axes_of(name, type), type.shape, strict=True))
+        sizes = [f"{axis}={size}" for axis, size in named]
+        return f"dim {', '.join(sizes)}" if sizes else ""
 
-def field_text(type: Type) -> str:
-    """`u8` for a scalar, else `u8[28 28]`."""
-    return str(type) if type.shape else type.dtype
+
+def axes_of(name: str, type: Type) -> list[str]:
+    """Names for the axes of a field: X for the one axis of x, X1 X2 for two; a user gives them better ones."""
+    stem = name.replace("_", "").capitalize() or "X"
+    return [stem] if len(type.shape) == 1 else [f"{stem}{i + 1}" for i in range(len(type.shape))]
+
+
+def field_text(name: str, type: Type) -> str:
+    """`y=u8` for a scalar, else `x=u8[X1 X2]`."""
+    axes = f"[{' '.join(axes_of(name, type))}]" if type.shape else ""
+    return f"{name}={type.dtype}{axes}"
 
 
 def shard_counts(records: int, shard_records: int) -> list[int]:

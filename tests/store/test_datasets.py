@@ -288,7 +288,8 @@ def test_the_shipped_digits_are_whole_and_are_the_originals(shared_data: Path) -
     x: Array = np.load(shared_data / "digits" / "digits_X_u8.npy")
     y: Array = np.load(shared_data / "digits" / "digits_y.npy")
     found = {data.records: data for data in shipped()}
-    for records, rows in ((1437, slice(0, 1437)), (360, slice(1437, 1797))):
+    every = np.arange(1797)
+    for records, rows in ((1437, every[every % 5 > 0]), (360, every[::5])):
         np.testing.assert_array_equal(found[records].array("x"), x[rows])
         np.testing.assert_array_equal(found[records].array("y"), y[rows])
 
@@ -296,7 +297,8 @@ def test_the_shipped_digits_are_whole_and_are_the_originals(shared_data: Path) -
 def test_the_shipped_data_is_whole() -> None:
     for data in shipped():
         data.verify()
-        assert data.manifest.declaration().endswith("x=u8[64], y=u8)")
+        assert data.manifest.declaration().endswith("x=u8[X], y=u8)")
+        assert data.manifest.axes() == "dim X=64"
 
 
 def shipped() -> list[DataSet]:

@@ -67,7 +67,7 @@ def refused(code: str, home: Home, *paths: Path | str, **options: Any) -> str:
 def test_npy_files_as_fields(home: Home, tmp_path: Path) -> None:
     x, y = npy(tmp_path, "a", IMAGES), npy(tmp_path, "b", LABELS)
     added, data = one(home, f"x={x}", f"y={y}", name="train")
-    assert added.line == f"data train = table({added.root}, x=u8[2 3], y=u8)"
+    assert added.line == f"data train = table({added.root}, x=u8[X1 X2], y=u8)"
     assert added.notes == ("y: int64 stored as u8",)
     np.testing.assert_array_equal(data.array("x"), IMAGES)
     np.testing.assert_array_equal(data.array("y"), LABELS)
@@ -85,7 +85,7 @@ def test_a_single_array_is_x_and_its_file_gives_the_name(home: Home, tmp_path: P
 def test_npz_fields_have_the_names_inside(home: Home, tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "both.npz", img=IMAGES, lab=LABELS)
     added, data = one(home, tmp_path / "both.npz")
-    assert added.line == f"data both = table({added.root}, img=u8[2 3], lab=u8)"
+    assert added.line == f"data both = table({added.root}, img=u8[Img1 Img2], lab=u8)"
     np.testing.assert_array_equal(data.array("lab"), LABELS)
     np.savez(tmp_path / "one.npz", arr_0=IMAGES)
     _, data = one(home, f"x={tmp_path / 'one.npz'}")
@@ -195,7 +195,7 @@ def test_mnist(home: Home, shared_data: Path) -> None:
     folder = shared_data / "mnist"
     x, y = folder / "t10k-images-idx3-ubyte.gz", folder / "t10k-labels-idx1-ubyte.gz"
     added, data = one(home, f"x={x}", f"y={y}", name="test")
-    assert added.line == f"data test = table({added.root}, x=u8[28 28], y=u8)"
+    assert added.line == f"data test = table({added.root}, x=u8[X1 X2], y=u8)"
     assert data.records == 10000
     assert np.bincount(data.array("y"))[:3].tolist() == [980, 1135, 1032]
 
@@ -206,7 +206,7 @@ def test_mnist(home: Home, shared_data: Path) -> None:
 def test_csv_with_a_label(home: Home, tmp_path: Path) -> None:
     path = write(tmp_path, "iris.csv", "sepal (cm),kind,petal (cm)\r\n5.5,0,1\r\n\r\n6,2,1.25\r\n")
     added, data = one(home, path, label="kind")
-    assert added.line == f"data iris = table({added.root}, x=f32[2], y=u8)"
+    assert added.line == f"data iris = table({added.root}, x=f32[X], y=u8)"
     np.testing.assert_array_equal(data.array("x"), [[5.5, 1], [6, 1.25]])
     np.testing.assert_array_equal(data.array("y"), [0, 2])
 
