@@ -138,7 +138,7 @@ def bare(c: Context) -> Any:
 
 X = {"x": REQUIRED}
 #: words of the language that do not reach training yet
-LATER = ("mix", "bf16", "f16", "top", "cumsum", "sort", "load")
+LATER = ("mix", "bf16", "f16", "top", "cumsum", "sort")
 
 BUILTINS: dict[str, Row] = {
     **{

@@ -31,8 +31,8 @@ class Held:
 
     @property
     def is_matrix(self) -> bool:
-        """Declared with an arrow, or of two axes and more."""
-        return self.tensor.is_map or len(self.tensor.axes) - self.stacks >= 2
+        """A linear map. A bias `b: H K` has two axes and is none."""
+        return self.tensor.is_map
 
     def same_as(self, other: Held) -> bool:
         mine, others = self.tensor, other.tensor

@@ -93,6 +93,8 @@ def need_stream(value: Any) -> Ordered:
 
 def refuse_later(settings: Settings) -> None:
     """What of the language does not reach training yet, and decides the result, is an error."""
+    mixes = [s for s in settings.others if isinstance(s, tree.Let) and is_mix(s.value)]
+    execute(settings.frame, tuple(mixes))
     for name in ("start", "after", "average"):
         settings.refuse(name, f"`{name}` is not carried through to training yet")
     if settings.value("shards", lambda x: need_whole(x, 1)) not in (None, 1):
@@ -100,6 +102,11 @@ def refuse_later(settings: Settings) -> None:
     compute = settings.given.get("compute")
     if compute is not None and not (isinstance(compute, tree.Name) and compute.id == "f32"):
         settings.refuse("compute", "`compute` other than f32 is not carried through to training yet")
+
+
+def is_mix(node: tree.Expr | tree.Scan) -> bool:
+    """A mixture of data sets: the batch that is drawn from it would be an unknown name."""
+    return isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.id == "mix"
 
 
 def epoch_steps(frame: Frame, stream: Ordered) -> float:
