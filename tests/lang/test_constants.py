@@ -9,7 +9,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobspec.lang import constants as c
@@ -30,6 +30,7 @@ def nearest(x: mpmath.mpf) -> float:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@settings(deadline=None)
 @given(x=st.floats(-750, 700) | st.floats(-1e-3, 1e-3))
 def test_functions_are_correctly_rounded(name: str, x: float) -> None:
     x = abs(x) if name == "log" else x
@@ -37,6 +38,7 @@ def test_functions_are_correctly_rounded(name: str, x: float) -> None:
         assert c.FUNCTIONS[name](x) == true(name, x)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-300, 1e300), st.floats(-30, 30))
 def test_powers_are_correctly_rounded(x: float, y: float) -> None:
     with mpmath.workprec(500):
@@ -67,12 +69,14 @@ def test_what_has_no_value(text: object) -> None:
         text()  # type: ignore[operator]
 
 
+@settings(deadline=None)
 @given(floats | st.floats(width=32, allow_nan=False) | st.floats(-1e-37, 1e-37))
 def test_rounding_to_float32(x: float) -> None:
     with np.errstate(over="ignore", under="ignore"):
         assert c.f32_bits(x) == int(np.float32(x).view(np.uint32))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31 - 1), st.sampled_from([Fraction(1, 2), Fraction(1, 3), Fraction(2, 3)]))
 def test_rounding_between_neighbours(bits: int, part: Fraction) -> None:
     """Whole numbers are rounded from their exact value, not by way of binary64."""
