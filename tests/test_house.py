@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ LAW: dict[str, set[str]] = {
 HIDDEN_ALLOWED = {"jobspec/backends/registry.py"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 

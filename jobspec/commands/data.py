@@ -87,7 +87,7 @@ def described(item: AddedSet) -> dict[str, Any]:
 @command.command("ls")
 @json_option
 def ls_command(as_json: bool) -> None:
-    """List the data sets in the store, each with the line to paste into a job."""
+    """List the data sets in the store, each with the lines to paste into a job."""
     home = open_home()
     listed = [listing(home, opened) for opened in opened_sets(home)]
     if as_json:
@@ -95,7 +95,8 @@ def ls_command(as_json: bool) -> None:
         return
     for entry in listed:
         size = amount(entry["bytes"], "B")
-        click.echo(f"# {entry['records']:,} records, {size}\n{entry['line']}")
+        lines = [f"# {entry['records']:,} records, {size}", entry["axes"], entry["line"]]
+        click.echo("\n".join(line for line in lines if line))
     if not listed:
         click.echo(f"no data sets in {home.data().folder}; `jobspec data add` adds one")
 
@@ -115,7 +116,7 @@ def listing(home: Home, opened: DataSet) -> dict[str, Any]:
     names = [name for name, root in names_of(home).items() if root == opened.root]
     line = f"data {names[0] if names else 'd'} = {opened.manifest.declaration()}"
     facts = {"names": names, "root": str(opened.root), "records": opened.records}
-    return {**facts, "bytes": opened.manifest.nbytes, "line": line}
+    return {**facts, "bytes": opened.manifest.nbytes, "axes": opened.manifest.axes(), "line": line}
 
 
 @command.command("verify")
