@@ -1,0 +1,104 @@
+"""Where the time of a step goes: each kernel timed where it stands, on one thread.
+
+    python -m bench.profile FILE.job [--steps N] [--kernels N]
+
+Takes: a job file whose data are in the store. Promises: a table of kernels by their share of the step, with GFLOP/s
+of contractions and GB/s of the bytes that a kernel must touch at least; with `--kernels N`, the text of the N dearest.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.stepper import Stepper
+from jobspec.ir.kernel import Kernel, View
+from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Steps
+from jobspec.ir.types import DTYPES
+
+Seconds = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel of a routine, all its calls of a step together. `seconds`: median over steps; `low`: the least."""
+
+    number: int
+    kernel: Kernel
+    calls: int
+    seconds: float
+    low: float
+    flops: int
+    bytes: int
+
+
+def rows_of(stepper: Stepper, first: int, steps: int) -> list[Row]:
+    """Every kernel, dearest first, over `steps` steps from step `first` on. The batch is what lies in the feed."""
+    runs = [stepper.step(first + i) for i in range(steps)]
+    calls = call_counts(stepper.routine.steps, len(stepper.routine.kernels))
+    rows = [row(stepper.routine, k, calls[k], runs) for k in range(len(calls))]
+    return sorted(rows, key=lambda r: -r.seconds)
+
+
+def row(routine: Routine, number: int, calls: int, runs: Sequence[Seconds]) -> Row:
+    kernel, times = routine.kernels[number], [sum(run[number]) for run in runs]
+    work, moved = calls * flops(kernel), calls * least_bytes(kernel, routine.buffers)
+    return Row(number, kernel, calls, statistics.median(times), min(times), work, moved)
+
+
+def call_counts(steps: Steps, kernels: int) -> list[int]:
+    """How often a step calls each kernel."""
+    counts = [0] * kernels
+    for step in steps:
+        if isinstance(step, Call):
+            counts[step.kernel] += 1
+        elif not isinstance(step, Barrier):
+            inner = call_counts(step.steps, kernels)
+            counts = [a + step.count * b for a, b in zip(counts, inner, strict=True)]
+    return counts
+
+
+def flops(kernel: Kernel) -> int:
+    """Two operations per multiply-add of a contraction; other work is not counted."""
+    products = sum(inst.op == "product" for inst in kernel.body)
+    return 2 * products * math.prod(axis.size for axis in kernel.axes)
+
+
+def step_flops(plan: Plan, routine: str = "step") -> int:
+    """What the contractions of one step take."""
+    chosen = plan.routine(routine)
+    calls = call_counts(chosen.steps, len(chosen.kernels))
+    return sum(n * flops(k) for n, k in zip(calls, chosen.kernels, strict=True))
+
+
+def least_bytes(kernel: Kernel, buffers: Sequence[Buffer]) -> int:
+    """Bytes of the elements that one call names: each buffer once for reading, once for writing."""
+    touched: dict[tuple[int, bool], int] = {}
+    for view, written in kernel.views():
+        key = (view.buffer, written)
+        most = buffers[view.buffer].type.nbytes
+        size = DTYPES[buffers[view.buffer].type.dtype] * elements(kernel, view)
+        touched[key] = min(most, max(touched.get(key, 0), size))
+    return sum(touched.values())
+
+
+def elements(kernel: Kernel, view: View) -> int:
+    return math.prod(axis.size for axis, stride in zip(kernel.axes, view.strides, strict=True) if stride)
+
+
+def table(rows: Sequence[Row], routine: Routine) -> str:
+    """One line per kernel."""
+    whole = sum(r.seconds for r in rows)
+    head = f"{'µs':>9} {'least':>9} {'share':>6} {'calls':>5} {'GFLOP/s':>8} {'GB/s':>6}  kernel"
+    return "\n".join([head, *(line(r, routine, whole) for r in rows)])
+
+
+def line(r: Row, routine: Routine, whole: float) -> str:
+    speed = f"{r.flops / r.seconds / 1e9:8.1f}" if r.flops and r.seconds else " " * 8
+    moved = f"{r.bytes / r.seconds / 1e9:6.1f}" if r.seconds else " " * 6
+    axes = " ".join(f"{axis.role}:{axis.size}" for axis in r.kernel.axes)
+    choices = " ".join(f"{k}={v}" for k, v in routine.schedules[r.number].choices if v)
+    time = f"{r.seconds * 1e6:9.1f} {r.low * 1e6:9.1f} {r.seconds / whole:6.1%}"
+    return f"{time} {r.calls:5} {speed} {moved}  #{r.number} {r.kernel.kind} {r.kernel.name} ({axes}) {choices}"

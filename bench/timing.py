@@ -1,0 +1,72 @@
+"""Alternating timings in one process: what is compared runs in turn, window by window.
+
+Takes: contenders that run steps from a fixed start. Promises: every contender is timed in every window, in the same
+order, so that a machine that drifts drifts for all; each window begins at the initial state and ends with the same step
+for all; medians and spreads are over windows.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Contender(Protocol):
+    """One way to train a job."""
+
+    def reset(self) -> None:
+        """Back to the initial state."""
+
+    def run(self, steps: int) -> None:
+        """The first `steps` steps, or as many times round the batches at hand as that takes."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per step over windows."""
+
+    windows: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.windows)
+
+    @property
+    def low(self) -> float:
+        return min(self.windows)
+
+    @property
+    def high(self) -> float:
+        return max(self.windows)
+
+
+def window(contender: Contender, steps: int) -> float:
+    """Seconds per step, after a step that wakes threads and caches up."""
+    contender.reset()
+    contender.run(1)
+    contender.reset()
+    start = time.perf_counter()
+    contender.run(steps)
+    return (time.perf_counter() - start) / steps
+
+
+def steps_for(contender: Contender, seconds: float) -> int:
+    """How many steps fill a window."""
+    return max(2, round(seconds / window(contender, 5)))
+
+
+def alternate(contenders: Mapping[str, Contender], windows: int, seconds: float) -> dict[str, Timing]:
+    """Time all contenders in `windows` windows of about `seconds` each."""
+    counts = {name: steps_for(contender, seconds) for name, contender in contenders.items()}
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for name in rounds(contenders, windows):
+        seen[name].append(window(contenders[name], counts[name]))
+    return {name: Timing(tuple(times)) for name, times in seen.items()}
+
+
+def rounds(contenders: Mapping[str, Contender], windows: int) -> Iterator[str]:
+    for _ in range(windows):
+        yield from contenders

@@ -1,0 +1,77 @@
+"""The benched jobs: checked text, data, and the batches that all contenders train on.
+
+Takes: a job's name in specs/, the store with its data. Promises: `Workload` gives the same initial state and the same
+batches to everyone, out of our own initialisation and our own feeder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.session import Session
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan, Routine
+from jobspec.loading import Spec, open_data, read_spec
+from jobspec.runtime.batches import Feeder, Rows
+from jobspec.store.datasets import DataSet
+from jobspec.store.home import Home
+
+Array = NDArray[Any]
+SPECS = Path(__file__).parents[1] / "specs"
+NUMPY = {"f32": np.float32, "i32": np.int32, "u32": np.uint32, "u16": np.uint16, "u8": np.uint8, "bool": np.bool_}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A job with its data sets by source name."""
+
+    name: str
+    job: Job
+    data: Mapping[str, DataSet]
+
+    def rows(self, plan: Plan, first: int, count: int) -> Rows:
+        """The batches of steps first … first+count-1 as `plan` lays them out."""
+        batches = self.job.batches
+        return Feeder(plan.routine("step"), batches, self.data[batches.stream.source]).rows(first, count)
+
+
+def open_workload(name: str, home: Home) -> Workload:
+    """The job `name` of specs/. Raises CompileError; DataError where its data are not in the store."""
+    return of_spec(name, read_spec(SPECS / f"{name}.job", {}, home), home)
+
+
+def of_spec(name: str, spec: Spec, home: Home) -> Workload:
+    return Workload(name, spec.job, open_data(spec, home))
+
+
+def begun(session: Session, job: Job) -> dict[str, Array]:
+    """Run init; the tensors of state by name, in the job's order."""
+    outcome = session.run("init", 0, np.zeros((1, 0), np.uint8))
+    assert not outcome.flags, outcome.flags
+    return state_of(session, job)
+
+
+def state_of(session: Session, job: Job) -> dict[str, Array]:
+    return {slot.name: session.read(slot.name) for slot in job.state}
+
+
+def of_kind(state: Mapping[str, Array], job: Job, kind: str) -> dict[str, Array]:
+    """The tensors of one kind: parameter, optimizer or layer."""
+    return {slot.name: state[slot.name] for slot in job.state if slot.kind == kind}
+
+
+def fields_of(job: Job, routine: Routine, row: NDArray[np.uint8]) -> dict[str, Array]:
+    """One batch by field, out of its bytes."""
+    places = {name: routine.buffers[number] for name, number in routine.feeds}
+    found: dict[str, Array] = {}
+    for feed in job.batches.feeds:
+        buffer = places[feed.name]
+        raw = row[buffer.offset : buffer.offset + buffer.type.nbytes]
+        found[feed.field] = raw.view(NUMPY[buffer.type.dtype]).reshape(buffer.type.shape)
+    return found
