@@ -206,7 +206,7 @@ def run(
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     order = Order(threads or default_threads(), until, again)
     with debug.stage("run"):
-        result = run_compiled(program.compiled, open_data(program.spec, store), store, order, reporter)
+        result = run_compiled(program.compiled, lambda: open_data(program.spec, store), store, order, reporter)
     return Run(result, reported(program.compiled))
 
 

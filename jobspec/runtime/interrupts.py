@@ -1,6 +1,6 @@
 """Ctrl-C between portions.
 
-Takes: nothing. Promises: within the block a first SIGINT or SIGTERM only sets `asked`, so that the run stops at
+Takes: nothing. Promises: within the block a first of SIGNALS only sets `asked`, so that the run stops at
 a whole step with its state saved; a second one ends the process's patience with KeyboardInterrupt. Outside
 the main thread, where Python has no signals, nothing is changed.
 """
@@ -12,7 +12,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C, a request to end, a terminal that goes away
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from jobspec.runtime.events import Begun, Evaluated, Recorded, Stepped
 from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.runtime.history import History
 from jobspec.runtime.interrupts import Interrupts
-from jobspec.runtime.journal import Journal, open_journal
+from jobspec.runtime.journal import Journal, open_journal, read_history
 from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
 from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.saver import Saver
@@ -45,17 +45,21 @@ class Order:
 
 def run(
     compiled: Compiled,
-    data: Mapping[str, DataSet],
+    open_data: Callable[[], Mapping[str, DataSet]],
     home: Home,
     order: Order,
     reporter: Reporter | None = None,
 ) -> Result:
-    """Run `compiled` on `data` (by source name), from where the last run of this job got to. Raises
-    JobspecError: StoreError, DataError, E0502 and E0503 for a job that fails, E0504 where it is being run."""
+    """Run `compiled` from where the last run of this job got to. `open_data` gives its data sets by source
+    name; it is not called where the result is known. Raises JobspecError: StoreError, DataError, E0502 and
+    E0503 for a job that fails, E0504 where it is being run."""
     folder = run_folder(home, compiled.job_hash)
+    if not order.again and folder.log.is_file():
+        history = read_history(folder)
+        if history.finished is not None:
+            return known_result(compiled, folder, history)
+    data = open_data()
     with open_journal(folder) as journal:
-        if journal.history.finished is not None and not order.again:
-            return known_result(compiled, folder, journal.history)
         session = compiled.open(order.threads, home.folder / "cache")
         try:
             course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data)

@@ -161,4 +161,4 @@ def train(
     threads: int = 1,
     reporter: Reporter | None = None,
 ) -> Result:
-    return run(compiled(job), sets_of(job, home), home, Order(threads, until, again), reporter)
+    return run(compiled(job), lambda: sets_of(job, home), home, Order(threads, until, again), reporter)

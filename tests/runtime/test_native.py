@@ -14,7 +14,7 @@ from tests.runtime.test_run import receipt_of
 
 
 def native(job: Job, home: Home, threads: int, until: int | None = None) -> int:
-    return run(compiled(job, "llvm"), sets_of(job, home), home, Order(threads, until)).steps
+    return run(compiled(job, "llvm"), lambda: sets_of(job, home), home, Order(threads, until)).steps
 
 
 @pytest.mark.parametrize("stop", [1, 5, 7])
