@@ -1,23 +1,34 @@
 """Where the time of a step goes: each kernel timed where it stands, on one thread.
 
-    python -m bench.profile FILE.job [--steps N] [--kernels N]
+    python -m bench.profile JOB [--steps N] [--kernels N]
 
-Takes: a job file whose data are in the store. Promises: a table of kernels by their share of the step, with GFLOP/s
-of contractions and GB/s of the bytes that a kernel must touch at least; with `--kernels N`, the text of the N dearest.
+Takes: a job of specs/ whose data are in the store. Promises: a table of kernels by their share of the step, in
+processor time, with GFLOP/s of contractions and GB/s of the bytes that a kernel must touch at least; with
+`--kernels N`, the text of the N dearest.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.machine import peak
 from bench.stepper import Stepper
+from bench.workloads import Workload, open_workload
+from jobspec.backends.llvm.machine import host
 from jobspec.ir.kernel import Kernel, View
+from jobspec.ir.kernel_text import print_kernel
 from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Steps
 from jobspec.ir.types import DTYPES
+from jobspec.passes.pipeline import compile_job
+from jobspec.store.home import open_home
 
+#: steps before the first that counts
+WARM_UP = 2
 Seconds = Sequence[Sequence[float]]
 
 
@@ -102,3 +113,42 @@ def line(r: Row, routine: Routine, whole: float) -> str:
     choices = " ".join(f"{k}={v}" for k, v in routine.schedules[r.number].choices if v)
     time = f"{r.seconds * 1e6:9.1f} {r.low * 1e6:9.1f} {r.seconds / whole:6.1%}"
     return f"{time} {r.calls:5} {speed} {moved}  #{r.number} {r.kernel.kind} {r.kernel.name} ({axes}) {choices}"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.profile")
+    parser.add_argument("job", help="a job of specs/, its data in the store")
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="steps to time (default 20)")
+    parser.add_argument("--kernels", type=int, default=0, metavar="N", help="print the text of the N dearest kernels")
+    chosen = parser.parse_args(words)
+    stepper = begun(open_workload(chosen.job, open_home()))
+    rows = rows_of(stepper, WARM_UP, chosen.steps)
+    print("\n".join([summary(rows), table(rows, stepper.routine)]))
+    for r in rows[: chosen.kernels]:
+        print("\n" + print_kernel(r.kernel, stepper.routine.buffers))
+    return 0
+
+
+def begun(work: Workload) -> Stepper:
+    """The training step, its state initialised and warm, the first batch in the feed."""
+    plan = compile_job(work.job, host())
+    start = Stepper(plan, "init")
+    start.begin()
+    start.step(0)
+    stepper = Stepper(plan, "step", start.arena)
+    stepper.feed[:] = work.rows(plan, 0, 1)[0]
+    stepper.begin()
+    for i in range(WARM_UP):
+        stepper.step(i)
+    return stepper
+
+
+def summary(rows: Sequence[Row]) -> str:
+    seconds, low, work = (sum(getattr(r, name) for r in rows) for name in ("seconds", "low", "flops"))
+    limit = peak()
+    speed = f"{work / low / 1e9:.0f} GFLOP/s, {work / low / 1e9 / limit:.0%} of the peak of {limit:.0f}"
+    return f"{seconds * 1e3:.3f} ms a step, {low * 1e3:.3f} at least; {work / 1e9:.3f} GFLOP; {speed}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
