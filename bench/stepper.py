@@ -19,20 +19,18 @@ from numpy.typing import NDArray
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.convention import Native, Phase, places, turn_count
 from jobspec.backends.llvm.emit import Function, Module
+from jobspec.backends.llvm.engine import Memory
 from jobspec.backends.llvm.kernels import generate
 from jobspec.ir.plan import Barrier, Call, Plan, Routine, Steps
 
 Bytes = NDArray[np.uint8]
-PAGE = 4096
 POINTERS = 4
 EMPTY = Native((Phase("empty", 1, 1),))
 
 
 def block(size: int) -> Bytes:
-    """Zeroed bytes from the start of a page on."""
-    room = np.zeros(size + PAGE, np.uint8)
-    start = -room.ctypes.data % PAGE
-    return room[start : start + size]
+    """Zeroed bytes as a session takes them: from the start of a page on, large pages where there are many."""
+    return Memory(size).bytes
 
 
 @dataclass(frozen=True)
