@@ -53,7 +53,7 @@ def test_error_over_the_sample() -> None:
 
 @pytest.mark.slow
 def test_error_over_a_long_sample() -> None:
-    """About 10^8 pairs, ten minutes."""
+    """About 10^8 pairs."""
     assert max(worst(x, y) for seed in range(900) for x, y in sample(BLOCK, 8 * seed)) <= POW_ULPS
 
 

@@ -1,9 +1,8 @@
 """Random draws: bits, uniform and normal, one per counter.
 
-Takes: the counter (logical index low and high, step low, and stream or step high) and the key (two words of a digest of
-seed and name), all u32. Promises: a draw depends on nothing else; uniform is k 2^-24 in [0, 1); normal is finite,
-|normal| <= 5.77. A draw uses the first word of its Philox block, normal the first two; the rest is left unused, so that
-any element can be computed alone.
+Takes: the counter and the key (docs/numerics.md, clause 4.2 says what is in them), all u32. Promises: a draw depends
+on nothing else; uniform is k 2^-24 in [0, 1); normal is finite, |normal| <= 5.77. A draw uses the first word of its
+Philox block, normal the first two; the rest is left unused, so that any element can be computed alone.
 """
 
 from __future__ import annotations
