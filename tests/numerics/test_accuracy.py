@@ -92,6 +92,6 @@ def test_the_oracle_itself() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED_ULPS)
 def test_all_inputs(name: str) -> None:
-    """All 2^32 patterns: 1 to 15 minutes a function on a busy core. The figure is what was measured, neither more nor less."""
+    """All 2^32 patterns, 1 to 15 minutes a function on a busy core; the figure is exactly the one stated."""
     error = max(worst(name, floats(np.arange(high << 22, (high + 1) << 22, dtype=np.uint64))) for high in range(1024))
     assert MEASURED_ULPS[name] - 1e-4 < error <= MEASURED_ULPS[name]
