@@ -134,6 +134,9 @@ def axis_arguments(function: Function) -> dict[str, Axes]:
             f"`{function.name}` takes {wants}, {given} are given",
             help=f"name the axes at the call: `{function.name}{wants}(…)`" if formal else None,
         )
+    for axes in actual:
+        twice = next((a for a in axes if axes.count(a) > 1), None)
+        need(twice is None, "E0204", f"{twice} is given twice for one axis parameter")
     return dict(zip(formal, actual, strict=True))
 
 

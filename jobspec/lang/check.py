@@ -21,7 +21,7 @@ from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Activation, Frame
 from jobspec.lang.modules import Fetch, Importer
 from jobspec.lang.parse import parse
-from jobspec.lang.refusal import Refusal, Silenced
+from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.registry import Registry
 from jobspec.lang.saving import Saving, ignored_run, saving
 from jobspec.lang.scope import Scope
@@ -30,6 +30,7 @@ from jobspec.lang.things import Module, need_whole
 from jobspec.lang.work import Places, Work
 
 PROFILE = "jobspec.f32.v1"
+LARGEST = 2**31
 MEANINGS = (expressions, statements, declarations, loops)
 
 
@@ -113,7 +114,9 @@ class Elaboration:
             self.reporter.error("E0206", f"{name} {why}", item.axis.span)
             return
         try:
-            self.sizes[name] = need_whole(evaluate(frame, item.value), 1)
+            size = need_whole(evaluate(frame, item.value), 1)
+            need(size < LARGEST, "E0222", f"an axis has fewer than 2^31 places, not {size}")
+            self.sizes[name] = size
         except Refusal as refusal:
             frame.report(refusal, item.value.span)
             self.sizes[name] = 1

@@ -57,7 +57,7 @@ def quotient(a: int, b: int) -> float:
     try:
         return a / b
     except OverflowError:
-        raise Undefined("the quotient is too large for a number") from None
+        raise Undefined("the number is too large for binary64") from None
 
 
 def mod(a: Number, b: Number) -> Number:
@@ -239,7 +239,7 @@ def f32_bits(x: Number) -> int:
     """Bit pattern of the binary32 nearest to `x`, ties to even; subnormals kept; beyond the range: infinity."""
     if x != x:
         return 0x7FC00000
-    negative = 1 << 31 if math.copysign(1.0, x) < 0 else 0
+    negative = 1 << 31 if x < 0 or (x == 0 and math.copysign(1.0, x) < 0) else 0
     if not finite(x):
         return negative | 0x7F800000
     return negative | min(magnitude_bits(abs(Fraction(x))), 0x7F800000)

@@ -14,7 +14,11 @@ from math import prod
 
 from jobspec.ir.digest import digest
 from jobspec.ir.program import Node, make
+from jobspec.lang.refusal import need
 from jobspec.lang.values import bits_of
+
+#: elements that one draw counts
+MOST = 2**31
 
 
 @dataclass(frozen=True)
@@ -62,4 +66,5 @@ def whole(key: tuple[int, int], at: Counter, low: int, high: int) -> Node:
 
 def indices(shape: tuple[int, ...]) -> Node:
     """The row-major index of each element, u32."""
+    need(prod(shape) < MOST, "E0222", f"{prod(shape)} random numbers in one layer are more than 2^31")
     return make("reshape", make("cast", make("iota", size=prod(shape)), dtype="u32"), shape=shape)

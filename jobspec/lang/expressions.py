@@ -10,7 +10,7 @@ from typing import Any
 
 from jobspec.lang import arithmetic, linear, tree, views
 from jobspec.lang.builtins import BARE, BUILTINS, CONSTANTS, LATER, not_yet
-from jobspec.lang.constants import Number
+from jobspec.lang.constants import Number, quotient
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate, means
 from jobspec.lang.frame import Frame, Located
@@ -24,7 +24,9 @@ from jobspec.lang.values import Axes, Tensor
 def literal(_: Frame, node: tree.Num) -> Number:
     """A whole number stays exact; a fraction, or one written with a point (and no suffix), is binary64."""
     whole = node.value.denominator == 1 and ("." not in node.text or node.text[-1].isalpha())
-    return node.value.numerator if whole else node.value.numerator / node.value.denominator
+    if whole:
+        return node.value.numerator
+    return arithmetic.fold(lambda: quotient(node.value.numerator, node.value.denominator))
 
 
 @means(tree.Str)

@@ -89,6 +89,12 @@ def handed_on(value: Any, before: Tensor, name: str) -> Tensor:
 
 def finish(frame: Frame, loop: Loop, outside: dict[str, Tensor], ends: dict[str, Tensor], node: tree.Repeat) -> None:
     states = list(loop.assigned.items())
+    need(
+        bool(ends or states),
+        "E0268",
+        "this loop changes nothing that is seen after it",
+        "bind a name that stood before the loop, as in `x = x + f(x)`",
+    )
     results = loop.close([t.node for t in ends.values()], [t.node for _, t in states])
     for result in results:
         frame.work.places.mark(result, node.span)

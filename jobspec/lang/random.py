@@ -7,8 +7,6 @@ layer's draws move them.
 
 from __future__ import annotations
 
-from math import prod
-
 from jobspec.ir.program import Node, make
 from jobspec.lang import arithmetic, draws
 from jobspec.lang.frame import Frame
@@ -31,8 +29,8 @@ def normal(frame: Frame, axes: Axes, scale: Value) -> Value:
 
 def whole(frame: Frame, axes: Axes, low: int, high: int) -> Tensor:
     """Whole numbers of [low, high)."""
-    if not low < high:
-        raise Refusal("E0222", f"`randint` draws from {low} up to, not including, {high}: there is none")
+    if not -(2**31) <= low < high <= 2**31 or high - low == 2**32:
+        raise Refusal("E0222", f"`randint` draws 32-bit whole numbers from {low} up to, not including, {high}")
     return Tensor(draws.whole(key(frame), counter(frame, axes), low, high), axes)
 
 
@@ -58,7 +56,6 @@ def element(axes: Axes, shape: tuple[int, ...]) -> Node:
     """The index within one example: row-major over the axes other than B."""
     own = tuple(n for axis, n in zip(axes, shape, strict=True) if axis != BATCH)
     places = tuple(i for i, axis in enumerate(axes) if axis != BATCH)
-    assert prod(own) < 2**31
     return make("broadcast", draws.indices(own), shape=shape, axes=places) if own != shape else draws.indices(shape)
 
 

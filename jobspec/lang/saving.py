@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from jobspec.lang import tree
 from jobspec.lang.evaluation import need_interval
 from jobspec.lang.frame import Frame
+from jobspec.lang.refusal import Refusal
 from jobspec.lang.settings import Settings
 from jobspec.lang.things import need_whole
 from jobspec.lang.training import Course
@@ -47,6 +48,9 @@ def ignored_run(frame: Frame, node: tree.Section) -> None:
     settings = Settings(frame, node.body, ("mesh", "on"))
     for statement in list(settings.others):
         if isinstance(statement, tree.ShardOver):
-            frame.resolve_all(statement.axes)
+            try:
+                frame.resolve_all(statement.axes)
+            except Refusal as refusal:
+                frame.report(refusal, statement.span)
             settings.others.remove(statement)
     settings.only("run", ("mesh", "on", "shard"))
