@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec import debug
+import jobspec.debug as debug
 from jobspec.backends.registry import DEFAULT
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file

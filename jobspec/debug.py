@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from jobspec import views
+import jobspec.views as views
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 

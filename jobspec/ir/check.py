@@ -10,6 +10,7 @@ reaches only its own program's inputs, and is legal at the stage; else raises Il
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from jobspec.ir.attributes import ATTRIBUTES, is_a
@@ -56,8 +57,8 @@ def face_faults(program: Program) -> Iterator[str]:
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+    """Names that come more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def node_faults(node: Node, stage: str) -> Iterator[str]:
