@@ -93,11 +93,17 @@ def operands_of(nodes: Iterable[Node]) -> list[Node]:
 
 
 def find_copies(operands: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
-    """Movements that must be made in memory: those `asked` for, and operands of movements that strides cannot say."""
+    """Movements that must be made in memory: those `asked` for, operands of movements that strides cannot say, and
+    what these copies need in turn."""
     found: dict[Node, None] = dict.fromkeys(asked)
     for operand in operands:
         if not isinstance(operand.result, tuple):
             collect(operand, virtual, asked, found)
+    pending = [n for n in found if n.op in MOVES]
+    while pending:
+        known = set(found)
+        collect_below(pending.pop(), virtual, asked, found)
+        pending += [n for n in found if n not in known and n.op in MOVES]
     return asked | {n for n in found if n.op in MOVES}
 
 

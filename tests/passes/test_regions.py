@@ -81,6 +81,15 @@ def test_reshape_of_a_permuted_tensor_is_copied() -> None:
     check(("report.s", make("sum", make("exp", odd), axes=(0, 1))), inputs=(x,))
 
 
+def test_a_loop_is_given_a_reshaped_broadcast() -> None:
+    turn, a = given("turn", dtype="i32"), given("a", 3, 4)
+    body = Program((turn, a), (("s", make("add", a, a)),))
+    x = given("x", 4)
+    odd = make("reshape", spread(x, (4, 3), (0,)), shape=(3, 4))
+    stacked = make("get", make("loop", odd, count=3, carried=0, sliced=0, reverse=False, body=body), index=0)
+    check(("report.s", make("sum", stacked, axes=(0, 1, 2))), inputs=(x,))
+
+
 def test_splits_that_do_not_nest() -> None:
     x, y = given("x", 3, 4), given("y", 4, 3)
     flat_x = make("reshape", make("permute", x, axes=(1, 0)), shape=(12,))
