@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.compare import FULL, QUICK, Comparison, Effort, compare
 from bench.machine import peak
+from bench.memory import keep_memory
 from bench.report import Findings, json_of, text_of
 from bench.startup import startup
 from bench.workloads import open_workload
@@ -31,6 +32,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="few short windows, no torch.compile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     chosen = parser.parse_args(words)
+    keep_memory()
     try:
         found = measure(chosen.jobs or JOBS, QUICK if chosen.quick else FULL, open_home())
     except JobspecError as error:

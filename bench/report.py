@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,32 +36,39 @@ def text_of(found: Findings) -> str:
 
 
 def machine_line(found: Findings) -> str:
-    peaks = ", ".join(f"{n} threads {peak:.0f}" for n, peak in found.peaks.items())
+    peaks = ", ".join(f"{peak:.0f} on {n} thread{'s' if n > 1 else ''}" for n, peak in found.peaks.items())
     versions = f"jobspec {VERSION}, PyTorch {torch.__version__}, Python {platform.python_version()}"
-    return f"{processor()}, {os.cpu_count()} cores; {versions}. Peak of float32 multiply-adds, GFLOP/s: {peaks}."
+    machine = f"{processor()}, {os.cpu_count()} cores; {versions}; {datetime.now(UTC).date()}"
+    return f"{machine}. Peak of float32 multiply-adds in GFLOP/s: {peaks}."
 
 
 def step_table(found: Findings) -> Iterator[str]:
-    yield "| job | threads | by | ms per step (median) | least to most | GFLOP/s | of peak | against the best peer |"
-    yield "|---|---|---|---|---|---|---|---|"
+    """Milliseconds per step, one line per job and number of threads; windows from least to most in brackets."""
+    names = list(dict.fromkeys(row.contender for c in found.comparisons for row in c.rows))
+    yield f"| job | threads | {' | '.join(names)} | against the best of them | of the peak |"
+    yield "|---" * (len(names) + 4) + "|"
     for comparison in found.comparisons:
-        for row in sorted(comparison.rows, key=lambda r: (r.threads, r.contender != OURS)):
-            yield step_line(comparison, row, found.peaks[row.threads])
+        for threads, peak in found.peaks.items():
+            yield step_line(comparison, names, threads, peak)
 
 
-def step_line(comparison: Comparison, row: Row, peak: float) -> str:
-    t = row.timing
-    speed = comparison.flops / t.median / 1e9
-    cells = [comparison.name, str(row.threads), row.contender, f"{t.median * 1e3:.3f}"]
-    cells += [f"{t.low * 1e3:.3f} to {t.high * 1e3:.3f}", f"{speed:.0f}", f"{speed / peak:.0%}"]
-    return f"| {' | '.join([*cells, verdict(comparison, row)])} |"
+def step_line(comparison: Comparison, names: Sequence[str], threads: int, peak: float) -> str:
+    rows = [comparison.row(name, threads) for name in names]
+    ratio, ours = comparison.ratio(threads), comparison.row(OURS, threads).timing.median
+    last = [f"**{ratio:.2f}×**" if ratio else "", f"{comparison.flops / ours / 1e9 / peak:.0%}"]
+    return f"| {comparison.name} | {threads} | {' | '.join([*map(cell, rows), *last])} |"
 
 
-def verdict(comparison: Comparison, row: Row) -> str:
+def cell(row: Row) -> str:
     if row.void:
         return f"void: losses differ by {row.difference:.1e}"
-    ratio = comparison.ratio(row.threads) if row.contender == OURS else None
-    return f"**{ratio:.2f}×**" if ratio else ""
+    t = row.timing
+    return f"{short(t.median)} ({short(t.low)}–{short(t.high)})"
+
+
+def short(seconds: float) -> str:
+    """Milliseconds with three digits."""
+    return f"{seconds * 1e3:.3g}"
 
 
 def wait_table(found: Findings) -> Iterator[str]:
