@@ -152,6 +152,7 @@ def bind_arguments(inside: Frame, function: Function, given: Mapping[str, Any]) 
         if parameter.type is not None:
             check_type(inside, function.name, parameter, value)
         inside.scope.bind(name, value, parameter.span)
+        inside.work.places.watcher.saw(inside, parameter, value)
 
 
 def check_type(inside: Frame, function: str, parameter: tree.Param, value: Any) -> None:

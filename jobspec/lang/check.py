@@ -8,7 +8,7 @@ batch).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # the rules of the tree register themselves
@@ -27,19 +27,21 @@ from jobspec.lang.saving import Saving, ignored_run, saving
 from jobspec.lang.scope import Scope
 from jobspec.lang.source import Source
 from jobspec.lang.things import Module, need_whole
-from jobspec.lang.work import Places, Work
+from jobspec.lang.work import Places, Watcher, Work
 
 PROFILE = "jobspec.f32.v1"
 LARGEST = 2**31
 MEANINGS = (expressions, statements, declarations, loops)
 
 
-def load(source: Source, *, catalog: Catalog | None = None, fetch: Fetch | None = None) -> Job:
-    """The checked job of a text. Raises DiagnosticsError (exit code 3)."""
+def load(
+    source: Source, *, catalog: Catalog | None = None, fetch: Fetch | None = None, watcher: Watcher | None = None
+) -> Job:
+    """The checked job of a text; `watcher` is told what each part of it means. Raises DiagnosticsError (exit 3)."""
     reporter = Reporter()
     file = parse(source)
     try:
-        return Elaboration(source, file, reporter, catalog or (lambda root: None), fetch).job()
+        return Elaboration(source, file, reporter, catalog or (lambda root: None), fetch, watcher or Watcher()).job()
     except Silenced:
         reporter.stop()
     except RecursionError:
@@ -61,6 +63,7 @@ class Elaboration:
     reporter: Reporter
     catalog: Catalog
     fetch: Fetch | None
+    watcher: Watcher = field(default_factory=Watcher)
 
     def job(self) -> Job:
         if self.file.kind == "library":
@@ -68,7 +71,7 @@ class Elaboration:
                 "E0275", f"`{self.file.name.text}` is a library: it is imported, not trained", self.file.name.span
             )
             raise Silenced
-        self.places = Places(self.source)
+        self.places = Places(self.source, watcher=self.watcher)
         self.registry = Registry()
         self.used: set[str] = set()
         self.sizes: dict[str, int] = {}

@@ -57,6 +57,7 @@ def bind_slot(frame: Frame, node: tree.Parameter | tree.State, kind: str) -> Non
     held = frame.work.registry.declare(described_slot(frame, node, kind))
     tensor = frame.region.bring_parameter(held.tensor)
     frame.scope.bind(name, tensor, node.span)
+    frame.work.places.watcher.saw(frame, node, held)
     if kind == "layer":
         frame.states[name] = Cell(held.slot.name, frame.region, tensor.axes, tensor.node.shape)
 
@@ -96,11 +97,11 @@ def axes_of(frame: Frame, type_: tree.AxisType) -> tuple[Axes, tuple[int, int]]:
 
 
 def bind_optimizer_state(frame: Frame, node: tree.State) -> None:
-    """A slot `parameter/name` with the parameter's axes, or with those that are written."""
+    """A slot `parameter/name` with the parameter's axes, or with those that are written, behind the stacked ones."""
     assert node.init is not None
     name, updated = node.name.text, frame.states["p"]
     need(name not in frame.states, "E0242", f"`{name}` is declared a second time in this optimizer")
-    axes = updated.axes if node.type is None else frame.resolve_all(node.type.left)
+    axes = updated.axes if node.type is None else (*updated.stacked, *frame.resolve_all(node.type.left))
     sizes = dict(zip(updated.axes, updated.shape, strict=True))
     for axis in axes:
         need(axis in sizes, "E0203", f"the updated parameter has no axis {axis}")

@@ -36,6 +36,7 @@ def evaluate(frame: Frame, node: tree.Expr | tree.Scan) -> Any:
     value = reported(frame, node)
     if isinstance(value, Tensor):
         frame.work.places.mark(value.node, node.span)
+    frame.work.places.watcher.saw(frame, node, value)
     return value
 
 
@@ -74,6 +75,7 @@ def execute(frame: Frame, body: tree.Body) -> Any:
             result = POISON
             for name in bound_by(statement):
                 frame.scope.bind(name, POISON, statement.span)
+        frame.work.places.watcher.passed(frame, statement)
     return result
 
 

@@ -112,6 +112,8 @@ def scan(frame: Frame, node: tree.Scan) -> Tensor:
     inside = frame.inside(loop)
     for name, t in outside.items():
         inside.scope.bind(name, loop.carry(t), node.span)
+    for parameter in node.carry:
+        frame.work.places.watcher.saw(inside, parameter, outside[parameter.name.text])
     result = execute(inside, node.body)
     if result is POISON or any(b.value is POISON for b in inside.scope.names.values()):
         raise Silenced

@@ -32,11 +32,20 @@ MAX_STACK = 7 * MAX_DEPTH
 def parse(source: Source) -> tree.Job:
     """The tree of a job or library (DiagnosticsError if it has syntax errors)."""
     reporter = Reporter()
-    tokens = lay_out(source, tokenize(source, reporter), reporter)
-    job = Parser(Builder(source, reporter), tokens).run()
+    job = read(source, reporter)
     reporter.stop_if_any()
     assert isinstance(job, tree.Job)
     return job
+
+
+def read(source: Source, reporter: Reporter) -> tree.Job | None:
+    """What can be read of a text: its tree without the statements that are reported, None where nothing can.
+
+    Raises DiagnosticsError where the text nests too deep.
+    """
+    tokens = lay_out(source, tokenize(source, reporter), reporter)
+    job = Parser(Builder(source, reporter), tokens).run()
+    return job if isinstance(job, tree.Job) else None
 
 
 class Entry(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobspec.ir.program import Node
 from jobspec.lang.diagnostics import Reporter
@@ -17,12 +18,23 @@ from jobspec.lang.source import Source, Span
 from jobspec.lang.values import Tensor
 
 
+class Watcher:
+    """Looks on while a text gets its meaning, and changes nothing; this one sees nothing. An editor has another."""
+
+    def saw(self, frame: Any, node: Any, value: Any) -> None:
+        """In `frame`, the tree's `node` (an expression, a parameter, a carried value) has this value."""
+
+    def passed(self, frame: Any, statement: Any) -> None:
+        """A statement was executed, or had an error; the names that it binds are in the frame's scope."""
+
+
 @dataclass(eq=False)
 class Places:
-    """Node → line and column in the job's own text."""
+    """Node → line and column in the job's own text; and who looks on."""
 
     source: Source
     table: dict[Node, tuple[int, int]] = field(default_factory=dict)
+    watcher: Watcher = field(default_factory=Watcher)
 
     def mark(self, node: Node, span: Span) -> None:
         """Every node under `node` that has no place yet was made by the expression at `span`."""
