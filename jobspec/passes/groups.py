@@ -18,9 +18,9 @@ from math import prod
 from jobspec.ir.contract import row_ordered
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
-from jobspec.passes.views import MOVES, Strided, dense, follow, tidy, trace
+from jobspec.passes.reads import Reads, chain_of
+from jobspec.passes.views import MOVES, Strided, dense, follow, tidy
 
-SOURCES = frozenset({"input", "const", "iota"})
 REDUCES = frozenset({"sum", "reduce_max", "argmax"})
 VIRTUAL_COST = 6
 VIRTUAL_LOADS = 2
@@ -49,22 +49,9 @@ class Group:
         return tuple(n for i, n in enumerate(self.domain) if i not in self.inner)
 
 
-def is_computed(node: Node) -> bool:
-    return node.op not in MOVES and node.op not in SOURCES and node.op != "get"
-
-
 def weight(node: Node) -> int:
     """Rough cost of one element, in simple vector instructions."""
     return LIBRARY_COST if OPS[node.op].has("library") else COSTS.get(node.op, 1)
-
-
-def chain_of(node: Node, copied: frozenset[Node] = frozenset()) -> tuple[Node, list[Node]]:
-    """The first node below `node` that is no movement or is `copied`, and the movements from it upwards."""
-    moves: list[Node] = []
-    while node.op in MOVES and node not in copied:
-        moves.append(node)
-        node = node.args[0]
-    return node, moves[::-1]
 
 
 def find_virtual(nodes: Iterable[Node], kept: set[Node]) -> dict[Node, int]:
@@ -95,15 +82,14 @@ def operands_of(nodes: Iterable[Node]) -> list[Node]:
 def find_copies(operands: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
     """Movements that must be made in memory: those `asked` for, operands of movements that strides cannot say, and
     what these copies need in turn."""
+    reads = Reads(virtual, asked)
     found: dict[Node, None] = dict.fromkeys(asked)
-    for operand in operands:
-        if not isinstance(operand.result, tuple):
-            collect(operand, virtual, asked, found)
+    found |= dict.fromkeys(reads.of_all([a for a in operands if not isinstance(a.result, tuple)]))
     pending = [n for n in found if n.op in MOVES]
     while pending:
-        known = set(found)
-        collect_below(pending.pop(), virtual, asked, found)
-        pending += [n for n in found if n not in known and n.op in MOVES]
+        more = [n for n in reads.below(pending.pop()) if n not in found]
+        found |= dict.fromkeys(more)
+        pending += [n for n in more if n.op in MOVES]
     return asked | {n for n in found if n.op in MOVES}
 
 
@@ -134,16 +120,18 @@ class Grouping:
     def __init__(self, virtual: dict[Node, int], copied: frozenset[Node]) -> None:
         self.virtual = virtual
         self.copied = copied
+        self.reads = Reads(virtual, copied)
+        self._bases: dict[Node, tuple[Node, ...]] = {}
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.above: list[int] = []
 
-    def bases(self, node: Node) -> list[Node]:
+    def bases(self, node: Node) -> tuple[Node, ...]:
         """Nodes in memory or in groups that `node` reads, through movements and virtual nodes."""
-        found: dict[Node, None] = {}
-        for arg in node.args:
-            collect(arg, self.virtual, self.copied, found)
-        return list(found)
+        found = self._bases.get(node)
+        if found is None:
+            found = self._bases[node] = self.reads.of_all(node.args)
+        return found
 
     def add(self, node: Node) -> None:
         """Put `node` into the best group there is, or into a new one."""
@@ -284,26 +272,6 @@ class Grouping:
             return True
         view = follow(dense(base), moves)
         return view is not None and aligned(view, base, shape, group)
-
-
-def collect(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found: dict[Node, None]) -> None:
-    """Add to `found` what `node` reads from memory or from a group: bases of views, and loops for their results."""
-    below, _ = chain_of(node, copied)
-    if below in virtual and below not in copied:
-        for arg in below.args:
-            collect(arg, virtual, copied, found)
-        return
-    base = trace(node, copied).base
-    found[base.args[0] if base.op == "get" else base] = None
-
-
-def collect_below(node: Node, virtual: dict[Node, int], copied: frozenset[Node], found: dict[Node, None]) -> None:
-    """Add to `found` what a group reads that makes `node`, one of `copied`, in memory."""
-    if is_computed(node) and node not in virtual:
-        for arg in node.args:
-            collect(arg, virtual, copied, found)
-    else:
-        collect(node, virtual, copied - {node}, found)
 
 
 def is_long(group: Group) -> bool:

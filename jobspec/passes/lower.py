@@ -15,8 +15,9 @@ from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
 from jobspec.ir.types import row_major
 from jobspec.passes.arrange import Loop, NeedsCopy, Proto, Walk, arrange
-from jobspec.passes.groups import REDUCES, Group, Grouping, chain_of
-from jobspec.passes.views import MOVES, Digits, Strided, dense, follow, tidy, trace
+from jobspec.passes.groups import REDUCES, Group, Grouping
+from jobspec.passes.reads import chain_of
+from jobspec.passes.views import MOVES, Digits, Strided, dense, dense_axes, follow, tidy, trace
 
 __all__ = ["Location", "NeedsCopy", "Store", "lower"]
 
@@ -219,7 +220,7 @@ class Lowering:
             self._accumulate(node, store)
             return
         value = self._stored(node)
-        shape = store.walk.axes if store.walk else dense_digits(node.shape)
+        shape = store.walk.axes if store.walk else dense_axes(node.shape)
         offset = store.walk.offset if store.walk else 0
         positions = self._positions(node.shape)
         walk = Walk(store.target, offset, self._spread(shape, positions), None)
@@ -267,10 +268,6 @@ def said(view: Strided, moves: list[Node]) -> Strided:
     if result is None:
         raise Unreachable
     return result
-
-
-def dense_digits(shape: tuple[int, ...]) -> tuple[Digits, ...]:
-    return tuple(tidy(((n, s),)) for n, s in zip(shape, row_major(shape), strict=True))
 
 
 def contract_loops(node: Node) -> list[Loop]:

@@ -15,19 +15,9 @@ from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Call, Steps, Turns
 from jobspec.ir.program import Node, Program, body_of
 from jobspec.ir.types import Type, row_major
-from jobspec.passes.groups import (
-    REDUCES,
-    Group,
-    Grouping,
-    chain_of,
-    choose_virtual,
-    collect,
-    collect_below,
-    find_copies,
-    is_computed,
-    operands_of,
-)
+from jobspec.passes.groups import REDUCES, Group, Grouping, choose_virtual, find_copies, operands_of
 from jobspec.passes.lower import Location, NeedsCopy, Store, lower
+from jobspec.passes.reads import chain_of, is_computed
 from jobspec.passes.sink import find_sunk
 from jobspec.passes.views import Strided, tidy
 
@@ -117,7 +107,7 @@ class Region:
         self.carries: dict[Node, list[Location]] = {}
         self._group_all(asked)
         while sunk := find_sunk(self.grouping, self.nodes, self.roots, kept):
-            self.virtual |= sunk
+            self.virtual = {**self.virtual, **sunk}
             self._group_all(asked)
 
     def _group_all(self, asked: frozenset[Node]) -> None:
@@ -153,8 +143,8 @@ class Region:
     def _copy_group(self, node: Node, below: bool = False) -> Group:
         """A group that copies `node` into memory (`below`: node is one of the copied, so look below it)."""
         group = self.grouping.new("copy", node.shape)
-        found: dict[Node, None] = {}
-        (collect_below if below else collect)(node, self.virtual, self.grouping.copied, found)
+        reads = self.grouping.reads
+        found = reads.below(node) if below else reads.of(node)
         self._after(group, [self.grouping.home[b] for b in found if b in self.grouping.home])
         self.extra.setdefault(group, [])
         return group
@@ -220,15 +210,16 @@ class Region:
         return {n for n, at in self.inputs.items() if at.buffer == location.buffer}
 
     def _reads(self, group: Group) -> dict[Node, None]:
+        reads, copied = self.grouping.reads, self.grouping.copied
         found: dict[Node, None] = {}
         for node in group.nodes:
             given = node.args[node["carried"] :] if node.op == "loop" else node.args
-            for arg in given if node not in self.grouping.copied else ():
-                collect(arg, self.virtual, self.grouping.copied, found)
+            if node not in copied:
+                found |= dict.fromkeys(reads.of_all(given))
         for node in [*(s.value for s in self.extra.get(group, [])), *group.nodes]:
             if group.kind == "copy":
-                below = node in group.nodes and node in self.grouping.copied
-                (collect_below if below else collect)(node, self.virtual, self.grouping.copied, found)
+                below = node in group.nodes and node in copied
+                found |= dict.fromkeys(reads.below(node) if below else reads.of(node))
         return found
 
     def _may_overwrite(self, home: Group, node: Node, readers: list[Group], location: Location) -> bool:
@@ -249,9 +240,7 @@ class Region:
         return straight and plain and not folded and not (group.kind == "rows" and group.inner)
 
     def _touches(self, node: Node, old: set[Node]) -> bool:
-        found: dict[Node, None] = {}
-        collect(node, self.virtual, self.grouping.copied, found)
-        return any(n in old for n in found)
+        return any(n in old for n in self.grouping.reads.of(node))
 
     def _own_buffers(self) -> None:
         """A buffer for every value that another group reads and that has no target to be read from."""

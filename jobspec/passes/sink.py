@@ -9,16 +9,8 @@ from __future__ import annotations
 
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
-from jobspec.passes.groups import (
-    VIRTUAL_COST,
-    VIRTUAL_LOADS,
-    Group,
-    Grouping,
-    chain_of,
-    operands_of,
-    unreachable,
-    weight,
-)
+from jobspec.passes.groups import VIRTUAL_COST, VIRTUAL_LOADS, Group, Grouping, operands_of, unreachable, weight
+from jobspec.passes.reads import chain_of
 
 MANY_READERS = 3
 

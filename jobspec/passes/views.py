@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobspec.ir.program import Node
 from jobspec.ir.types import row_major
@@ -20,7 +21,7 @@ Digit = tuple[int, int]
 Digits = tuple[Digit, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Strided:
     """Element of `base` (dense, row-major): offset + Σ stride * position over all digits of all axes."""
 
@@ -31,7 +32,13 @@ class Strided:
 
 def dense(base: Node) -> Strided:
     """`base` as it lies in memory."""
-    return Strided(base, 0, tuple(tidy(((n, s),)) for n, s in zip(base.shape, row_major(base.shape), strict=True)))
+    return Strided(base, 0, dense_axes(base.shape))
+
+
+@lru_cache(maxsize=1 << 14)
+def dense_axes(shape: tuple[int, ...]) -> tuple[Digits, ...]:
+    """The axes of a tensor of `shape` that lies row by row."""
+    return tuple(tidy(((n, s),)) for n, s in zip(shape, row_major(shape), strict=True))
 
 
 def tidy(digits: Digits) -> Digits:
@@ -55,9 +62,14 @@ def trace(node: Node, copied: frozenset[Node] = frozenset()) -> Strided:
         chain.append(node)
         node = node.args[0]
     view = dense(node)
-    for move in reversed(chain):
-        view = MOVES[move.op](view, move) or said(MOVES[move.op](dense(move.args[0]), move))
+    for movement in reversed(chain):
+        view = moved(view, movement)
     return view
+
+
+def moved(view: Strided, node: Node) -> Strided:
+    """`view` after the movement `node`, whose operand is the base where strides cannot say it."""
+    return MOVES[node.op](view, node) or said(MOVES[node.op](dense(node.args[0]), node))
 
 
 def said(view: Strided | None) -> Strided:
