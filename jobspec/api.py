@@ -30,7 +30,7 @@ from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_s
 from jobspec.runtime.checkpoints import loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
 from jobspec.runtime.export import weights_metadata, write_weights
-from jobspec.runtime.folder import run_folder
+from jobspec.runtime.folder import keep_text, run_folder
 from jobspec.runtime.history import History
 from jobspec.runtime.journal import read_history
 from jobspec.runtime.names import metric_name, report_name
@@ -71,8 +71,8 @@ class Run:
     """What a run came to. `job`, `plan`, `state`: hashes in text form; `receipt`: its file, None while the
     run is not closed; `steps`: done; `known`: it was there already; `interrupted`: a signal stopped it."""
 
-    def __init__(self, result: Result, reports: list[str]) -> None:
-        self._result, self._reports = result, reports
+    def __init__(self, result: Result) -> None:
+        self._result = result
         self.job, self.plan, self.state = str(result.job), str(result.plan), str(result.state)
         self.steps, self.known, self.interrupted = result.steps, result.known, result.interrupted
         self.receipt, self.weights_file = result.receipt, result.weights
@@ -85,8 +85,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Array]:
         """float32 arrays: `step.NAME`, one value per step, and each evaluation's metrics, one per evaluation."""
-        table = self._history.reports()
-        found: dict[str, Array] = {report_name(n): table[:, i] for i, n in enumerate(self._reports) if len(table)}
+        found: dict[str, Array] = {report_name(n): values for n, (_, values) in self._history.reports().items()}
         for event in self._history.evaluated:
             for metric, _ in event.metrics:
                 name = metric_name(event.name, metric)
@@ -96,7 +95,7 @@ class Run:
     @cached_property
     def metric_steps(self) -> dict[str, Array]:
         """int64 arrays: after how many steps each value of `metrics` was taken."""
-        steps: dict[str, Array] = {report_name(n): np.arange(1, self.steps + 1) for n in self._reports}
+        steps: dict[str, Array] = {report_name(n): made + 1 for n, (made, _) in self._history.reports().items()}
         for event in self._history.evaluated:
             taken = np.array([e.step for e in self._history.evaluated if e.name == event.name], np.int64)
             steps |= {metric_name(event.name, metric): taken for metric, _ in event.metrics}
@@ -205,14 +204,11 @@ def run(
     store = open_home(home)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     order = Order(threads or default_threads(), until, again)
+    if program.spec.text is not None:
+        keep_text(run_folder(store, program.compiled.job_hash), program.spec.text, program.spec.sets)
     with debug.stage("run"):
         result = run_compiled(program.compiled, lambda: open_data(program.spec, store), store, order, reporter)
-    return Run(result, reported(program.compiled))
-
-
-def reported(compiled: Compiled) -> list[str]:
-    """Names of what a step reports, without their prefix."""
-    return [name.removeprefix("report.") for name, _ in compiled.plan.routine("step").reports]
+    return Run(result)
 
 
 def verify(

@@ -15,7 +15,7 @@ from jobspec.ir.errors import DataError
 from jobspec.ir.job import Job
 from jobspec.ir.job import Source as JobSource
 from jobspec.lang.check import load as load_source
-from jobspec.lang.override import overridden
+from jobspec.lang.override import overridden, said
 from jobspec.lang.source import Source
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, open_set, resolve_root
@@ -27,10 +27,13 @@ UNKNOWN = "E0401"
 
 @dataclass(frozen=True)
 class Spec:
-    """A job as it was loaded. `search`: folders its data may lie in, besides the store."""
+    """A job as it was loaded. `search`: folders its data may lie in, besides the store. `text`: what it was read
+    from, values set (None from a plan file); `sets`: those values, as `NAME=VALUE`."""
 
     job: Job
     search: tuple[Path, ...] = ()
+    text: str | None = None
+    sets: tuple[str, ...] = ()
 
 
 def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
@@ -45,9 +48,10 @@ def text_spec(text: str, values: Mapping[str, str], home: Home) -> Spec:
 
 def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:
     store = home.data(search)
-    job = load_source(overridden(source, values), catalog=Catalog(store), fetch=Library(store))
+    meant = overridden(source, values)
+    job = load_source(meant, catalog=Catalog(store), fetch=Library(store))
     known = tuple(_whole(store, used) for used in job.sources)
-    return Spec(replace(job, sources=known), search)
+    return Spec(replace(job, sources=known), search, meant.text, tuple(said(values)))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""`--set NAME=VALUE`: another text, with other numbers in it.
+"""`--set NAME=VALUE`: another text, with other values in it.
 
-Takes: a job's text, names and values. Promises: the text with just these values exchanged, so that it has a hash of
-its own and could have been written so; what a name can stand for is a dim (`B`), a setting of `train` (`steps`), a
-setting of another section (`eval.every`, `small.every` for `eval small`), or a data set (`train=b3:…`).
+Takes: a job's text, names and values. Promises: the text with just these values exchanged (or put in, where the
+language knows a setting that the text leaves out), so that it has a hash of its own and could have been written so.
+What a name can stand for: jobspec/lang/settable.py. For a data set, a hash takes the place of the root alone and
+anything else that of the whole declaration.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jobspec.ir.errors import UsageError
 from jobspec.lang import tree
-from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang.diagnostics import closest
 from jobspec.lang.parse import parse
+from jobspec.lang.settable import Place, addable, full_path, settable
 from jobspec.lang.source import Source, Span
 
 #: what would end the value and begin something else
-FORBIDDEN = re.compile(r"[\n\r;{}#\"]")
+FORBIDDEN = re.compile(r"[\n\r;{}#]")
+ROOT = re.compile(r"b3:[0-9a-f]+")
 
 
 def assignments(pairs: Iterable[str]) -> dict[str, str]:
@@ -36,48 +39,54 @@ def overridden(source: Source, values: Mapping[str, str]) -> Source:
     does not parse, before or after."""
     if not values:
         return source
-    places = dict(settable(parse(source)))
+    job = parse(source)
     text = source.text
-    for span, value in sorted(edits(places, values), key=lambda edit: edit[0].start, reverse=True):
+    for span, value in sorted(edits(job, values), key=lambda edit: edit[0].start, reverse=True):
         text = text[: span.start] + value + text[span.end :]
-    changed = ", ".join(f"{name}={value}" for name, value in values.items())
-    return Source(f"{source.name} with {changed}", text)
+    changed = Source(f"{source.name} with {', '.join(said(values))}", text)
+    check_only(job, parse(changed), values)
+    return changed
 
 
-def edits(places: Mapping[str, Span], values: Mapping[str, str]) -> Iterator[tuple[Span, str]]:
+def said(values: Mapping[str, str]) -> list[str]:
+    """The words of the command line again."""
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def edits(job: tree.Job, values: Mapping[str, str]) -> Iterator[tuple[Span, str]]:
+    stated, missing = dict(settable(job)), dict(addable(job))
     for name, value in values.items():
-        if name not in places:
-            help = did_you_mean(name, places) or f"it can be {', '.join(places)}"
-            raise UsageError("E0813", f"the job sets no `{name}`", help=help)
+        path = full_path(name)
+        place = stated.get(path) or missing.get(path)
+        if place is None:
+            raise unknown(name, stated)
         if FORBIDDEN.search(value):
             raise UsageError("E0814", f"`{value}` is not one value", help="write a number or an expression")
-        yield places[name], value
+        if path.startswith("data.") and ROOT.fullmatch(value):
+            place = Place(root_span(job, path) or place.span)
+        yield place.span, f"{place.before}{value}{place.after}"
 
 
-def settable(job: tree.Job) -> Iterator[tuple[str, Span]]:
-    """Names that can be set, with the place of their value."""
+def unknown(name: str, stated: Mapping[str, Place]) -> UsageError:
+    """Names the nearest; a word that stands in another section is nearer than any spelling."""
+    same = [path for tail in (name, name.rpartition(".")[2]) for path in stated if path.endswith(f".{tail}")]
+    shown = [path.removeprefix("train.") if "." not in name else path for path in stated]
+    near = same[0] if same else closest(name, shown)
+    help = f"did you mean `{near}`?" if near else f"it can be {', '.join(stated)}"
+    return UsageError("E0813", f"the job sets no `{name}`", help=help)
+
+
+def root_span(job: tree.Job, path: str) -> Span | None:
+    """The hash in `table(b3:…, …)`; None where the declaration has none."""
     for item in job.items:
-        if isinstance(item, tree.DimDef):
-            yield item.axis.text, item.value.span
-        elif isinstance(item, tree.DataDef):
-            yield item.name.text, hash_span(item)
-        elif isinstance(item, tree.Section):
-            yield from settings(item)
+        if isinstance(item, tree.DataDef) and f"data.{item.name.text}" == path:
+            return next((node.span for node in tree.walk(item.value) if isinstance(node, tree.Hash)), None)
+    return None
 
 
-def hash_span(item: tree.DataDef) -> Span:
-    """The hash in `table(b3:…, …)`; the whole value where there is none."""
-    call = item.value
-    if isinstance(call, tree.Call) and call.arguments and isinstance(call.arguments[0], tree.Hash):
-        return call.arguments[0].span
-    return call.span
-
-
-def settings(section: tree.Section) -> Iterator[tuple[str, Span]]:
-    """Plain statements `name = value`; those of `train` need no prefix."""
-    prefix = "" if section.kind == "train" else f"{section.name.text if section.name else section.kind}."
-    for statement in section.body:
-        if isinstance(statement, tree.Let) and not isinstance(statement.value, tree.Scan):
-            (target, *others) = statement.targets
-            if not others:
-                yield prefix + target.name.text, statement.value.span
+def check_only(before: tree.Job, after: tree.Job, values: Mapping[str, str]) -> None:
+    """Raise E0814 where a value brought names of its own: `B=4, Q=2` would be two dims."""
+    known = {path for path, _ in settable(before)} | {full_path(name) for name in values}
+    for path, _ in settable(after):
+        if path not in known:
+            raise UsageError("E0814", f"this sets `{path}` too", help="give `--set` once for each value")

@@ -17,6 +17,8 @@ from jobspec.lang.settings import Settings
 from jobspec.lang.things import need_whole
 from jobspec.lang.training import Course
 
+#: settings that a text may have
+STATIC = ("every", "keep")
 PARTS = 10
 KEEP = 2
 
@@ -35,9 +37,9 @@ def saving(frame: Frame, sections: Sequence[tree.Section], known: Course) -> Sav
     frame.scope.bind("epoch", known.epoch)
     frame.scope.bind("steps", known.steps)
     for node in sections:
-        settings = Settings(frame, node.body, ("every", "keep", "also"))
+        settings = Settings(frame, node.body, (*STATIC, "also"))
         settings.refuse("also", "`also` belongs to phases, which are not carried through yet")
-        settings.only("save", ("every", "keep"))
+        settings.only("save", STATIC)
         every = settings.value("every", need_interval) or every
         keep = settings.value("keep", lambda x: need_whole(x, 1)) or keep
     return Saving(every, keep)

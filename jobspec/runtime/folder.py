@@ -4,16 +4,19 @@ Promises: names of its files, nothing more; everything in it is written through 
 published whole. Checkpoints lie in it too, so that removing the folder removes the run.
 
     HOME/runs/<job hash>/   job.cbor   log   receipt.cbor   facts.json   weights.safetensors   states/
+                            text.job   set.json        the text that was run last, and what `--set` changed in it
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobspec.ir.digest import Digest
 from jobspec.store.blobs import BlobStore
-from jobspec.store.files import FileLayer
+from jobspec.store.files import FileLayer, make_folders, write_file
 from jobspec.store.home import Home
 
 JOB = "job.cbor"
@@ -22,6 +25,8 @@ RECEIPT = "receipt.cbor"
 FACTS = "facts.json"
 WEIGHTS = "weights.safetensors"
 STATES = "states"
+TEXT = "text.job"
+SETS = "set.json"
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,24 @@ class RunFolder:
         return self.path / WEIGHTS
 
     @property
+    def text(self) -> Path:
+        return self.path / TEXT
+
+    @property
+    def sets(self) -> Path:
+        return self.path / SETS
+
+    @property
     def states(self) -> BlobStore:
         return BlobStore(self.path / STATES, (), self.files)
 
 
 def run_folder(home: Home, job: Digest) -> RunFolder:
     return RunFolder(home.runs / job.hex, home.files)
+
+
+def keep_text(folder: RunFolder, text: str, sets: Sequence[str]) -> None:
+    """Write the job's text, values set, and the list of what was set. Neither decides a result: the job does."""
+    make_folders(folder.files, folder.path)
+    write_file(folder.files, folder.text, [text.encode()])
+    write_file(folder.files, folder.sets, [json.dumps(list(sets), ensure_ascii=False).encode() + b"\n"])

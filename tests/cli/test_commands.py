@@ -154,6 +154,15 @@ def test_set_makes_another_job(call: Call, tiny: Path) -> None:
     assert other["steps"] == 5 and other["job"] != plain["job"] and other["receipt"] != plain["receipt"]
 
 
+def test_the_run_keeps_its_text_and_what_was_set(call: Call, tiny: Path) -> None:
+    said = call("run", tiny, *REFERENCE, "--json", "--set", "steps=5", "--set", "train.lr=.05").json
+    folder = Path(said["receipt"]).parent
+    assert json.loads((folder / "set.json").read_text()) == ["steps=5", "train.lr=.05"]
+    kept = (folder / "text.job").read_text()
+    assert kept == tiny.read_text().replace("steps = 12", "steps = 5").replace(".1 * (1 - step/steps)", ".05")
+    assert call("hash", folder / "text.job", *REFERENCE, "--json").json["job"] == said["job"]
+
+
 @pytest.mark.parametrize(
     ("pair", "code"),
     [("stepz=5", "E0813"), ("steps", "E0813"), ("=5", "E0813"), ("steps=1; seed=2", "E0814"), ("eval.on=x{", "E0814")],

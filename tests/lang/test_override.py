@@ -15,6 +15,7 @@ data train = table(b3:0123456789abcdef, x=f32[X])
 train {
   seed = 3; steps = 12
   lr = .1 * (1 - step/steps)
+  phase warm { until = 2k; T = 4Ki }
 }
 eval { every = 4
   on = train }
@@ -34,8 +35,17 @@ def changed(*pairs: str) -> str:
         ("steps=500", "steps = 12", "steps = 500"),
         ("lr=.05", ".1 * (1 - step/steps)", ".05"),
         ("eval.every=9", "every = 4", "every = 9"),
-        ("small.every=9", "every = 2", "every = 9"),
-        ("train=b3:ffffffffff", "b3:0123456789abcdef", "b3:ffffffffff"),
+        ("train.steps=500", "steps = 12", "steps = 500"),
+        ("eval.small.every=9", "every = 2", "every = 9"),
+        ("data.train=b3:ffffffffff", "b3:0123456789abcdef", "b3:ffffffffff"),
+        ("data.train=tokens(b3:ffffffffff, u8)", "table(b3:0123456789abcdef, x=f32[X])", "tokens(b3:ffffffffff, u8)"),
+        ("train.warm.T=8", "T = 4Ki", "T = 8"),
+        ("train.warm.until=20", "until = 2k", "until = 20"),
+        ("train.warm.steps=20", "until = 2k", "steps = 20"),
+        ("epochs=3", "steps = 12", "epochs = 3"),
+        ("clip=1", "seed = 3", "clip = 1; seed = 3"),
+        ("eval.small.best=min(a)", "every = 2", "best = min(a); every = 2"),
+        ("save.keep=3", "every = 2 }\n", "every = 2 }\n\nsave { keep = 3 }\n"),
     ],
 )
 def test_one_value_changes(pair: str, before: str, after: str) -> None:
@@ -59,14 +69,39 @@ def test_words_without_name_or_value(pair: str) -> None:
     assert caught.value.code == "E0813"
 
 
-@pytest.mark.parametrize("name", ["Z", "every", "rows", "net", "title"])
+@pytest.mark.parametrize("name", ["Z", "every", "net", "title", "train", "small.every", "data.test", "train.cold.T"])
 def test_names_that_are_not_set(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         changed(f"{name}=1")
     assert caught.value.code == "E0813" and caught.value.help
 
 
-@pytest.mark.parametrize("value", ["1; seed = 9", "1\nseed = 9", "1 }", "{", "1 # x", '"a"'])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("step", "steps"),
+        ("train.step", "train.steps"),
+        ("small.every", "eval.small.every"),
+        ("train.until", "train.warm.until"),
+        ("data.trian", "data.train"),
+        ("eval.smal.every", "eval.every"),
+        ("C", "B"),
+    ],
+)
+def test_the_nearest_name_is_said(name: str, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        changed(f"{name}=1")
+    assert caught.value.help == f"did you mean `{near}`?"
+
+
+@pytest.mark.parametrize("pair", ["B=4, Q=2", "X=3, Y=2"])
+def test_a_value_sets_nothing_else(pair: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        changed(pair)
+    assert caught.value.code == "E0814"
+
+
+@pytest.mark.parametrize("value", ["1; seed = 9", "1\nseed = 9", "1 }", "{", "1 # x"])
 def test_more_than_a_value(value: str) -> None:
     with pytest.raises(UsageError) as caught:
         changed(f"steps={value}")
