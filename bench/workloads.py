@@ -37,7 +37,7 @@ class Workload:
 
     def rows(self, plan: Plan, first: int, count: int) -> Rows:
         """The batches of steps first … first+count-1 as `plan` lays them out."""
-        batches = self.job.batches
+        batches = self.job.phases[0].batches
         return Feeder(plan.routine("step"), batches, self.data[batches.stream.source]).rows(first, count)
 
 
@@ -70,7 +70,7 @@ def fields_of(job: Job, routine: Routine, row: NDArray[np.uint8]) -> dict[str, A
     """One batch by field, out of its bytes."""
     places = {name: routine.buffers[number] for name, number in routine.feeds}
     found: dict[str, Array] = {}
-    for feed in job.batches.feeds:
+    for feed in job.phases[0].batches.feeds:
         buffer = places[feed.name]
         raw = row[buffer.offset : buffer.offset + buffer.type.nbytes]
         found[feed.field] = raw.view(NUMPY[buffer.type.dtype]).reshape(buffer.type.shape)

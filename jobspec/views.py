@@ -14,8 +14,7 @@ from jobspec.ir.text import print_program
 
 
 def programs(job: Job) -> Iterator[str]:
-    named = {"init": job.init, "step": job.step} | {e.name: e.program for e in job.evaluations}
-    for name, program in named.items():
+    for name, program, _ in job.programs:
         yield f"# {name}"
         yield print_program(program)
 

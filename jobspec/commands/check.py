@@ -20,8 +20,14 @@ def command(file: Path, sets: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         say_json({"ok": True, **facts})
     else:
-        parameters, steps, batch = (f"{facts[key]:,}" for key in ("parameters", "steps", "batch"))
-        click.echo(f"ok: {facts['name']}: {parameters} parameters, {steps} steps of {batch} examples")
+        click.echo(f"ok: {facts['name']}: {facts['parameters']:,} parameters, {length_of(facts)}")
+
+
+def length_of(facts: dict[str, Any]) -> str:
+    """How long the run is, in words."""
+    sizes = " or ".join(dict.fromkeys(f"{phase['batch']:,}" for phase in facts["phases"]))
+    phases = f" in {len(facts['phases'])} phases" if len(facts["phases"]) > 1 else ""
+    return f"{facts['steps']:,} steps of {sizes} examples{phases}"
 
 
 def facts_of(job: Job) -> dict[str, Any]:
@@ -32,7 +38,8 @@ def facts_of(job: Job) -> dict[str, Any]:
         "parameters": sum(slot.type.size for slot in job.state if slot.kind == "parameter"),
         "state_bytes": sum(slot.type.nbytes for slot in job.state),
         "steps": job.steps,
-        "batch": job.batches.size,
+        "batch": job.phases[0].batches.size,
+        "phases": [{"name": p.name, "steps": p.steps, "batch": p.batches.size} for p in job.phases],
         "seed": job.seed,
         "profile": job.profile,
         "data": {source.name: source.root for source in job.sources},

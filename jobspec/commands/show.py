@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from jobspec import api
-from jobspec.commands.check import facts_of
+from jobspec.commands.check import facts_of, length_of
 from jobspec.commands.options import amount, backend_option, job_argument, spec_of
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
@@ -47,7 +47,8 @@ def overview(job: Job, plan: Plan) -> Iterator[str]:
     facts = facts_of(job)
     yield f"{job.name}: {job.title}" if job.title else job.name
     yield f"parameters  {facts['parameters']:,} ({amount(facts['state_bytes'], 'B')} of state)"
-    yield f"steps       {job.steps:,} of {job.batches.size:,} examples, seed {job.seed}"
+    yield f"steps       {length_of(facts)}, seed {job.seed}"
+    yield from phases(job)
     yield f"profile     {job.profile}"
     for source in job.sources:
         yield f"data        {source.name} {source.root}"
@@ -55,6 +56,15 @@ def overview(job: Job, plan: Plan) -> Iterator[str]:
         memory = f"{amount(routine.arena, 'B')} of memory, {amount(routine.feed, 'B')} a batch"
         yield f"{routine.name:<11} {len(routine.kernels)} kernels, {memory}"
     yield f"job         {plan.job}"
+
+
+def phases(job: Job) -> Iterator[str]:
+    """Each phase's steps, where there are several."""
+    for phase, end in zip(job.phases, job.borders, strict=True):
+        if phase.name:
+            window = f" of {phase.batches.stream.window:,} tokens" if phase.batches.stream.window else ""
+            first = f"from step {end - phase.steps:,}"
+            yield f"phase       {phase.name}: {first} {phase.steps:,} of {phase.batches.size:,} examples{window}"
 
 
 def params(job: Job) -> Iterator[str]:
@@ -66,7 +76,7 @@ def params(job: Job) -> Iterator[str]:
         named = " ".join(f"{axis}={n}" for axis, n in zip(slot.axes, slot.type.shape, strict=True))
         kind = "" if slot.kind == "parameter" else f"  ({slot.kind})"
         yield f"{slot.name:<{width}}  {slot.type.dtype}  {slot.type.size:>12,}  {named}{kind}"
-    yield f"{'':<{width}}       {facts_of(job)['parameters']:>12,}  in all, with B={sizes.get('B', job.batches.size)}"
+    yield f"{'':<{width}}       {facts_of(job)['parameters']:>12,}  in all, with B={sizes['B']}"
 
 
 def axes(job: Job) -> Iterator[str]:

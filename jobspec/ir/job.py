@@ -1,10 +1,10 @@
 """A checked job: what the language hands to the passes and the runtime.
 
 Takes: programs built by lang. Promises: plain immutable values, everything that decides the result is
-in here by value or by hash. `init` makes the state, `step` maps state and a batch to the next state
-and reports, each evaluation maps state and a batch to metrics.
+in here by value or by hash. `init` makes the state, a phase's `step` maps state and a batch to the next
+state and reports, each evaluation maps state and a batch to metrics. The state is the same in all phases.
 
-    step inputs   one per slot (its name), one per feed (its name), `step` (i32 scalar, 0-based)
+    step inputs   one per slot (its name), one per feed (its name), `step` (i32 scalar, from 0 over the run)
     step outputs  one per slot (its name), then `report.loss` and further `report.…` scalars (f32)
     init outputs  one per slot;  evaluation outputs `metric.…` scalars (f32), averaged over its batches
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from jobspec.ir.program import Node, Program
 from jobspec.ir.types import Type
@@ -63,11 +64,22 @@ class Feed:
 
 @dataclass(frozen=True)
 class Batches:
-    """A stream cut into batches of `size` examples."""
+    """A stream cut into batches of `size` examples. `first`: the stream's position at which they begin."""
 
     stream: Stream
     size: int
     feeds: tuple[Feed, ...]
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`steps` steps of one kind, on one stream. A job whose text has no phases has one, called ""."""
+
+    name: str
+    steps: int
+    step: Program
+    batches: Batches
 
 
 @dataclass(frozen=True)
@@ -92,12 +104,10 @@ class Job:
     title: str
     profile: str
     seed: int
-    steps: int
     sources: tuple[Source, ...]
     state: tuple[Slot, ...]
     init: Program
-    step: Program
-    batches: Batches
+    phases: tuple[Phase, ...]
     evaluations: tuple[Evaluation, ...]
     roots_every: int
     save_every: int
@@ -105,8 +115,44 @@ class Job:
     sizes: tuple[tuple[str, int], ...] = ()
     places: Mapping[Node, tuple[int, int]] = field(default_factory=dict, compare=False, hash=False)
 
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def borders(self) -> tuple[int, ...]:
+        """Steps done at each phase's end."""
+        return tuple(accumulate(phase.steps for phase in self.phases))
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """For each phase the routine that it runs: phases with equal steps and feeds share the first one's."""
+        first: dict[tuple[Program, tuple[Feed, ...]], str] = {}
+        return tuple(first.setdefault((p.step, p.batches.feeds), routine_name(p)) for p in self.phases)
+
+    @property
+    def programs(self) -> tuple[tuple[str, Program, Batches | None], ...]:
+        """Every program once, in the plan's order: (the routine's name, the program, the batches it is fed)."""
+        steps = dict(reversed([*zip(self.step_names, self.phases, strict=True)]))
+        return (
+            ("init", self.init, None),
+            *((name, steps[name].step, steps[name].batches) for name in dict.fromkeys(self.step_names)),
+            *((e.name, e.program, e.batches) for e in self.evaluations),
+        )
+
+    @property
+    def training_sources(self) -> tuple[str, ...]:
+        """Names of the data that is trained on, in the order of its first use."""
+        return tuple(dict.fromkeys(phase.batches.stream.source for phase in self.phases))
+
     def slot(self, name: str) -> Slot:
         return next(s for s in self.state if s.name == name)
 
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)
+
+
+def routine_name(phase: Phase) -> str:
+    """`step`, or `step.warm` for the phase `warm`."""
+    return f"step.{phase.name}" if phase.name else "step"

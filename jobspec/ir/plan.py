@@ -90,7 +90,8 @@ class Routine:
 
 @dataclass(frozen=True)
 class Plan:
-    """`job`: the job's hash (b3:…). Routines: `init`, `step`, then one per evaluation (its name)."""
+    """`job`: the job's hash (b3:…). Routines: `init`, the steps (`step`, or `step.NAME` of a
+    phase; phases with equal steps share one), then one per evaluation (its name)."""
 
     job: str
     profile: str

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # the rules of the tree register themselves
-from jobspec.ir.job import Evaluation, Job
-from jobspec.ir.program import Program
+from jobspec.ir.job import Evaluation, Job, Phase
+from jobspec.ir.program import Node, Program
 from jobspec.lang import declarations, evaluation, expressions, loops, statements, training, tree
 from jobspec.lang.data import BATCH, Catalog, batches_of, declared, source_of
 from jobspec.lang.diagnostics import Reporter
@@ -228,6 +228,10 @@ class Elaboration:
                     help="use it, or take it out",
                 )
 
+    def phase(self, frame: Frame, step: training.Step, outputs: list[tuple[str, Node]]) -> Phase:
+        batches = batches_of(frame.work, step.course.stream)
+        return Phase("", step.course.steps, training.program(frame, outputs), batches)
+
     def finished(self, frame: Frame, step: training.Step, evaluations: tuple[Evaluation, ...], kept: Saving) -> Job:
         held = self.registry.ordered()
         init = Program((), tuple((h.slot.name, h.initial) for h in held))
@@ -238,12 +242,10 @@ class Elaboration:
             title=self.file.title or "",
             profile=PROFILE,
             seed=step.course.seed,
-            steps=step.course.steps,
             sources=tuple(source_of(self.module.data[name]) for name in dict.fromkeys(used)),
             state=tuple(h.slot for h in held),
             init=init,
-            step=training.program(frame, [*outputs, *step.reports]),
-            batches=batches_of(frame.work, step.course.stream),
+            phases=(self.phase(frame, step, [*outputs, *step.reports]),),
             evaluations=evaluations,
             roots_every=step.course.roots_every,
             save_every=kept.every,

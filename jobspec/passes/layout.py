@@ -48,11 +48,7 @@ def feed_buffers(batches: Batches | None) -> tuple[tuple[Buffer, ...], int]:
 
 def interpreted_plan(job: Job, target: Target) -> Plan:
     """The plan of a backend that evaluates programs as they are: layout and names, no kernels."""
-    routines = [
-        interpreted_routine(job, "init", job.init, None),
-        interpreted_routine(job, "step", job.step, job.batches),
-        *(interpreted_routine(job, e.name, e.program, e.batches) for e in job.evaluations),
-    ]
+    routines = [interpreted_routine(job, name, program, batches) for name, program, batches in job.programs]
     return Plan(str(job_hash(job)), job.profile, target, tuple(routines))
 
 
@@ -60,7 +56,7 @@ def interpreted_routine(job: Job, name: str, program: Program, batches: Batches 
     """One program's layout: slots, feeds, then reports, flags and the step number."""
     slots, state = slot_buffers(job.state)
     feeds, feed = feed_buffers(batches)
-    flags = nonfinite_flags(job) if name in ("init", "step") else ()
+    flags = nonfinite_flags(job) if makes_state(job, program) else ()
     reported = reported_by(job, program)
     runner = [("flags", Type("i32", (max(1, len(flags)),))), ("step", Type("i32"))]
     rest, arena = laid_out("arena", [*((name, Type("f32")) for name in reported), *runner], state)
@@ -87,6 +83,11 @@ def interpreted_routine(job: Job, name: str, program: Program, batches: Batches 
 def nonfinite_flags(job: Job) -> tuple[str, ...]:
     """One flag per float slot, in state order."""
     return tuple(NONFINITE + slot.name for slot in job.state if slot.type.dtype == "f32")
+
+
+def makes_state(job: Job, program: Program) -> bool:
+    """Whether `program` gives slots: `init` and the steps do, evaluations do not."""
+    return len(reported_by(job, program)) < len(program.outputs)
 
 
 def reported_by(job: Job, program: Program) -> list[str]:

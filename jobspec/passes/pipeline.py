@@ -57,11 +57,7 @@ def compile_job(job: Job, target: Target, checked: bool = False) -> Plan:
 def make_plan(job: Job, target: Target, checked: bool) -> Plan:
     if target.backend == "reference":
         return interpreted_plan(job, target)
-    routines = [
-        compile_routine(job, "init", job.init, None, target, checked),
-        compile_routine(job, "step", job.step, job.batches, target, checked),
-        *(compile_routine(job, e.name, e.program, e.batches, target, checked) for e in job.evaluations),
-    ]
+    routines = [compile_routine(job, *parts, target, checked) for parts in job.programs]
     return Plan(str(job_hash(job)), job.profile, target, tuple(routines))
 
 
@@ -79,7 +75,6 @@ class RoutineMaker:
         self.name, self.program = name, program
         self.slots, self.state_end = slot_buffers(job.state)
         self.feeds, self.feed_bytes = feed_buffers(batches)
-        self.updates = name in ("init", "step")
         slot_names = {slot.name for slot in job.state}
         self.reported = [output for output, _ in program.outputs if output not in slot_names]
         self.shop = Workshop()

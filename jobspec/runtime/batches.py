@@ -1,7 +1,7 @@
 """Batches as bytes: rows that a session runs on.
 
 Takes: the layout of a routine's feeds, a stream, its data set. Promises: row i of `rows(first, n)` is the
-batch of step first + i as the plan lays it out, a function of these arguments alone; asking for steps in
+batch of the phase's step first + i as the plan lays it out, a function of these arguments alone; asking for steps in
 other portions gives the same rows. A shard that is missing or changed is a DataError naming it.
 """
 
@@ -40,12 +40,13 @@ class Feeder:
             self._need_one_window()
 
     def rows(self, first: int, count: int) -> Rows:
-        """The batches of steps first … first+count-1: uint8 [count, feed bytes]."""
+        """The batches of the phase's steps first … first+count-1: uint8 [count, feed bytes]."""
         rows = _zeros(count, self._width)
         if count == 0 or not self._batches.feeds:
             return rows
         size = self._batches.size
-        fields = self._fields(examples_at(self._stream, self.examples, first * size, count * size))
+        position = self._batches.first + first * size
+        fields = self._fields(examples_at(self._stream, self.examples, position, count * size))
         for feed in self._batches.feeds:
             self._place(rows, self._buffers[feed.name], fields[feed.field])
         return rows

@@ -2,7 +2,8 @@
 
 Takes: a job, its plan, a session that has loaded it, the data. Promises: whoever drives it (a run, a
 replay, a dispute) gets the same states, reports and chain for the same job, however the steps are cut into
-portions, wherever the course was taken up. A raised flag ends it with an error naming tensor and step.
+portions, wherever the course was taken up, in whichever phase.
+A raised flag ends it with an error naming tensor and step.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from jobspec.backends.session import Outcome, Session
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import JobspecError
-from jobspec.ir.job import Evaluation, Job
-from jobspec.ir.plan import Plan
+from jobspec.ir.job import Evaluation, Job, Phase
+from jobspec.ir.plan import Plan, Routine
 from jobspec.runtime import chain as chains
 from jobspec.runtime.batches import Ahead, Feeder
 from jobspec.runtime.chain import Chain, StepRecord
@@ -39,13 +40,28 @@ class TrainingError(JobspecError):
 
 @dataclass(frozen=True)
 class Portion:
-    """Steps first … first+len(reports)-1, done in `seconds`. `reports`: f32 [steps, reports of the step].
+    """Steps first … first+len(reports)-1, done in `seconds`, all of one phase. `reports`: f32 [steps, names].
     `look`: the host has to look here."""
 
     first: int
+    names: tuple[str, ...]
     reports: NDArray[np.float32]
     seconds: float
     look: bool
+
+    @property
+    def last(self) -> dict[str, np.float32]:
+        """What the last step reported, by name."""
+        return dict(zip(self.names, self.reports[-1], strict=True))
+
+
+class Stretch:
+    """One phase in the session. `first`, `end`: its steps of the run, the end not included."""
+
+    def __init__(self, phase: Phase, end: int, routine: Routine, data: DataSet) -> None:
+        self.first, self.end, self.routine = end - phase.steps, end, routine
+        self.feeder = Feeder(routine, phase.batches, data)
+        self.names = tuple(name.removeprefix("report.") for name, _ in routine.reports)
 
 
 class Course:
@@ -55,9 +71,10 @@ class Course:
     def __init__(self, job: Job, hash: Digest, plan: Plan, session: Session, data: Mapping[str, DataSet]) -> None:
         self.job, self.hash, self.plan, self.session = job, hash, plan, session
         self._data = data
-        self._step = plan.routine("step")
-        self._feeder = Feeder(self._step, job.batches, data[job.batches.stream.source])
-        self.reports = [name.removeprefix("report.") for name, _ in self._step.reports]
+        self._stretches = [
+            Stretch(phase, end, plan.routine(name), data[phase.batches.stream.source])
+            for phase, end, name in zip(job.phases, job.borders, job.step_names, strict=True)
+        ]
         self._chain: Chain | None = None
 
     @property
@@ -68,7 +85,7 @@ class Course:
     @property
     def roots(self) -> Sequence[Digest]:
         """Roots of the training data."""
-        return (self._data[self.job.batches.stream.source].root,)
+        return tuple(self._data[name].root for name in self.job.training_sources)
 
     @property
     def folders(self) -> list[str]:
@@ -103,35 +120,37 @@ class Course:
 
     def portions(self, looks: Looks) -> Iterator[Portion]:
         """Run on to step `looks.last`, handing back control after every portion."""
-        pace = Pace(self._step.feed)
-        with Ahead(self._feeder) as ahead:
-            first, stop = self.chain.done, looks.last
-            size = self._size(pace, looks, first)
+        for stretch in self._stretches:
+            if self.chain.done < min(stretch.end, looks.last):
+                yield from self._along(stretch, looks)
+
+    def _along(self, stretch: Stretch, looks: Looks) -> Iterator[Portion]:
+        """The portions of one phase, from where the chain stands to its end or `looks.last`."""
+        pace = Pace(stretch.routine.feed)
+        with Ahead(stretch.feeder) as ahead:
+            first, stop = self.chain.done, min(stretch.end, looks.last)
+            size = self._size(pace, looks, first, stop)
             while first < stop:
-                rows = ahead.rows(first, size)
+                rows = ahead.rows(first - stretch.first, size)
                 after = first + size
-                following = self._size(pace, looks, after)
-                ahead.ask(after, following)
-                portion = self._run(first, rows, look=looks.is_look(after))
+                following = self._size(pace, looks, after, stop)
+                ahead.ask(after - stretch.first, following)
+                portion = self._run(stretch, first, rows, look=looks.is_look(after))
                 pace.took(size, portion.seconds)
                 first, size = after, following
                 yield portion
 
-    def _size(self, pace: Pace, looks: Looks, first: int) -> int:
-        """Steps of the portion that begins at `first`; none at the end."""
-        return min(pace.steps, looks.after(first) - first)
+    def _size(self, pace: Pace, looks: Looks, first: int, stop: int) -> int:
+        """Steps of the portion that begins at `first`; none at `stop`."""
+        return min(pace.steps, looks.after(first) - first, stop - first)
 
-    def _run(self, first: int, rows: NDArray[np.uint8], *, look: bool) -> Portion:
+    def _run(self, stretch: Stretch, first: int, rows: NDArray[np.uint8], *, look: bool) -> Portion:
         begun = time.perf_counter()
-        outcome = self.session.run("step", first, rows)
+        outcome = self.session.run(stretch.routine.name, first, rows)
         seconds = time.perf_counter() - begun
         self._check(outcome, f"at step {first + outcome.done - 1}")
         self._chain = self.chain.reported(outcome.reports)
-        return Portion(first, outcome.reports, seconds, look)
-
-    def named(self, row: NDArray[np.float32]) -> dict[str, np.float32]:
-        """One step's reports by name."""
-        return dict(zip(self.reports, row, strict=True))
+        return Portion(first, stretch.names, outcome.reports, seconds, look)
 
     def evaluate(self, evaluation: Evaluation) -> dict[str, np.float32]:
         """The evaluation's metrics in the present state, by name."""

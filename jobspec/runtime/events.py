@@ -33,9 +33,10 @@ class Begun:
 
 @dataclass(frozen=True)
 class Stepped:
-    """Reports of the steps from `first` on: f32 [steps, reports]."""
+    """Reports of the steps from `first` on: f32 [steps, names]."""
 
     first: int
+    names: tuple[str, ...]
     reports: NDArray[np.float32]
 
 
@@ -81,7 +82,7 @@ class Finished:
 Event = Begun | Stepped | Recorded | Evaluated | Saved | Dropped | Finished
 
 BEGUN = keys("event step backend threads plan pid time")
-STEPPED = keys("event first count reports")
+STEPPED = keys("event first names reports")
 RECORDED = keys("event record")
 EVALUATED = keys("event name step metrics")
 SAVED = keys("event name chain best")
@@ -104,7 +105,7 @@ def event_value(event: Event) -> Value:
             }
         case Stepped():
             rows = np.ascontiguousarray(event.reports, "<f4").tobytes()
-            return {"event": "stepped", "first": event.first, "count": len(event.reports), "reports": rows}
+            return {"event": "stepped", "first": event.first, "names": list(event.names), "reports": rows}
         case Recorded():
             return {"event": "recorded", "record": event.record.value()}
         case Evaluated():
@@ -134,10 +135,10 @@ def _read_begun(record: Record) -> Event:
 
 def _read_stepped(record: Record) -> Event:
     flat = np.frombuffer(as_bytes(record.get("reports"), "the reports"), "<f4")
-    count = record.integer("count", 1)
-    if len(flat) % count:
+    names = read_each(record.get("names"), "report", as_text)
+    if not names or len(flat) % len(names):
         raise RecordError("reports that do not fill their steps")
-    return Stepped(record.integer("first"), flat.reshape(count, -1))
+    return Stepped(record.integer("first"), names, flat.reshape(-1, len(names)))
 
 
 def _read_recorded(record: Record) -> Event:

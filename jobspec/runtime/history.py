@@ -73,14 +73,20 @@ class History:
         self.saved = [s for s in self.saved if s.name != name]
         self.stale = [s for s in self.stale if s.name != name]
 
-    def reports(self) -> NDArray[np.float32]:
-        """All reports so far: f32 [steps, reports]."""
-        parts = [s.reports for s in self.stepped]
-        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    def reports(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Each report so far by name: the steps that made it (from 0), and its values. Phases may differ in them."""
+        names = dict.fromkeys(name for s in self.stepped for name in s.names)
+        return {name: self._report(name) for name in names}
+
+    def _report(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        made = [s for s in self.stepped if name in s.names]
+        steps = [np.arange(s.first, s.first + len(s.reports)) for s in made]
+        values = [s.reports[:, s.names.index(name)] for s in made]
+        return np.concatenate(steps), np.concatenate(values)
 
 
 def _until(event: Stepped, step: int) -> Stepped:
-    return Stepped(event.first, event.reports[: step - event.first])
+    return Stepped(event.first, event.names, event.reports[: step - event.first])
 
 
 def history_of(values: Iterable[Value]) -> History:

@@ -27,7 +27,7 @@ from jobspec.runtime.journal import Journal, open_journal, read_history
 from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
 from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.saver import Saver
-from jobspec.runtime.stops import due, looks_of
+from jobspec.runtime.stops import closes_record, due, looks_of
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import sweep, write_file
 from jobspec.store.home import Home
@@ -144,12 +144,12 @@ class Run:
             self._save(None)
 
     def _stepped(self, portion: Portion) -> None:
-        self.journal.add(Stepped(portion.first, portion.reports))
-        self.reporter.progress(self.course.chain.done, self.course.named(portion.reports[-1]))
+        self.journal.add(Stepped(portion.first, portion.names, portion.reports))
+        self.reporter.progress(self.course.chain.done, portion.last)
 
     def _look(self, step: int) -> None:
         """What falls due after `step` steps: a record, evaluations, a checkpoint."""
-        if step == self.job.steps or due(self.job.roots_every, step):
+        if closes_record(self.job, step):
             self.journal.add(Recorded(self.course.record(self.course.root())))
         self._evaluate_due(step)
         if due(self.job.save_every, step) and self.saver.step != step and not self.saver.busy:

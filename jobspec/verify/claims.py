@@ -32,7 +32,7 @@ def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:
 
 def training_roots(job: Job) -> tuple[Digest, ...]:
     """Roots of the data a job trains on."""
-    return (Digest.parse(job.source(job.batches.stream.source).root),)
+    return tuple(Digest.parse(job.source(name).root) for name in job.training_sources)
 
 
 def find_job(receipt: Receipt, beside: RunFolder, home: Home) -> tuple[Job | None, list[str]]:

@@ -89,7 +89,7 @@ def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter
 def open_sets(job: Job, means: Means, hints: Iterable[Path]) -> Mapping[str, DataSet]:
     """The job's training data by source name, from the store and the folders named."""
     store = means.home.data((*means.search, *hints))
-    wanted = {job.batches.stream.source}
+    wanted = job.training_sources
     found = {s.name: open_set(store, Digest.parse(s.root)) for s in job.sources if s.name in wanted}
     for source in job.sources:
         if source.name in found:
@@ -139,7 +139,7 @@ class Replay:
         job, number = self.course.job, 0
         try:
             for portion in self.course.portions(looks_of(job, job.steps, records_only=True)):
-                self.reporter.progress(self.course.chain.done, self.course.named(portion.reports[-1]))
+                self.reporter.progress(self.course.chain.done, portion.last)
                 if portion.look:
                     difference = self._record(number)
                     number += 1

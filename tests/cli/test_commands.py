@@ -74,7 +74,7 @@ def test_hash(call: Call, tiny: Path) -> None:
     explained = call("hash", tiny, *REFERENCE, "--explain")
     assert "  seed\n" in explained.out and "  step: memory\n" in explained.out
     parts = call("hash", tiny, *REFERENCE, "--explain", "--json").json["parts"]
-    assert list(parts["job"])[:3] == ["profile", "seed", "steps"]
+    assert list(parts["job"])[:3] == ["profile", "seed", "roots"]
     assert len(parts["job"]["seed"]) == len(named["job"])
 
 

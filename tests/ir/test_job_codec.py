@@ -24,7 +24,7 @@ from jobspec.ir.codec.job import (
     with_names,
 )
 from jobspec.ir.codec.job_check import check_job
-from jobspec.ir.job import Batches, Feed, Job, Slot, Source
+from jobspec.ir.job import Batches, Feed, Job, Phase, Slot, Source
 from jobspec.ir.program import Program
 from jobspec.ir.record import RecordError
 from jobspec.ir.types import Type
@@ -35,12 +35,19 @@ OTHER_ROOT = "b3:" + "cd" * 32
 LINE = regression(ROOT)
 
 
+PHASE = LINE.phases[0]
+
+
+def phase(**changes: Any) -> Job:
+    return replace(LINE, phases=(replace(PHASE, **changes),))
+
+
 def batches(**changes: Any) -> Job:
-    return replace(LINE, batches=replace(LINE.batches, **changes))
+    return phase(batches=replace(PHASE.batches, **changes))
 
 
 def stream(**changes: Any) -> Job:
-    return batches(stream=replace(LINE.batches.stream, **changes))
+    return batches(stream=replace(PHASE.batches.stream, **changes))
 
 
 def slot(number: int, **changes: Any) -> Job:
@@ -57,26 +64,28 @@ def other_init() -> Program:
 DECIDING: dict[str, Job] = {
     "profile": replace(LINE, profile="jobspec.f32.v2"),
     "seed": replace(LINE, seed=8),
-    "steps": replace(LINE, steps=13),
+    "steps": phase(steps=13),
     "roots": replace(LINE, roots_every=6),
     "state: axes": slot(0, axes=("Z",)),
     "state: kind": slot(0, kind="layer"),
     "init": replace(LINE, init=other_init()),
-    "step": replace(LINE, step=regression_step(0.06)),
+    "step": phase(step=regression_step(0.06)),
     "data": replace(LINE, sources=(replace(LINE.sources[0], root=OTHER_ROOT),)),
     "stream: order": stream(order="sequence"),
+    "stream: first": batches(first=4),
     "stream: key": stream(key=bytes(32)),
-    "batches: fields": batches(feeds=tuple(replace(f, field=f.field + "2") for f in LINE.batches.feeds)),
+    "batches: fields": batches(feeds=tuple(replace(f, field=f.field + "2") for f in PHASE.batches.feeds)),
 }
 
 
 def renamed_data() -> Job:
     """The same training with other names for data and batch."""
     names = {"batch.x": "b.x", "batch.y": "b.y"}
-    feeds = tuple(replace(f, name=names[f.name]) for f in LINE.batches.feeds)
-    moved = Batches(replace(LINE.batches.stream, source="rows"), LINE.batches.size, feeds)
+    feeds = tuple(replace(f, name=names[f.name]) for f in PHASE.batches.feeds)
+    moved = Batches(replace(PHASE.batches.stream, source="rows"), PHASE.batches.size, feeds)
     sources = (replace(LINE.sources[0], name="rows"),)
-    return replace(LINE, sources=sources, batches=moved, step=with_names(LINE.step, names), evaluations=())
+    phases = (Phase("all", PHASE.steps, with_names(PHASE.step, names), moved),)
+    return replace(LINE, sources=sources, phases=phases, evaluations=())
 
 
 IDLE: dict[str, Job] = {
@@ -113,7 +122,7 @@ def test_all_deciding_changes_differ_from_one_another() -> None:
 
 def test_parts_are_named_in_order() -> None:
     names = [name for name, _ in job_parts(LINE)]
-    assert names == ["profile", "seed", "steps", "roots", "state", "init", "step", "data", "stream", "batches"]
+    assert names == ["profile", "seed", "roots", "state", "init", "steps", "step", "data", "stream", "batches"]
 
 
 @pytest.mark.parametrize("job", [LINE, counting(ROOT), *IDLE.values()], ids=lambda job: job.name)
@@ -125,7 +134,7 @@ def test_jobs_read_back(job: Job) -> None:
 
 
 def test_places_in_the_text_are_left_out() -> None:
-    placed = replace(LINE, places={LINE.step.results[0]: (3, 1)})
+    placed = replace(LINE, places={PHASE.step.results[0]: (3, 1)})
     assert encode_job(placed) == encode_job(LINE)
 
 
@@ -183,16 +192,16 @@ def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
 
 def test_programs_in_another_spelling_are_refused() -> None:
     with pytest.raises(JobFormatError, match="canonical"):
-        decode_job(altered(lambda v: v.update(step=v["step"] + "\n\n")))
+        decode_job(altered(lambda v: v["steps"].append(v["steps"].pop() + "\n\n")))
 
 
 MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "unknown key `more`": lambda v: v.update(more=1),
     "lacks `seed`": lambda v: v.pop("seed"),
-    "`steps` is not an integer": lambda v: v.update(steps=0),
+    "`steps` is not an integer": lambda v: v["phases"][0].update(steps=0),
     "`roots_every` is not an integer": lambda v: v.update(roots_every=0),
     "`seed` is not an integer": lambda v: v.update(seed=-1),
-    "`format` is not an integer": lambda v: v.update(format=2),
+    "`format` is not an integer": lambda v: v.update(format=1),
     "slot 0 has an unknown element type": lambda v: v["state"][0].update(type=["f64", [3]]),
     "slot `w` has not one axis name per axis": lambda v: v["state"][0].update(axes=[]),
     "slot `w` comes twice": lambda v: v["state"].append(v["state"][0]),
@@ -200,17 +209,17 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "does not give every slot": lambda v: v["state"].reverse(),
     "a size of slot 0": lambda v: v["state"][0].update(type=["f32", [0]]),
     "larger than": lambda v: v["state"][0].update(type=["f32", [1 << 40, 1 << 40]]),
-    "is not one of the job's": lambda v: v["batches"]["stream"].update(source="nobody"),
-    "unknown order `backwards`": lambda v: v["batches"]["stream"].update(order="backwards"),
-    "a window belongs to": lambda v: v["batches"]["stream"].update(window=4),
-    "is not a digest of 32 bytes": lambda v: v["batches"]["stream"].update(key=b"short"),
-    "where its source gives": lambda v: v["batches"].update(size=5),
-    "has no field `z`": lambda v: v["batches"]["feeds"][0].update(field="z"),
+    "is not one of the job's": lambda v: v["phases"][0]["batches"]["stream"].update(source="nobody"),
+    "unknown order `backwards`": lambda v: v["phases"][0]["batches"]["stream"].update(order="backwards"),
+    "a window belongs to": lambda v: v["phases"][0]["batches"]["stream"].update(window=4),
+    "is not a digest of 32 bytes": lambda v: v["phases"][0]["batches"]["stream"].update(key=b"short"),
+    "where its source gives": lambda v: v["phases"][0]["batches"].update(size=5),
+    "has no field `z`": lambda v: v["phases"][0]["batches"]["feeds"][0].update(field="z"),
     "the evaluation `step` comes twice": lambda v: v["evaluations"][0].update(name="step"),
     "`best` names no metric": lambda v: v["evaluations"][0].update(best=["min", "other"]),
-    "which nothing gives": lambda v: v["batches"]["feeds"].pop(),
-    "`init` has inputs": lambda v: v.update(init=v["step"]),
-    "not a job": lambda v: v.update(step="nonsense"),
+    "which nothing gives": lambda v: v["phases"][0]["batches"]["feeds"].pop(),
+    "`init` has inputs": lambda v: v.update(init=v["steps"][0]),
+    "not a job": lambda v: v.update(steps=["nonsense"]),
 }
 
 
@@ -221,14 +230,14 @@ def test_jobs_that_do_not_fit_together_are_refused(reason: str) -> None:
 
 
 def test_a_step_must_report_a_loss() -> None:
-    step = Program(LINE.step.inputs, LINE.step.outputs[:3])
+    step = Program(PHASE.step.inputs, PHASE.step.outputs[:3])
     with pytest.raises(RecordError, match=r"report\.loss"):
-        check_job(replace(LINE, step=step, evaluations=()))
+        check_job(replace(phase(step=step), evaluations=()))
 
 
 def test_names_may_not_collide() -> None:
     state = (*LINE.state[:2], Slot("batch.x", "optimizer", Type("f32", (WIDTH,)), ("X",)))
     with pytest.raises(RecordError):
         check_job(replace(LINE, state=state))
-    assert LINE.batches.stream.key == KEY
-    assert isinstance(LINE.batches.feeds[0], Feed)
+    assert PHASE.batches.stream.key == KEY
+    assert isinstance(PHASE.batches.feeds[0], Feed)

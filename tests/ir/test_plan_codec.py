@@ -89,7 +89,7 @@ def step(value: dict[str, Any]) -> dict[str, Any]:
 MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "unknown key `more`": lambda v: v.update(more=1),
     "`format` is not an integer": lambda v: v.update(format=2),
-    "does not begin with `init` and `step`": lambda v: v["routines"].reverse(),
+    "does not begin with `init` and a step": lambda v: v["routines"].reverse(),
     "the routine `init` comes twice": lambda v: v["routines"].append(v["routines"][0]),
     "not one schedule per kernel": lambda v: step(v)["schedules"].pop(),
     "names a buffer that is not there": lambda v: step(v)["slots"][0].__setitem__(1, 10_000),

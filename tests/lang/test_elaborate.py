@@ -46,17 +46,17 @@ def first(found: Job) -> dict[str, np.ndarray]:
 
 def stepped(found: Job, number: int = 0, state: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
     """The outputs of a step on a batch of ones (field y: 1)."""
-    types = {feed.name: feed.type for feed in found.batches.feeds}
+    types = {feed.name: feed.type for feed in found.phases[0].batches.feeds}
     kinds = {"f32": np.float32, "u8": np.uint8, "u16": np.uint16}
     batch = {name: np.ones(t.shape, kinds[t.dtype]) for name, t in types.items()}
     given = {**(state or first(found)), **batch, "step": np.array(number, np.int32)}
-    return evaluate(differentiate(found.step), given)
+    return evaluate(differentiate(found.phases[0].step), given)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_specs_are_jobs_that_survive_their_own_record(path: Path) -> None:
     found = load_file(path)
-    for program in (found.init, found.step, *(e.program for e in found.evaluations)):
+    for program in (found.init, found.phases[0].step, *(e.program for e in found.evaluations)):
         check(program)
     again = decode_job(encode_job(found))
     assert again == found
@@ -205,6 +205,29 @@ def test_the_pattern_of_an_optimizer_names_both_sides() -> None:
     np.testing.assert_allclose(after["w"], before["w"] - 8, rtol=1e-6)
 
 
+ROWS = """
+optim rows(p: I -> O, g, lr) { state r: I = 0, c: O = 0
+  r := r + sum[O](g)
+  c := c + sum[I](g)
+  both: I O = r*c
+  p := p - lr*both }
+optim whole(p: A, g, lr) { p := p - lr*g/sum[A](abs(g)) }
+"""
+
+
+def test_a_pattern_is_for_each_layer_of_a_repeat() -> None:
+    """States and statements with the pattern's axes have the repeated axis too; `p: A` names all axes but that one.
+    X -> X has X on both sides: the pattern keeps them apart."""
+    body = "y = x\n repeat L { param w: X -> X ~ normal(1), b: X = 0\n y = y @ w + b }\n sum[X](y)"
+    train = TRAIN.replace("all by sgd(.5)", "matrices by rows(.5)\n update vectors by whole(.5)")
+    found = job(f"layer net(x) {{ {body} }}", train, head=HEAD + ROWS)
+    before, after = first(found), stepped(found)
+    assert found.slot("w/r").type.shape == found.slot("w/c").type.shape == (2, 3)
+    moved = before["w"] - after["w"]
+    np.testing.assert_allclose(moved, 0.5 * after["w/r"][:, :, None] * after["w/c"][:, None, :], rtol=1e-5)
+    np.testing.assert_allclose(np.abs(after["b"]).sum(1), [0.5, 0.5], rtol=1e-5)
+
+
 def test_clip_scales_by_one_norm_of_all() -> None:
     found = job(TWO, TRAIN.replace("update", "clip = .5; update"))
     plain, clipped = stepped(job(TWO)), stepped(found)
@@ -266,7 +289,7 @@ def test_what_a_job_says_of_itself() -> None:
     found = job(TWO)
     assert (found.name, found.title, found.seed, found.steps) == ("j", "a title", 1, 6)
     assert found.sizes == (("B", 4), ("X", 3), ("H", 2), ("L", 5))
-    assert found.batches.size == 4 and [f.field for f in found.batches.feeds] == ["x"]
+    assert found.phases[0].batches.size == 4 and [f.field for f in found.phases[0].batches.feeds] == ["x"]
     assert found.sources[0].fields == (("x", Type("f32", (3,))), ("y", Type("u8")))
 
 
@@ -304,17 +327,17 @@ def test_tokens() -> None:
     )
     train = TRAIN.replace("mean[B](net(batch.x))", "mean[B T](net(batch.tok) - batch.next)")
     found = job("layer net(x) { param e: V = 1\n e[V: x] }", train, head=head)
-    assert [(f.name, f.type) for f in found.batches.feeds] == [
+    assert [(f.name, f.type) for f in found.phases[0].batches.feeds] == [
         ("batch.next", Type("u16", (2, 4))),
         ("batch.tok", Type("u16", (2, 4))),
     ]
-    assert found.batches.stream.window == 4
+    assert found.phases[0].batches.stream.window == 4
 
 
 def test_tokens_along_another_axis() -> None:
     head = f"job t\ndim B=2, C=4, L=5, H=2\ndata d = tokens({ROOT}, u8[C])\n{SGD}"
     found = job("layer net(x) { param e: C = 1\n mean[C](e*x) }", TRAIN.replace("batch.x", "batch.tok"), head=head)
-    assert found.batches.stream.window == 4
+    assert found.phases[0].batches.stream.window == 4
 
 
 def test_layout_and_local_names_change_nothing() -> None:
@@ -329,16 +352,16 @@ def test_the_name_of_the_data_changes_no_order() -> None:
             "j.job", f"{HEAD}{TWO}\n{TRAIN}run {{ shard L H over dp }}".replace("d = t", "e = t").replace("(d)", "(e)")
         )
     )
-    assert other.batches.stream.key == job(TWO).batches.stream.key
+    assert other.phases[0].batches.stream.key == job(TWO).phases[0].batches.stream.key
 
 
 def test_every_node_of_the_step_has_a_place() -> None:
     found = job(TWO)
     text = f"{HEAD}{TWO}\n{TRAIN}".splitlines()
     inputs = {"input", "gradient", "const"}
-    for node in order(found.step.results):
+    for node in order(found.phases[0].step.results):
         if node.op not in inputs and node in found.places:
             line, column = found.places[node]
             assert 1 <= line <= len(text) and 1 <= column <= len(text[line - 1])
-    placed = [node.op for node in order(found.step.results) if node in found.places]
+    placed = [node.op for node in order(found.phases[0].step.results) if node in found.places]
     assert placed.count("contract") == 2 and "sum" in placed

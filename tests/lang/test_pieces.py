@@ -78,9 +78,9 @@ def job(layers: str, loss: str = SQUARED) -> Job:
 
 
 def losses(found: Job, steps: int) -> list[float]:
-    step, state = differentiate(found.step), evaluate(found.init, {})
+    step, state = differentiate(found.phases[0].step), evaluate(found.init, {})
     fields = {"batch.x": arrays(6, 5, 4), "batch.y": arrays(6, seed=1), "batch.c": np.arange(6, dtype=np.uint8) % 3}
-    given = {feed.name: fields[feed.name] for feed in found.batches.feeds}
+    given = {feed.name: fields[feed.name] for feed in found.phases[0].batches.feeds}
     seen = []
     for number in range(steps):
         outputs = evaluate(step, {**state, **given, "step": np.array(number, np.int32)})
@@ -113,7 +113,7 @@ def test_two_objectives_two_optimizers() -> None:
     )
     found = load(Source("pieces.job", text))
     first, x = evaluate(found.init, {}), arrays(6, 5, 4)
-    after = evaluate(differentiate(found.step), {**first, "batch.x": x, "step": np.array(0, np.int32)})
+    after = evaluate(differentiate(found.phases[0].step), {**first, "batch.x": x, "step": np.array(0, np.int32)})
     slope = x.mean((0, 1))[:, None]
     np.testing.assert_allclose(first["a"] - after["a"], slope, atol=1e-6)
     np.testing.assert_allclose(first["b"] - after["b"], -slope, atol=1e-6)
@@ -130,7 +130,7 @@ def test_low_rank_change_of_a_frozen_map() -> None:
     )
     found = load(Source("pieces.job", text))
     assert [s.name for s in found.state] == ["w", "a", "b", "a/m", "a/v", "b/m", "b/v"]
-    assert found.step.output("w").op == "input"
+    assert found.phases[0].step.output("w").op == "input"
     seen = losses(found, 9)
     assert seen[-1] < 0.9 * seen[0]
 
@@ -169,7 +169,7 @@ def test_muon_takes_maps_with_several_axes() -> None:
     """I and O of the pattern stand for all axes before and behind the arrow."""
     train = TRAIN.replace("LOSS", SQUARED).replace("optim.adam(.03)", "muon(.1)")
     found = load(Source("pieces.job", f"{HEAD}{ORTHO}\n{MUON}{GROUPED}\n{train}"))
-    before, step = evaluate(found.init, {}), differentiate(found.step)
+    before, step = evaluate(found.init, {}), differentiate(found.phases[0].step)
     given = {"batch.x": arrays(6, 5, 4), "batch.y": arrays(6, seed=1), "step": np.array(0, np.int32)}
     after = evaluate(step, {**before, **given})
     moved = (before["wq"] - after["wq"]).reshape(4, 8) / (0.1 * 2**0.5)

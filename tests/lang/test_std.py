@@ -194,7 +194,7 @@ def test_optimizers(update: str) -> None:
     """Six steps on the same batch from the same weights."""
 
     job = load(Source("j.job", JOB.format(update=update)))
-    step, state, x = differentiate(job.step), evaluate(job.init, {}), arrays(5, 4)
+    step, state, x = differentiate(job.phases[0].step), evaluate(job.init, {}), arrays(5, 4)
     w = torch.nn.Parameter(torch.from_numpy(state["w"].copy()))
     theirs = OPTIMIZERS[update]([w])
     for number in range(6):

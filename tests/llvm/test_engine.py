@@ -112,7 +112,7 @@ def training(rows: int = 33) -> Program:
 
 def routine_of(program: Program, name: str = "step") -> Routine:
     job = job_of(program)
-    return compile_routine(job, name, job.step, job.batches, machine.host())
+    return compile_routine(job, name, job.phases[0].step, job.phases[0].batches, machine.host())
 
 
 def test_training_steps() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
-from jobspec.ir.job import Batches, Feed, Job, Slot, Stream
+from jobspec.ir.job import Batches, Feed, Job, Phase, Slot, Stream
 from jobspec.ir.plan import Routine
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Node, Program, make
@@ -37,12 +37,12 @@ def job_of(program: Program) -> Job:
     step = Program(program.inputs, tuple(whole))
     empty = Program((), ())
     batches = Batches(Stream("d", "sequence", 0, bytes(32)), 1, feeds)
-    return Job("t", "", "jobspec.f32.v1", 0, 1, (), tuple(state), empty, step, batches, (), 1, 1, 1)
+    return Job("t", "", "jobspec.f32.v1", 0, (), tuple(state), empty, (Phase("", 1, step, batches),), (), 1, 1, 1)
 
 
 def compiled(program: Program) -> tuple[Job, Routine]:
     job = job_of(program)
-    routine = compile_routine(job, "step", job.step, job.batches, TARGET, checked=True)
+    routine = compile_routine(job, "step", job.phases[0].step, job.phases[0].batches, TARGET, checked=True)
     check_routine(routine)
     return job, routine
 
@@ -64,7 +64,7 @@ def run_compiled(program: Program, inputs: Mapping[str, Array]) -> dict[str, Arr
 
 def assert_same_bits(program: Program, inputs: Mapping[str, Array]) -> None:
     """The compiled routine and the evaluation of the program agree in every bit of every output."""
-    want = evaluate(lower_program(job_of(program).step), inputs)
+    want = evaluate(lower_program(job_of(program).phases[0].step), inputs)
     have = run_compiled(program, inputs)
     for name, value in want.items():
         np.testing.assert_array_equal(bits(have[name]), bits(value), err_msg=name)

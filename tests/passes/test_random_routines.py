@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
-from jobspec.ir.job import Batches, Job, Slot, Stream
+from jobspec.ir.job import Batches, Job, Phase, Slot, Stream
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Program
 from jobspec.passes.pipeline import compile_routine, lower_program
@@ -37,11 +37,11 @@ def job_of(program: Program) -> Job:
     types = {n["name"]: n.type for n in program.inputs} | {name: n.type for name, n in program.outputs}
     state = tuple(Slot(name, "parameter", kind, ()) for name, kind in types.items())
     batches = Batches(Stream("d", "sequence", 0, bytes(32)), 1, ())
-    return Job("t", "", "jobspec.f32.v1", 0, 1, (), state, Program((), ()), program, batches, (), 1, 1, 1)
+    return Job("t", "", "jobspec.f32.v1", 0, (), state, Program((), ()), (Phase("", 1, program, batches),), (), 1, 1, 1)
 
 
 def state_after(job: Job, inputs: dict[str, Array]) -> dict[str, Array]:
-    routine = compile_routine(job, "step", job.step, None, TARGET, checked=True)
+    routine = compile_routine(job, "step", job.phases[0].step, None, TARGET, checked=True)
     check_routine(routine)
     arena = np.full(routine.arena, 0xA5, np.uint8)
     views = {name: view_of(routine.buffers[number], arena, arena) for name, number in routine.slots}
@@ -54,7 +54,7 @@ def state_after(job: Job, inputs: dict[str, Array]) -> dict[str, Array]:
 
 def check(program: Program, overwrite: bool, inputs: dict[str, Array]) -> None:
     job = job_of(stateful(program, overwrite))
-    want = evaluate(lower_program(job.step), inputs)
+    want = evaluate(lower_program(job.phases[0].step), inputs)
     have = state_after(job, inputs)
     for name, value in want.items():
         view = f"u{value.dtype.itemsize}"

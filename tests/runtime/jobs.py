@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from jobspec.backends.registry import backend
 from jobspec.ir.build import full
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Slot, Source, Stream
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Slot, Source, Stream
 from jobspec.ir.program import Node, Program, make
 from jobspec.ir.types import Type
 from jobspec.passes.pipeline import compile_job
@@ -42,12 +43,12 @@ def scaled(x: Node, by: Node) -> Node:
     return make("mul", x, make("broadcast", by, shape=x.shape, axes=()))
 
 
-def regression_step(rate: float = 0.05) -> Program:
+def regression_step(rate: float = 0.05, size: int = SIZE) -> Program:
     """Least squares with momentum; the rate falls with the step, so that order and number of steps matter."""
-    x, y = node("batch.x", "f32", SIZE, WIDTH), node("batch.y", "f32", SIZE)
+    x, y = node("batch.x", "f32", size, WIDTH), node("batch.y", "f32", size)
     w, b, m, step = node("w", "f32", WIDTH), node("b", "f32"), node("w/m", "f32", WIDTH), node("step", "i32")
     dot = make("contract", x, w, a_over=(1,), b_over=(0,), a_batch=(), b_batch=())
-    error = make("sub", make("add", dot, make("broadcast", b, shape=(SIZE,), axes=())), y)
+    error = make("sub", make("add", dot, make("broadcast", b, shape=(size,), axes=())), y)
     loss = make("sum", make("mul", error, error), axes=(0,))
     gradient = make("contract", error, x, a_over=(0,), b_over=(0,), a_batch=(), b_batch=())
     one = full(F32, 1.0)
@@ -76,13 +77,11 @@ def regression(root: str, steps: int = 12, rate: float = 0.05) -> Job:
     """w: 3 weights, b: a bias, w/m: momentum, on a table with x=f32[3], y=f32."""
     zeros = full(Type("f32", (WIDTH,)), 0)
     start = Program((), (("w", constant(0.5, -0.25, 1.0)), ("b", full(F32, 0)), ("w/m", zeros)))
-    feeds = (Feed("batch.x", "x", Type("f32", (SIZE, WIDTH))), Feed("batch.y", "y", Type("f32", (SIZE,))))
     return Job(
         name="line",
         title="least squares",
         profile="jobspec.f32.v1",
         seed=7,
-        steps=steps,
         sources=(Source("train", root, "table", (("x", Type("f32", (WIDTH,))), ("y", F32))),),
         state=(
             Slot("w", "parameter", Type("f32", (WIDTH,)), ("X",)),
@@ -90,14 +89,29 @@ def regression(root: str, steps: int = 12, rate: float = 0.05) -> Job:
             Slot("w/m", "optimizer", Type("f32", (WIDTH,)), ("X",)),
         ),
         init=start,
-        step=regression_step(rate),
-        batches=Batches(Stream("train", "shuffle", 0, KEY), SIZE, feeds),
+        phases=(Phase("", steps, regression_step(rate), regression_batches(SIZE)),),
         evaluations=(evaluation(),),
         roots_every=5,
         save_every=3,
         keep=2,
         sizes=(("B", SIZE), ("X", WIDTH)),
     )
+
+
+def regression_batches(size: int, first: int = 0) -> Batches:
+    feeds = (Feed("batch.x", "x", Type("f32", (size, WIDTH))), Feed("batch.y", "y", Type("f32", (size,))))
+    return Batches(Stream("train", "shuffle", 0, KEY), size, feeds, first)
+
+
+def phased(root: str) -> Job:
+    """The regression in three phases: batches of 4 for 7 steps, of 3 for 4 steps, of 4 again for 5 steps."""
+    sizes, lengths = (SIZE, 3, SIZE), (7, 4, 5)
+    firsts = (0, 28, 40)
+    phases = [
+        Phase(name, steps, regression_step(size=size), regression_batches(size, first))
+        for name, steps, size, first in zip(("warm", "main", "cool"), lengths, sizes, firsts, strict=True)
+    ]
+    return replace(regression(root), phases=tuple(phases))
 
 
 def regression_data(home: Home, rows: int = ROWS) -> Digest:
@@ -117,18 +131,17 @@ def counting(root: str, steps: int = 6, size: int = 7) -> Job:
     added = make("scatter_add", ones, index, batch=0, size=size)
     seen = make("cast", make("cast", make("reshape", following, shape=(6,)), dtype="i32"), dtype="f32")
     outputs = (("counts", make("add", counts, added)), ("report.loss", make("sum", seen, axes=(0,))))
+    step = Program((counts, tok, following), outputs)
     feeds = (Feed("t.tok", "tok", Type("u16", (2, 3))), Feed("t.next", "next", Type("u16", (2, 3))))
     return Job(
         name="counting",
         title="",
         profile="jobspec.f32.v1",
         seed=0,
-        steps=steps,
         sources=(Source("text", root, "tokens", (("tok", Type("u16")),)),),
         state=(Slot("counts", "parameter", Type("f32", (size,)), ("V",)),),
         init=Program((), (("counts", full(Type("f32", (size,)), 0)),)),
-        step=Program((counts, tok, following), outputs),
-        batches=Batches(Stream("text", "shuffle", 3, KEY), 2, feeds),
+        phases=(Phase("", steps, step, Batches(Stream("text", "shuffle", 3, KEY), 2, feeds)),),
         evaluations=(),
         roots_every=2,
         save_every=0,

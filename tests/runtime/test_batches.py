@@ -16,7 +16,8 @@ from tests.runtime.jobs import SIZE, WIDTH, compiled, counting, sets_of, token_d
 
 
 def feeder(job: Job, home: Home) -> Feeder:
-    return Feeder(compiled(job).plan.routine("step"), job.batches, sets_of(job, home)[job.batches.stream.source])
+    batches = job.phases[0].batches
+    return Feeder(compiled(job).plan.routine("step"), batches, sets_of(job, home)[batches.stream.source])
 
 
 def test_rows_hold_the_examples_of_their_positions(line: Job, home: Home) -> None:
@@ -25,7 +26,7 @@ def test_rows_hold_the_examples_of_their_positions(line: Job, home: Home) -> Non
     x, y = data.array("x"), data.array("y")
     assert rows.shape == (3, 128)
     for step, row in enumerate(rows, 2):
-        chosen = examples_at(line.batches.stream, 10, step * SIZE, SIZE)
+        chosen = examples_at(line.phases[0].batches.stream, 10, step * SIZE, SIZE)
         assert (row[:48].view("<f4").reshape(SIZE, WIDTH) == x[chosen]).all()
         assert (row[64:80].view("<f4") == y[chosen]).all()
 
@@ -42,7 +43,7 @@ def test_windows_overlap_by_the_token_that_follows(home: Home) -> None:
     assert source.examples == 6
     tokens = np.arange(20) % 7
     for step, row in enumerate(source.rows(0, 9)):
-        chosen = examples_at(job.batches.stream, 6, 2 * step, 2)
+        chosen = examples_at(job.phases[0].batches.stream, 6, 2 * step, 2)
         tok, following = row[:12].view("<u2").reshape(2, 3), row[64:76].view("<u2").reshape(2, 3)
         for line, example in enumerate(chosen):
             assert tok[line].tolist() == tokens[3 * example : 3 * example + 3].tolist()

@@ -19,7 +19,8 @@ from tests.store.faults import FaultyFiles, Killed
 
 @pytest.fixture
 def short(line: Job) -> Job:
-    return replace(line, steps=4, save_every=2, roots_every=2, keep=1, evaluations=())
+    phases = (replace(line.phases[0], steps=4),)
+    return replace(line, phases=phases, save_every=2, roots_every=2, keep=1, evaluations=())
 
 
 ERRORS = [errno.ENOSPC, errno.EIO, None]
@@ -74,7 +75,7 @@ def test_a_kill_loses_nothing_before_the_last_checkpoint(short: Job, home: Home,
         if raised_by(short, home_at(after.folder, FaultyFiles(at, None))) is None:
             break
         history = read_history(folder_of(short, after))
-        saved, reached = [0, *(s.chain.done for s in history.saved)], history.reports()
+        saved, reached = [0, *(s.chain.done for s in history.saved)], history.reports()["loss"][0]
         stopped = train(short, after, until=0)
         seen.add(stopped.steps)
         assert stopped.steps == saved[-1]

@@ -33,7 +33,7 @@ def begun(step: int) -> Begun:
 
 
 def stepped(first: int, count: int) -> Stepped:
-    return Stepped(first, np.arange(first, first + count, dtype="<f4").reshape(count, 1))
+    return Stepped(first, ("loss",), np.arange(first, first + count, dtype="<f4").reshape(count, 1))
 
 
 def saved(step: int, name: Any = A, best: str | None = None) -> Saved:
@@ -84,18 +84,18 @@ def told(*events: Event) -> History:
 def test_taken_up_at_a_step_supersedes_what_came_later() -> None:
     before = [begun(0), stepped(0, 4), saved(4, B), stepped(4, 4), Recorded(StepRecord(8, A, B, C))]
     history = told(*before, Evaluated("held", 8, ()), saved(8, C), begun(4), stepped(4, 2))
-    assert history.reports()[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert history.reports()["loss"][1].tolist() == [0, 1, 2, 3, 4, 5]
     assert history.records == [] and history.evaluated == []
     assert [s.name for s in history.saved] == [B] and [s.name for s in history.stale] == [C]
 
 
 def test_a_portion_is_cut_where_the_run_was_taken_up() -> None:
-    assert told(begun(0), stepped(0, 8), begun(5)).reports()[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert told(begun(0), stepped(0, 8), begun(5)).reports()["loss"][1].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_begun_afresh_supersedes_all() -> None:
     history = told(*EVENTS[:5], Finished(b"receipt"), begun(0))
-    assert history.finished is None and len(history.reports()) == 0
+    assert history.finished is None and history.reports() == {}
     assert history.saved == [] and [s.name for s in history.stale] == [A]
 
 

@@ -38,8 +38,7 @@ class ReferenceSession:
 
     def __init__(self, plan: Plan, job: Job) -> None:
         self._routines = {routine.name: routine for routine in plan.routines}
-        self._programs: dict[str, Program] = {"init": job.init, "step": job.step}
-        self._programs |= {e.name: e.program for e in job.evaluations}
+        self._programs: dict[str, Program] = {name: program for name, program, _ in job.programs}
         self._state: dict[str, Array] = {s.name: np.zeros(s.type.shape, NUMPY[s.type.dtype]) for s in job.state}
 
     def write(self, slot: str, value: Array) -> None:

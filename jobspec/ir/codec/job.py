@@ -4,10 +4,10 @@ Takes: a checked job, or bytes that may come from anywhere. Promises: `decode_jo
 but for places in the text; bytes are accepted in their one form only, every part checked; the job hash is
 over what decides the state after the last step and the chain that leads there, and over nothing else.
 
-    in the hash   profile, seed, steps, roots_every, state (names, kinds, types, axes), init, step, the
-                  training data's root, the stream, its batches and the fields they take
+    in the hash   profile, seed, roots_every, state (names, kinds, types, axes), init, and of each phase its
+                  number of steps, step, data's root, stream, batches and the fields they take
     left out      the job's name and title, evaluations, checkpoints, sizes, and the names that a job gives
-                  to its data and batches
+                  to its phases, data and batches
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from jobspec.ir.codec.job_check import check_job
 from jobspec.ir.codec.parts import Parts, part_digests, root_of
 from jobspec.ir.codec.values import as_text, keys, read_each, read_type, require, root_value, type_value
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Slot, Source, Stream
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Slot, Source, Stream
 from jobspec.ir.ops import IllTyped
 from jobspec.ir.program import Node, Program, make, replace
 from jobspec.ir.record import Record, RecordError, as_array, as_digest
 from jobspec.ir.text import TextError, parse_program, print_program
 from jobspec.ir.types import Type
 
-FORMAT = 1
+FORMAT = 2
 LIMITS = Limits(size=64 << 20, depth=8, items=1 << 20)
 
 JOB_KEYS = keys(
-    "format name title profile seed steps sources state init step batches evaluations "
+    "format name title profile seed sources state init steps phases evaluations "
     "roots_every save_every keep sizes"
 )
 SLOT_KEYS = keys("name kind type axes")
 SOURCE_KEYS = keys("name root kind fields")
 STREAM_KEYS = keys("source order window key")
 FEED_KEYS = keys("name field type")
-BATCHES_KEYS = keys("stream size feeds")
+BATCHES_KEYS = keys("stream size feeds first")
+PHASE_KEYS = keys("name steps step batches")
 EVALUATION_KEYS = keys("name every batches count program best")
 
 MOST = (1 << 63) - 1
+#: steps of a run, as a step number is an i32
+MOST_STEPS = (1 << 31) - 1
 
 
 class JobFormatError(ValueError):
@@ -59,23 +62,45 @@ def job_parts(job: Job) -> Parts:
 
 
 def deciding_values(job: Job) -> list[tuple[str, Value]]:
-    """What the job hash is over, in order."""
-    feeds = job.batches.feeds
-    names = {feed.name: f"feed {number}" for number, feed in enumerate(feeds)}
-    stream = job.batches.stream
-    source = job.source(stream.source)
+    """What the job hash is over, in order. From `steps` on, a list has an entry per phase."""
     return [
         ("profile", job.profile),
         ("seed", job.seed),
-        ("steps", job.steps),
         ("roots", job.roots_every),
         ("state", [slot_value(slot) for slot in job.state]),
         ("init", print_program(job.init)),
-        ("step", print_program(with_names(job.step, names))),
-        ("data", [root_value(source.root), source.kind]),
-        ("stream", [stream.order, stream.window, stream.key]),
-        ("batches", [job.batches.size, [[feed.field, type_value(feed.type)] for feed in feeds]]),
+        ("steps", [phase.steps for phase in job.phases]),
+        ("step", _deciding_steps(job)),
+        ("data", [_deciding_data(job, phase.batches.stream) for phase in job.phases]),
+        ("stream", [_deciding_stream(phase.batches) for phase in job.phases]),
+        ("batches", [_deciding_batches(phase.batches) for phase in job.phases]),
     ]
+
+
+def _deciding_steps(job: Job) -> Value:
+    """Each different step once, and for each phase which one it runs."""
+    texts = [_deciding_step(phase) for phase in job.phases]
+    known = list(dict.fromkeys(texts))
+    return [[*known], [known.index(text) for text in texts]]
+
+
+def _deciding_step(phase: Phase) -> str:
+    names = {feed.name: f"feed {number}" for number, feed in enumerate(phase.batches.feeds)}
+    return print_program(with_names(phase.step, names))
+
+
+def _deciding_data(job: Job, stream: Stream) -> Value:
+    source = job.source(stream.source)
+    return [root_value(source.root), source.kind]
+
+
+def _deciding_stream(batches: Batches) -> Value:
+    stream = batches.stream
+    return [stream.order, stream.window, stream.key, batches.first]
+
+
+def _deciding_batches(batches: Batches) -> Value:
+    return [batches.size, [[feed.field, type_value(feed.type)] for feed in batches.feeds]]
 
 
 def with_names(program: Program, names: Mapping[str, str]) -> Program:
@@ -103,12 +128,11 @@ def job_value(job: Job) -> Value:
         "title": job.title,
         "profile": job.profile,
         "seed": job.seed,
-        "steps": job.steps,
         "sources": [source_value(source) for source in job.sources],
         "state": [slot_value(slot) for slot in job.state],
         "init": print_program(job.init),
-        "step": print_program(job.step),
-        "batches": batches_value(job.batches),
+        "steps": [print_program(step) for step in different_steps(job)],
+        "phases": [phase_value(phase, different_steps(job)) for phase in job.phases],
         "evaluations": [evaluation_value(evaluation) for evaluation in job.evaluations],
         "roots_every": job.roots_every,
         "save_every": job.save_every,
@@ -130,9 +154,29 @@ def stream_value(stream: Stream) -> Value:
     return {"source": stream.source, "order": stream.order, "window": stream.window, "key": stream.key}
 
 
+def different_steps(job: Job) -> list[Program]:
+    """Each step program once, in the order of the phases."""
+    return list(dict.fromkeys(phase.step for phase in job.phases))
+
+
+def phase_value(phase: Phase, steps: Sequence[Program]) -> Value:
+    """`step`: the number of its program."""
+    return {
+        "name": phase.name,
+        "steps": phase.steps,
+        "step": steps.index(phase.step),
+        "batches": batches_value(phase.batches),
+    }
+
+
 def batches_value(batches: Batches) -> Value:
     feeds: list[Value] = [{"name": f.name, "field": f.field, "type": type_value(f.type)} for f in batches.feeds]
-    return {"stream": stream_value(batches.stream), "size": batches.size, "feeds": feeds}
+    return {
+        "stream": stream_value(batches.stream),
+        "size": batches.size,
+        "feeds": feeds,
+        "first": batches.first,
+    }
 
 
 def evaluation_value(evaluation: Evaluation) -> Value:
@@ -160,17 +204,16 @@ def read_job(value: Value) -> Job:
     """The job a decoded value describes, checked in all its parts."""
     record = Record(value, "the job", JOB_KEYS)
     record.integer("format", FORMAT, FORMAT)
+    steps = read_each(record.get("steps"), "step", _read_program)
     job = Job(
         name=record.text("name"),
         title=record.text("title"),
         profile=record.text("profile"),
         seed=record.integer("seed", 0, (1 << 64) - 1),
-        steps=record.integer("steps", 1, (1 << 31) - 1),
         sources=read_each(record.get("sources"), "source", _read_source),
         state=read_each(record.get("state"), "slot", _read_slot),
         init=parse_program(record.text("init")),
-        step=parse_program(record.text("step")),
-        batches=_read_batches(record.get("batches"), "the batches"),
+        phases=read_each(record.get("phases"), "phase", lambda value, what: _read_phase(value, what, steps)),
         evaluations=read_each(record.get("evaluations"), "evaluation", _read_evaluation),
         roots_every=record.integer("roots_every", 1, MOST),
         save_every=record.integer("save_every", 0, MOST),
@@ -179,6 +222,17 @@ def read_job(value: Value) -> Job:
     )
     check_job(job)
     return job
+
+
+def _read_program(value: Value, what: str) -> Program:
+    return parse_program(as_text(value, what))
+
+
+def _read_phase(value: Value, what: str, steps: Sequence[Program]) -> Phase:
+    record = Record(value, what, PHASE_KEYS)
+    step = steps[record.integer("step", 0, len(steps) - 1)]
+    batches = _read_batches(record.get("batches"), f"{what}: batches")
+    return Phase(record.text("name"), record.integer("steps", 1, MOST_STEPS), step, batches)
 
 
 def _read_source(value: Value, what: str) -> Source:
@@ -207,7 +261,8 @@ def _read_stream(value: Value, what: str) -> Stream:
 def _read_batches(value: Value, what: str) -> Batches:
     record = Record(value, what, BATCHES_KEYS)
     feeds = read_each(record.get("feeds"), f"{what}: feed", _read_feed)
-    return Batches(_read_stream(record.get("stream"), what), record.integer("size", 1, 1 << 40), feeds)
+    stream, size = _read_stream(record.get("stream"), what), record.integer("size", 1, 1 << 40)
+    return Batches(stream, size, feeds, record.integer("first", 0, MOST))
 
 
 def _read_feed(value: Value, what: str) -> Feed:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from jobspec.ir.check import check
 from jobspec.ir.codec.values import distinct, require
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Source
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Source, routine_name
 from jobspec.ir.program import Program
 from jobspec.ir.types import DTYPES, Type
 
@@ -27,11 +27,14 @@ def check_job(job: Job) -> None:
     distinct((slot.name for slot in job.state), "the slot")
     distinct((source.name for source in job.sources), "the source")
     distinct(["init", "step", *(e.name for e in job.evaluations)], "the evaluation")
+    distinct((phase.name for phase in job.phases), "the phase")
+    require(0 < job.steps < 1 << 31, "the phases are no number of steps that fits an i32")
     _check_state(job)
     for source in job.sources:
         _check_source(source)
     _check_init(job)
-    _check_step(job)
+    for phase in job.phases:
+        _check_phase(job, phase)
     for evaluation in job.evaluations:
         _check_evaluation(job, evaluation)
 
@@ -56,12 +59,13 @@ def _check_init(job: Job) -> None:
     _check_outputs("init", job.init, {slot.name: slot.type for slot in job.state}, exact=True)
 
 
-def _check_step(job: Job) -> None:
-    check(job.step, stage="surface")
-    _check_batches(job, job.batches)
-    _check_inputs("step", job.step, job, job.batches)
-    _check_outputs("step", job.step, {slot.name: slot.type for slot in job.state}, prefix="report.")
-    require("report.loss" in dict(job.step.outputs), "`step` has no `report.loss`")
+def _check_phase(job: Job, phase: Phase) -> None:
+    what, step = routine_name(phase), phase.step
+    check(step, stage="surface")
+    _check_batches(job, phase.batches)
+    _check_inputs(what, step, job, phase.batches)
+    _check_outputs(what, step, {slot.name: slot.type for slot in job.state}, prefix="report.")
+    require("report.loss" in dict(step.outputs), f"`{what}` has no `report.loss`")
 
 
 def _check_evaluation(job: Job, evaluation: Evaluation) -> None:

@@ -155,7 +155,8 @@ def read_plan(value: Value) -> Plan:
     record.integer("format", FORMAT, FORMAT)
     routines = read_each(record.get("routines"), "routine", _read_routine)
     distinct((routine.name for routine in routines), "the routine")
-    require([r.name for r in routines[:2]] == ["init", "step"], "the plan does not begin with `init` and `step`")
+    begins = [r.name.partition(".")[0] for r in routines[:2]] == ["init", "step"]
+    require(begins, "the plan does not begin with `init` and a step")
     target = _read_target(record.get("target"))
     return Plan(str(record.digest("job")), record.text("profile"), target, routines)
 

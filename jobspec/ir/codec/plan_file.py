@@ -43,10 +43,10 @@ def decode_plan_file(data: bytes) -> tuple[Job, Plan]:
 def _check_same(job: Job, plan: Plan) -> None:
     if plan.job != str(job_hash(job)):
         raise PlanFileError(f"the plan is of the job {plan.job}, the job beside it is {job_hash(job)}")
-    wanted = ["init", "step", *(e.name for e in job.evaluations)]
+    wanted = [name for name, _, _ in job.programs]
     if plan.profile != job.profile or [r.name for r in plan.routines] != wanted:
         raise PlanFileError("the plan's profile or routines are not the job's")
-    for routine, batches in zip(plan.routines, [None, job.batches, *(e.batches for e in job.evaluations)], strict=True):
+    for routine, (_, _, batches) in zip(plan.routines, job.programs, strict=True):
         slots = [(name, routine.buffers[place].type) for name, place in routine.slots]
         feeds = [(name, routine.buffers[place].type) for name, place in routine.feeds]
         given = [(f.name, f.type) for f in batches.feeds] if batches else []
