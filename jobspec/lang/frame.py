@@ -39,12 +39,14 @@ class Activation:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A state in reach of `:=`: the slot, the region of its declaration, its axes there."""
+    """A state in reach of `:=`: the slot, the region of its declaration, its axes there. `stacked`: of an optimizer's
+    p, those of its axes that its pattern does not name; every state beside it has them too."""
 
     slot: str
     home: Region
     axes: Axes
     shape: tuple[int, ...]
+    stacked: Axes = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,9 +29,12 @@ def let(frame: Frame, node: tree.Let) -> None:
 
 
 def axes_stated(frame: Frame, target: tree.Target) -> tuple[str, ...] | None:
+    """Those that are written; in an optimizer, behind the ones that its pattern leaves out."""
     if target.type is None:
         return None
-    return frame.resolve_all([*target.type.stacked, *target.type.left, *(target.type.right or ())])
+    written = frame.resolve_all([*target.type.stacked, *target.type.left, *(target.type.right or ())])
+    around = frame.states["p"].stacked if frame.kind == "optim" else ()
+    return (*around, *written)
 
 
 def conformed(frame: Frame, target: tree.Target, value: Any) -> Any:

@@ -212,7 +212,7 @@ def learning_rate(inside: Frame) -> Node | None:
 def apply(frame: Frame, change: Change, g: Tensor) -> Frame:
     """The optimizer's body for one parameter."""
     rule, held = change.rule, change.parameter
-    p, axes = pattern(held.slot.name, rule, held.tensor)
+    p, axes, stacked = pattern(rule, held)
     g = Tensor(g.node, p.axes, p.left, p.right, p.entered)
     inside = Frame(
         frame.work,
@@ -223,7 +223,7 @@ def apply(frame: Frame, change: Change, g: Tensor) -> Frame:
         axes,
         calls=((rule.node.optimizer.span, rule.function),),
     )
-    inside.states["p"] = Cell(held.slot.name, frame.region, p.axes, p.node.shape)
+    inside.states["p"] = Cell(held.slot.name, frame.region, p.axes, p.node.shape, stacked)
     bind_step(inside)
     bind_arguments(inside, untyped(rule.function), {"p": p, "g": g, **rule.arguments})
     result = execute(inside, rule.function.definition.body)
@@ -247,23 +247,32 @@ def untyped(function: Function) -> Function:
     return Function(tree.Def(d.span, d.kind, d.name, d.axes, d.rest, params, d.body), function.module)
 
 
-def pattern(name: str, rule: Rule, p: Tensor) -> tuple[Tensor, dict[str, Axes]]:
-    """p and what its pattern names: `p: I -> O` calls the axes before the arrow I, those behind it O.
+def pattern(rule: Rule, held: Held) -> tuple[Tensor, dict[str, Axes], Axes]:
+    """p, what its pattern names, and the axes in front that it does not name: those of a `repeat` or before a `|`.
 
-    An axis on both sides of the parameter's arrow gets a prime on the right while the optimizer runs.
+    `p: I -> O` calls the axes before the arrow I, those behind it O; `p: A` calls all axes A. An axis on both sides
+    of the parameter's arrow gets three primes on the right while the optimizer runs, so that it may say I' and I''.
     """
-    doubled = tuple(a + "'" if i >= len(p.axes) - p.right and a in p.axes[:i] else a for i, a in enumerate(p.axes))
+    p = held.tensor
+    doubled = tuple(a + "'''" if i >= len(p.axes) - p.right and a in p.axes[:i] else a for i, a in enumerate(p.axes))
     p = Tensor(p.node, doubled, p.left, p.right, p.entered)
     type_ = rule.function.definition.params[0].type
     if type_ is None:
-        return p, {}
-    if type_.right is None or type_.stacked or len(type_.left) != 1 or len(type_.right) != 1:
-        raise Located("E0309", "the pattern of p is a linear map", type_.span, help="as in `p: I -> O`")
+        return p, {}, ()
+    check_pattern(type_)
+    if type_.right is None:
+        return p, {type_.left[0].text: p.axes[held.stacks :]}, p.axes[: held.stacks]
     if not p.is_map:
         raise Located(
             "E0309",
-            f"`{rule.function.name}` updates linear maps; `{name}` has no arrow",
+            f"`{rule.function.name}` updates linear maps; `{held.slot.name}` has no arrow",
             rule.node.span,
             help="select `matrices`",
         )
-    return p, {type_.left[0].text: p.from_axes, type_.right[0].text: p.to_axes}
+    return p, {type_.left[0].text: p.from_axes, type_.right[0].text: p.to_axes}, p.stacked
+
+
+def check_pattern(type_: tree.AxisType) -> None:
+    """One name for all axes, or one on each side of an arrow."""
+    if type_.stacked or len(type_.left) != 1 or (type_.right is not None and len(type_.right) != 1):
+        raise Located("E0309", "the pattern of p is `p: I -> O`, or `p: A` for all its axes", type_.span)

@@ -222,10 +222,10 @@ def test_a_pattern_is_for_each_layer_of_a_repeat() -> None:
     train = TRAIN.replace("all by sgd(.5)", "matrices by rows(.5)\n update vectors by whole(.5)")
     found = job(f"layer net(x) {{ {body} }}", train, head=HEAD + ROWS)
     before, after = first(found), stepped(found)
-    assert found.slot("w/r").type.shape == found.slot("w/c").type.shape == (2, 3)
+    assert found.slot("w/r").type.shape == found.slot("w/c").type.shape == (5, 3)
     moved = before["w"] - after["w"]
     np.testing.assert_allclose(moved, 0.5 * after["w/r"][:, :, None] * after["w/c"][:, None, :], rtol=1e-5)
-    np.testing.assert_allclose(np.abs(after["b"]).sum(1), [0.5, 0.5], rtol=1e-5)
+    np.testing.assert_allclose(np.abs(after["b"]).sum(1), [0.5] * 5, rtol=1e-5)
 
 
 def test_clip_scales_by_one_norm_of_all() -> None:
