@@ -15,12 +15,14 @@ from typing import Protocol
 from jobspec.backends.llvm.builder import Int, int_of
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.module import Module
-from jobspec.backends.llvm.values import Value
+from jobspec.backends.llvm.values import SIZES, Value
 from jobspec.ir.contraction import Cut
 
 Axes = Sequence[tuple[int, int]]  #: (size, bytes per position), the last one fastest
 #: steps of k that one table lists even if the inner axes alone would do, and that a block must have
 MOST_LISTED, BLOCK = 4096, 256
+#: entries that a table can have
+LONGEST = 1 << 15
 #: (byte offset of the piece, first and last position + 1 in it, position of its start, carried) -> carried
 Piece = Callable[..., Sequence[Value] | None]
 
@@ -44,13 +46,14 @@ class Even:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The i32 byte offsets of a constant table."""
+    """The byte offsets of a constant table, each of `type`: i32, or i64 where they are far apart."""
 
     table: str
+    type: str
 
     def at(self, f: Function, base: Value, k: Value) -> Value:
-        entry = f.load("i32", f.offset(Value("ptr", f"@{self.table}"), f.imul(k, 4)))
-        return f.offset(base, f.convert("sext", entry, "i64"))
+        entry = f.load(self.type, f.offset(Value("ptr", f"@{self.table}"), f.imul(k, SIZES[self.type])))
+        return f.offset(base, entry if self.type == "i64" else f.convert("sext", entry, "i64"))
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,28 @@ def along(module: Module, table: str, axes: Axes) -> Along:
     inner = 1
     while inner < len(axes) and (steps <= MOST_LISTED or prod(size for size, _ in axes[-inner:]) < BLOCK):
         inner += 1
-    outer, listed = tuple(axes[:-inner]), axes[-inner:]
-    if inner == 1:
-        return Along(outer, axes[-1][0], Even(axes[-1][1]))
-    entries = ", ".join(f"i32 {offset}" for offset in offsets(listed))
+    outer, listed = shortened(tuple(axes[:-inner]), tuple(axes[-inner:]))
     period = prod(size for size, _ in listed)
-    module.define(table, f"internal constant [{period} x i32] [{entries}], align 64")
-    return Along(outer, period, Listed(table))
+    if len(listed) == 1:
+        return Along(outer, period, Even(listed[0][1]))
+    found = offsets(listed)
+    type_ = "i32" if max(map(abs, found)) < 1 << 31 else "i64"
+    entries = ", ".join(f"{type_} {offset}" for offset in found)
+    module.define(table, f"internal constant [{period} x {type_}] [{entries}], align 64")
+    return Along(outer, period, Listed(table, type_))
+
+
+def shortened(outer: Axes, listed: Axes) -> tuple[Axes, Axes]:
+    """(outer, listed) with of the slowest listed axis only so many positions as make a block, where all of them would
+    make a long table; none of them where its size has no such part."""
+    (size, stride), *rest = listed
+    below = prod(size for size, _ in rest)
+    if size * below <= LONGEST or not rest:
+        return outer, listed
+    parts = range(-(-BLOCK // below), LONGEST // below + 1)
+    part = next((part for part in parts if size % part == 0), 1)
+    kept = ((part, stride),) if part > 1 else ()
+    return (*outer, (size // part, stride * part)), (*kept, *rest)
 
 
 def start_of(f: Function, cut: Cut, part: Int) -> Int:
