@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 
 from jobspec.ir.digest import digest
 from jobspec.ir.program import Node, make
+from jobspec.ir.types import row_major
 from jobspec.lang.refusal import need
 from jobspec.lang.values import bits_of
 
-#: elements that one draw counts
-MOST = 2**31
+#: elements that one draw counts, and places that one axis has
+MOST, LONGEST_AXIS = 2**32, 2**31
 
 
 @dataclass(frozen=True)
@@ -66,5 +68,21 @@ def whole(key: tuple[int, int], at: Counter, low: int, high: int) -> Node:
 
 def indices(shape: tuple[int, ...]) -> Node:
     """The row-major index of each element, u32."""
-    need(prod(shape) < MOST, "E0222", f"{prod(shape)} random numbers in one layer are more than 2^31")
-    return make("reshape", make("cast", make("iota", size=prod(shape)), dtype="u32"), shape=shape)
+    size = prod(shape)
+    need(size < MOST, "E0222", f"{size} random numbers in one layer are more than 2^32")
+    if size < LONGEST_AXIS:
+        return make("reshape", counted(size), shape=shape)
+    terms = [along(shape, axis, stride) for axis, stride in enumerate(row_major(shape))]
+    return reduce(lambda left, right: make("add", left, right), terms)
+
+
+def along(shape: tuple[int, ...], axis: int, stride: int) -> Node:
+    """`stride` times the position along one axis of `shape`."""
+    size = shape[axis]
+    steps = make("mul", counted(size), word(stride, (size,)))
+    return make("broadcast", steps, shape=shape, axes=(axis,)) if shape != (size,) else steps
+
+
+def counted(size: int) -> Node:
+    """0 … size-1 as u32."""
+    return make("cast", make("iota", size=size), dtype="u32")
