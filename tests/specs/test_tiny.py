@@ -1,0 +1,42 @@
+"""Every spec made small trains: its loss falls below the figure in specs/tiny.toml, and native code has the bits of
+the reference after two steps. The full-size text loads, and has the parameters that docs/specs.md computes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jobspec
+from tests.specs.tiny import SPECS, Tiny, entries
+
+#: steps that the reference does too
+SAME = 2
+TINY = entries()
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_tiny(name: str, tmp_path: Path) -> None:
+    """Stopped after two steps, compared, and trained on from there."""
+    tiny = TINY[name]
+    native = tiny.compiled(tmp_path / "llvm")
+    begun = jobspec.run(native, until=SAME, threads=1, home=tmp_path / "llvm")
+    plain = jobspec.run(tiny.compiled(tmp_path / "plain", "reference"), until=SAME, home=tmp_path / "plain")
+    assert begun.state == plain.state
+    trains(tiny, jobspec.run(native, threads=2, home=tmp_path / "llvm"))
+
+
+def trains(tiny: Tiny, run: jobspec.Run) -> None:
+    """The mean of the last tenth of the losses is below the figure, which the first is not."""
+    losses = run.metrics[f"step.{tiny.report}"]
+    assert len(losses) == run.steps >= 100
+    assert losses[0] > tiny.loss > np.mean(losses[-(run.steps // 10) :])
+    assert all(np.isfinite(value) for value in run.final.values())
+
+
+def test_every_spec_has_a_small_sibling() -> None:
+    """Those with an expected result beside them are trained whole (test_expected.py)."""
+    whole = {path.name.removesuffix(".expected.json") for path in SPECS.glob("*.expected.json")}
+    assert {path.stem for path in SPECS.glob("*.job")} == set(TINY) | whole
