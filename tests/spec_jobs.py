@@ -48,7 +48,7 @@ def on_made_up(name: str, home: Home, values: Mapping[str, str] = {}) -> Workloa
 def roots(name: str, home: Home) -> dict[str, str]:
     """Values that put the made-up data in place of the spec's."""
     root = (home.folder / name).read_text()
-    return {"train": root, "val" if name == "char_gpt" else "test": root}
+    return {"data.train": root, "data.val" if name == "char_gpt" else "data.test": root}
 
 
 def edited(name: str, home: Home, edits: Mapping[str, str], values: Mapping[str, str]) -> Workload:
