@@ -95,6 +95,10 @@ _TABLE: tuple[tuple[str, int | None, Rule, str], ...] = (
     ("sin", 1, rule.floating, "elementwise library"),
     ("cos", 1, rule.floating, "elementwise library"),
     ("pow", 2, rule.floating, "elementwise library"),
+    # rounded to the values of a 16-bit format; x - y*floor(x/y) of i32
+    ("bf16", 1, rule.floating, "elementwise library"),
+    ("f16", 1, rule.floating, "elementwise library"),
+    ("mod", 2, rule.signed, "elementwise library"),
     # word 0 of Philox4x32-10: counter c0 c1 c2 c3, key k0 k1
     ("random_bits", 6, rule.integer, "elementwise library"),
     ("uniform", 6, rule.draw, "elementwise library"),

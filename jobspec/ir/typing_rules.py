@@ -82,6 +82,10 @@ def integer(operands: Types, _: Attrs) -> Type:
     return same(operands, INTEGERS)
 
 
+def signed(operands: Types, _: Attrs) -> Type:
+    return same(operands, frozenset({"i32"}))
+
+
 def draw(operands: Types, _: Attrs) -> Type:
     """uniform, normal: f32 from a counter of four words and a key of two"""
     return Type("f32", same(operands, frozenset({"u32"})).shape)

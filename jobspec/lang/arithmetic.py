@@ -42,10 +42,26 @@ def binary(op: str, a: Value, b: Value, stated: Axes | None = None) -> Value:
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         return fold(lambda: FOLD[op](number(a), number(b)))
     if op == "%":
-        raise Refusal("E0290", "`%` is carried through for compile-time numbers only")
+        return modulo(a, b, stated)
     if op == "^":
         return power(a, b, stated)
     return elementwise(IR_NAME[op], [a, b], stated, "f32" if op == "/" else None)
+
+
+def modulo(a: Value, b: Value, stated: Axes | None) -> Tensor:
+    """a % b, which has the sign of b. Whole numbers: exact, 0 where b is 0. f32: twice r = fma(-floor(r/b), b, r) from
+    r = a, then r + b where r and b differ in sign; exact for |a/b| < 2^46 but for that last sum."""
+    if joint_dtype([a, b]) == "i32":
+        return elementwise("mod", [a, b], stated)
+    rest: Value = a
+    for _ in range(2):
+        quotient = apply("floor", elementwise("div", [rest, b], stated, "f32"))
+        rest = elementwise("fma", [apply("neg", quotient), b, rest], stated, "f32")
+    assert isinstance(rest, Tensor)
+    turned = elementwise("lt", [elementwise("mul", [sign(rest), sign(floats(b))], stated), 0.0])
+    result = select(turned, elementwise("add", [rest, b], stated), rest)
+    assert isinstance(result, Tensor)
+    return result
 
 
 def fold(compute: Callable[[], Number]) -> Number:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobspec.lang import arithmetic, linear, random, reductions, windows
+from jobspec.lang import arithmetic, linear, orders, random, reductions, windows
 from jobspec.lang.constants import PI, Number
 from jobspec.lang.frame import Frame
 from jobspec.lang.refusal import Refusal, need
@@ -23,7 +23,7 @@ CONSTANTS: dict[str, Number | bool] = {"pi": PI, "inf": float("inf"), "true": Tr
 
 @dataclass(frozen=True)
 class Context:
-    """A call: where it stands, the axes of its bracket, those after `by`."""
+    """A call: where it stands, the axes of its bracket, those after `by` or the arrow."""
 
     frame: Frame
     axes: Axes
@@ -32,7 +32,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Row:
-    """`brackets`: none, some (one axis or more), one, any (none or some), by (`[Y X by Ky Kx]`).
+    """`brackets`: none, some (one axis or more), one, any (none or some), by (`[Y X by Ky Kx]`), to (`[E->Q]`).
     `rest`: the last argument takes all that follow, as a list."""
 
     brackets: str
@@ -114,6 +114,10 @@ def concat(c: Context, parts: list[Any]) -> Tensor:
     return windows.concat(c.axes[0], [cast(t, dtype) for t in tensors])
 
 
+def top(c: Context, x: Any) -> Tensor:
+    return orders.top(c.axes[0], c.by[0], c.frame.size(c.by[0]), need_tensor(x))
+
+
 def ordered(order: str) -> Callable[..., Ordered]:
     def run(_: Context, data: Any) -> Ordered:
         if not isinstance(data, DataSet):
@@ -138,13 +142,14 @@ def bare(c: Context) -> Any:
 
 X = {"x": REQUIRED}
 #: words of the language that do not reach training yet
-LATER = ("mix", "bf16", "f16", "top", "cumsum", "sort")
+LATER = ("mix",)
 
 BUILTINS: dict[str, Row] = {
     **{
         n: function_row(n)
         for n in ("exp", "log", "sqrt", "rsqrt", "tanh", "erf", "sin", "cos", "abs", "floor", "round", "sign")
     },
+    **{n: function_row(n) for n in ("bf16", "f16")},
     **{n: reduction_row(n) for n in ("sum", "mean", "argmax", "argmin")},
     "max": Row("any", {"x": REQUIRED, "y": None}, extreme("max")),
     "min": Row("any", {"x": REQUIRED, "y": None}, extreme("min")),
@@ -154,6 +159,10 @@ BUILTINS: dict[str, Row] = {
         "some", {"a": REQUIRED, "b": REQUIRED}, lambda c, a, b: linear.dot(c.axes, need_value(a), need_value(b))
     ),
     "count": Row("some", X, lambda c, x: reductions.count(c.axes, need_value(x))),
+    "top": Row("to", X, top),
+    "sort": Row("one", X, lambda c, x: orders.sort(c.axes[0], need_tensor(x))),
+    "argsort": Row("one", X, lambda c, x: orders.argsort(c.axes[0], need_tensor(x))),
+    "cumsum": Row("one", X, lambda c, x: orders.cumsum(c.frame, c.axes[0], need_tensor(x))),
     "one_hot": Row("one", X, one_hot),
     "const": Row("one", {"values": REQUIRED}, constant, rest=True),
     "window": Row("by", {"x": REQUIRED, "stride": 1, "pad": 0, "value": 0}, window),

@@ -25,6 +25,7 @@ BRACKETS = {
     "some": "axes in a bracket",
     "one": "one axis in a bracket",
     "by": "axes in a bracket, `by` the axes of the window",
+    "to": "one axis and a name for what it becomes",
 }
 
 
@@ -70,12 +71,20 @@ def call_builtin(frame: Frame, function: Builtin, positional: Sequence[Any], nam
 
 def check_brackets(function: Builtin, row: Row) -> None:
     count, by = len(function.axes), len(function.by)
-    good = {"none": count == 0, "some": count > 0, "one": count == 1, "any": True, "by": by > 0}[row.brackets]
-    if good and (by == 0 or row.brackets == "by"):
+    right = {
+        "none": count == 0,
+        "some": count > 0,
+        "one": count == 1,
+        "any": True,
+        "by": by > 0,
+        "to": count == by == 1,
+    }
+    if right[row.brackets] and (by == 0 or row.brackets == ("to" if function.arrow else "by")):
         return
     if row.brackets == "none":
         raise Refusal("E0262", f"`{function.name}` takes no axes: it works element by element")
-    shown = {"by": "[Y X by Ky Kx](x)"}.get(row.brackets, "[T]" if function.name in BARE else "[T](x)")
+    plain = "[T]" if function.name in BARE else "[T](x)"
+    shown = {"by": "[Y X by Ky Kx](x)", "to": "[E->Q](x)"}.get(row.brackets, plain)
     raise Refusal(
         "E0262", f"`{function.name}` takes {BRACKETS.get(row.brackets, 'axes')}", help=f"as in `{function.name}{shown}`"
     )

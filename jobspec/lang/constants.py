@@ -219,6 +219,23 @@ def sign(x: Number) -> int:
     return (x > 0) - (x < 0)
 
 
+def narrowed(x: Number, digits: int, least: int, beyond: int) -> Number:
+    """The nearest number with `digits` bits of significand, ties to even; no exponent is below `least`; infinity from
+    `beyond` on."""
+    if not finite(x) or x == 0:
+        return x
+    size = abs(Fraction(x))
+    unit = Fraction(2) ** (max(exponent_of(size), least) - digits + 1)
+    near = round(size / unit) * unit
+    return math.copysign(float(near) if near < beyond else math.inf, x)
+
+
+def exponent_of(x: Fraction) -> int:
+    """e with 2^e <= x < 2^(e+1), x above 0."""
+    exponent = x.numerator.bit_length() - x.denominator.bit_length()
+    return exponent if x >= Fraction(2) ** exponent else exponent - 1
+
+
 FUNCTIONS: dict[str, Callable[[Number], Number]] = {
     "exp": exp,
     "log": log,
@@ -232,6 +249,8 @@ FUNCTIONS: dict[str, Callable[[Number], Number]] = {
     "floor": floor,
     "round": rint,
     "sign": sign,
+    "bf16": lambda x: narrowed(x, 8, -126, 2**128),
+    "f16": lambda x: narrowed(x, 11, -14, 2**16),
 }
 
 
@@ -249,10 +268,7 @@ def magnitude_bits(x: Fraction) -> int:
     """Bits of a non-negative number: the exponent's position, then the significand rounded once."""
     if x == 0:
         return 0
-    exponent = x.numerator.bit_length() - x.denominator.bit_length()
-    if x < Fraction(2) ** exponent:
-        exponent -= 1
-    exponent = max(exponent, -126)
+    exponent = max(exponent_of(x), -126)
     significand = round(x / Fraction(2) ** (exponent - 23))
     return ((exponent + 126) << 23) + significand
 

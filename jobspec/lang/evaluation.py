@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobspec.ir.job import Evaluation
-from jobspec.ir.program import Node, Program
+from jobspec.ir.program import Node, Program, order
 from jobspec.lang import tree
 from jobspec.lang.data import BATCH, batch_of, batches_of, examples_of
 from jobspec.lang.dispatch import execute
@@ -21,7 +21,7 @@ from jobspec.lang.refusal import Refusal, Silenced
 from jobspec.lang.scope import Scope
 from jobspec.lang.settings import Settings, setting_name
 from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_whole
-from jobspec.lang.training import Course, keyword, required
+from jobspec.lang.training import Course, keyword, required, step_input
 from jobspec.lang.values import Tensor, described, floats
 from jobspec.lang.work import Work
 
@@ -46,6 +46,7 @@ def evaluation(frame: Frame, node: tree.Section, known: Course) -> Evaluation:
         frame.work.registry,
         frame.work.reporter,
         frame.work.places,
+        step_input(),
         used_axes=frame.work.used_axes,
     )
     metrics = metrics_of(work, frame, node, data, settings)
@@ -84,8 +85,11 @@ def metrics_of(
 ) -> list[tuple[str, Node]]:
     inside = replace(frame, work=work, scope=Scope(work.root), activation=Activation(is_section=True))
     inside.scope.bind("batch", batch_of(work, data))
+    drawn = 0
     for statement in settings.others:
-        execute(replace(inside, activation=Activation(is_section=True)), (statement,))
+        activation = Activation(is_section=True, draws=drawn)
+        execute(replace(inside, activation=activation), (statement,))
+        drawn = activation.draws
     if work.reporter.diagnostics:
         raise Silenced
     found = [(s, setting_name(s)) for s in settings.others if setting_name(s)]
@@ -135,7 +139,9 @@ def best_of(settings: Settings, metrics: list[str]) -> tuple[str, str] | None:
 
 
 def program(work: Work, metrics: list[tuple[str, Node]]) -> Program:
-    """State of the model and a batch in, metrics out."""
+    """State of the model and a batch in, metrics out; `step`, here the batch's number, where something is drawn."""
     inputs = [h.tensor.node for h in work.registry.ordered() if h.slot.kind != "optimizer"]
     inputs += [t.node for _, t in sorted(work.feeds.items())]
+    assert work.step is not None
+    inputs += [n for n in order([node for _, node in metrics]) if n is work.step.node]
     return Program(tuple(inputs), tuple((f"metric.{name}", node) for name, node in metrics))

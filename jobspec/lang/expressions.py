@@ -203,6 +203,8 @@ def view(frame: Frame, node: tree.View) -> Any:
 def with_axes(frame: Frame, value: Function | Builtin, node: tree.View) -> Any:
     """`softmax[S]`, `window[Y X by Ky Kx]`; `iota[T]` and its like are values at once."""
     item = node.items[0]
+    if isinstance(value, Builtin) and len(node.items) == 1 and isinstance(item, tree.Remap):
+        return Builtin(value.name, frame.resolve_all(item.old), frame.resolve_all(item.new), arrow=True)
     if len(node.items) > 1 or not isinstance(item, tree.AxisList | tree.Windows):
         raise Refusal("E0226", "a function takes axes in its bracket, as in `softmax[S](x)`")
     if isinstance(value, Function):

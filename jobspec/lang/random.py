@@ -1,8 +1,9 @@
-"""Random draws of a training step: rand, randint, normal.
+"""Random draws of a step: rand, randint, normal.
 
 Takes: a frame and the axes of the draw. Promises: the draw is named by the label path it stands in and its number
 there; its values are indexed by step, example (the axis B) and element, so neither the split of a batch nor another
-layer's draws move them.
+layer's draws move them. An evaluation draws under names of its own, the same whenever it is made: with B by the
+example's number in the evaluation, without B by that of the batch.
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ def whole(frame: Frame, axes: Axes, low: int, high: int) -> Tensor:
 def key(frame: Frame) -> tuple[int, int]:
     activation = frame.activation
     activation.draws += 1
-    return draws.key_words(frame.work.seed, (*activation.draw_path, "draw", str(activation.draws - 1)))
+    kind = "draw" if frame.work.training else "evaluation"
+    return draws.key_words(frame.work.seed, (*activation.draw_path, kind, str(activation.draws - 1)))
 
 
 def counter(frame: Frame, axes: Axes) -> draws.Counter:
-    if frame.work.step is None:
-        raise Refusal(
-            "E0290",
-            "random draws in an evaluation are not carried through yet",
-            help="draw while training only: `… if training else …`",
-        )
     shape = frame.sizes(axes)
-    step = frame.region.reach(frame.work.step, frame.work.root)
-    return draws.Counter(element(axes, shape), example(axes, shape), everywhere(step.node, shape), stream(frame, shape))
+    place, turn = example(frame, axes, shape), stream(frame, shape)
+    assert frame.work.step is not None
+    step = everywhere(frame.region.reach(frame.work.step, frame.work.root).node, shape)
+    if BATCH in axes and not frame.work.training:
+        before = make("mul", step, draws.word(shape[axes.index(BATCH)], shape))
+        place, step = make("add", before, place), draws.word(0, shape)
+    return draws.Counter(element(axes, shape), place, step, turn)
 
 
 def element(axes: Axes, shape: tuple[int, ...]) -> Node:
@@ -59,12 +60,16 @@ def element(axes: Axes, shape: tuple[int, ...]) -> Node:
     return make("broadcast", draws.indices(own), shape=shape, axes=places) if own != shape else draws.indices(shape)
 
 
-def example(axes: Axes, shape: tuple[int, ...]) -> Node:
-    """The example's place in the batch; 0 for a draw that has no B."""
+def example(frame: Frame, axes: Axes, shape: tuple[int, ...]) -> Node:
+    """The example's place in the whole batch; 0 for a draw that has no B."""
     if BATCH not in axes:
         return draws.word(0, shape)
-    place = axes.index(BATCH)
-    return make("broadcast", draws.indices((shape[place],)), shape=shape, axes=(place,))
+    place, work = axes.index(BATCH), frame.work
+    if work.examples is None:
+        counted = draws.indices((shape[place],))
+    else:
+        counted = make("cast", frame.region.reach(work.examples, work.root).node, dtype="u32")
+    return make("broadcast", counted, shape=shape, axes=(place,))
 
 
 def stream(frame: Frame, shape: tuple[int, ...]) -> Node:

@@ -47,11 +47,13 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class Builtin:
-    """A function that the language has. `by`: the window's axes in `window[Y X by Ky Kx]`."""
+    """A function that the language has. `by`: the window's axes in `window[Y X by Ky Kx]`, or with `arrow` the new
+    ones in `top[E->Q]`."""
 
     name: str
     axes: Axes = ()
     by: Axes = ()
+    arrow: bool = False
 
 
 @dataclass(frozen=True)

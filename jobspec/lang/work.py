@@ -51,7 +51,8 @@ class Places:
 
 @dataclass(eq=False)
 class Work:
-    """`sizes`: axis → size (an evaluation has its own B). `step`: the step's number, None in an evaluation."""
+    """`sizes`: axis → size (an evaluation has its own B). `step`: the step's number, in an
+    evaluation the batch's. `examples`: where each example of a piece stands in the whole batch."""
 
     training: bool
     seed: int
@@ -60,6 +61,7 @@ class Work:
     reporter: Reporter
     places: Places
     step: Tensor | None = None
+    examples: Tensor | None = None
     root: Region = field(default_factory=Region)
     feeds: dict[str, Tensor] = field(default_factory=dict)
     used_axes: set[str] = field(default_factory=set)

@@ -162,7 +162,7 @@ class Course:
         return {name: mean(table[:, column]) for column, name in enumerate(names)}
 
     def _evaluated(self, routine: str, feeder: Feeder, first: int, count: int) -> NDArray[np.float32]:
-        outcome = self.session.run(routine, self.chain.done + first, feeder.rows(first, count))
+        outcome = self.session.run(routine, first, feeder.rows(first, count))
         place = f"in batch {first + outcome.done - 1} of evaluation `{routine}` after step {self.chain.done}"
         self._check(outcome, place)
         return outcome.reports

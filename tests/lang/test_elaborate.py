@@ -365,3 +365,34 @@ def test_every_node_of_the_step_has_a_place() -> None:
             assert 1 <= line <= len(text) and 1 <= column <= len(text[line - 1])
     placed = [node.op for node in order(found.phases[0].step.results) if node in found.places]
     assert placed.count("contract") == 2 and "sum" in placed
+
+
+def drawn(batch: int, dims: str = "dim B=4, X=3, H=2, L=5") -> dict[str, np.ndarray]:
+    """Metrics of one batch of an evaluation that draws."""
+    layer = "layer net(x) { param w: X = 0; dot[X](x, w) + rand[B]() }\n"
+    section = "eval { on = d; every = 3; steps = 2\n  a = sum[B](rand[B]())\n  b = sum[B](rand[B]())\n"
+    section += "  c = sum[H](rand[H]())\n  n = sum[B](net(batch.x))\n  m = sum[B](2*net(batch.x)) }\n"
+    found = job(layer, TRAIN + section, head=HEAD.replace("dim B=4, X=3, H=2, L=5", dims))
+    program = found.evaluations[0].program
+    size = found.evaluations[0].batches.size
+    state = first(found)
+    return evaluate(program, {**state, "batch.x": np.zeros((size, 3), np.float32), "step": np.array(batch, np.int32)})
+
+
+def test_an_evaluation_draws_by_example_and_batch() -> None:
+    zero, one = drawn(0), drawn(1)
+    assert zero == drawn(0)
+    assert len({float(zero[f"metric.{m}"]) for m in "abcn"}) == 4
+    assert all(zero[f"metric.{m}"] != one[f"metric.{m}"] for m in "abcn")
+    assert zero["metric.m"] == 2 * zero["metric.n"]
+
+
+def test_draws_of_an_evaluation_do_not_depend_on_its_batches() -> None:
+    narrow, wide = [drawn(i) for i in range(4)], [drawn(i, "dim B=8, X=3, H=2, L=5") for i in range(2)]
+    for metric in ("metric.a", "metric.n"):
+        np.testing.assert_allclose(sum(x[metric] for x in narrow), sum(x[metric] for x in wide), rtol=1e-6)
+
+
+def test_an_evaluation_without_draws_has_no_step() -> None:
+    (found,) = job(TWO, TRAIN + "eval { on = d; every = 3; m = mean[B](batch.y) }\n").evaluations
+    assert "step" not in [node["name"] for node in found.program.inputs]

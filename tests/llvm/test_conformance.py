@@ -12,9 +12,12 @@ import pytest
 from jobspec.backends.llvm.kernels import generate
 from jobspec.backends.llvm.machine import code_generator
 from jobspec.backends.llvm.module import Module
-from jobspec.ir.library import DRAWS
+from jobspec.backends.reference.numbers import NUMPY
+from jobspec.ir.library import operand_type
+from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.ir.types import Type
 from tests.llvm import bodies
 from tests.llvm.native import TARGETS, Array, Memory, axes, check, compiled
 from tests.numerics.conformance import committed, digests
@@ -27,11 +30,13 @@ def test_library_digests(target: Target) -> None:
     """The answers of every library function are those of the reference, as digests committed with it."""
 
     def evaluate(name: str, arguments: list[Any]) -> Array:
-        kind = "u32" if name in DRAWS else "f32"
-        dtype = "u32" if name == "random_bits" else "f32"
+        kind = operand_type(name)
+        result_type = OPS[name].typed((Type(kind),) * len(arguments), {})
+        assert isinstance(result_type, Type)
+        dtype = result_type.dtype
         size = arguments[0].size
         body = bodies.elementwise(name, [kind] * len(arguments), dtype, size, True)
-        result = np.zeros(size, np.uint32 if dtype == "u32" else np.float32)
+        result = np.zeros(size, NUMPY[dtype])
         memory = Memory([*arguments, result])
         compiled(body.kernel("rows"), memory, target).run(memory)
         return memory.results()[-1]

@@ -27,6 +27,8 @@ FORMS: dict[str, list[tuple[list[str], str]]] = {
     **{op: [(k, k[0]) for k in INTEGER] for op in ("shl", "shr", "mulhi")},
     "cast": [([a], b) for a in ("f32", "i32", "u32", "bool") for b in ("f32", "i32", "u32") if a != b],
     "bitcast": [([a], b) for a in ("f32", "i32", "u32") for b in ("f32", "i32", "u32") if a != b],
+    **{op: [(["f32"], "f32")] for op in ("bf16", "f16")},
+    "mod": [(["i32"] * 2, "i32")],
     "random_bits": [(["u32"] * 6, "u32")],
     **{op: [(["u32"] * 6, "f32")] for op in ("uniform", "normal")},
 }

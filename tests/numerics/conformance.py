@@ -3,7 +3,7 @@
     python -m tests.numerics.conformance      writes library_digests.json from the numpy evaluator
 
 Takes: an evaluator. Promises: inputs that are the same everywhere (given by formulas, no generator), answers as
-little-endian u32 with every NaN 0x7FC00000, BLAKE3 over them.
+little-endian 32-bit words with every NaN 0x7FC00000, BLAKE3 over them.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ def moderate(patterns: U32) -> U32:
 
 
 def inputs(name: str) -> list[Any]:
-    """The arguments of a library function: f32 for functions, u32 for draws."""
+    """The arguments of a library function: f32 for functions, u32 for draws, i32 for the modulo."""
     if name in DRAWS:
         return [weyl(multiplier) for multiplier in (1, 0, 0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F)]
     any_bits, other = weyl(0x9E3779B1), weyl(0x85EBCA77)
     special = special_values().view(np.uint32)
     first = np.concatenate([any_bits, moderate(any_bits), special.repeat(special.size)]).view(np.float32)
     second = np.concatenate([other, moderate(other), np.tile(special, special.size)]).view(np.float32)
+    if name == "mod":
+        return [first.view(np.int32), second.view(np.int32) >> (np.arange(second.size, dtype=np.int32) % 32)]
     return [first, second] if name == "pow" else [first]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jobspec.backends.reference.scalars import NumpyScalars
-from jobspec.ir.library import DRAWS, LIBRARY
+from jobspec.ir.library import LIBRARY, operand_type
 from jobspec.ir.library.protocol import Scalars
 from tests.numerics.conformance import by_numpy, committed, digest, digests, inputs
 from tests.numerics.typed import METHODS, TypedScalars, Value
@@ -25,8 +25,9 @@ def counted(name: str) -> TypedScalars:
     """The evaluator after it has walked through one function."""
     b = TypedScalars()
     arity = len(inspect.signature(LIBRARY[name]).parameters) - 1
-    result = LIBRARY[name](b, *[Value("u" if name in DRAWS else "f", f"x{i}") for i in range(arity)])
-    assert result.type == ("u" if name == "random_bits" else "f")
+    kind = operand_type(name)[0]
+    result = LIBRARY[name](b, *[Value(kind, f"x{i}") for i in range(arity)])
+    assert result.type == {"random_bits": "u", "mod": "i"}.get(name, "f")
     return b
 
 

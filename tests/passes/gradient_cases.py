@@ -282,7 +282,9 @@ CASES: tuple[Case, ...] = (
     Case("loop reversed", "loop get", ((2, 3), (4, 3, 3), (3,)), lambda *n: loop_case(4, True, *n)),
     Case("loop of one turn", "loop get", ((2, 3), (1, 3, 3), (3,)), lambda *n: loop_case(1, False, *n)),
     Case("loop mixed", "loop get", ((3,), (4, 3)), mixed_loop),
+    Case("bf16", "bf16", ((3, 4),), op("bf16")),
+    Case("f16", "f16", ((3, 4),), op("f16")),
     Case("loop in a loop", "loop get", ((3,), (2, 4, 3), (3,)), nested_loop),
 )  # fmt: skip
 #: rounds its argument on the way, which differences cannot follow; stop has no difference
-NOT_SMOOTH = ("rounded away", "stop")
+NOT_SMOOTH = ("rounded away", "stop", "bf16", "f16")

@@ -58,6 +58,13 @@ class Torch:
         narrow = x.detach().to(self.t.float32) if x.is_floating_point() else x.to(self.t.int32)
         return narrow.view(self.t.float32).double() if n["dtype"] == "f32" else narrow.view(self.t.int32)
 
+    def o_bf16(self, n: Node, x: Any) -> Any:
+        """The rounded value, and the gradient as if there were no rounding."""
+        return x + (x.to(self.t.float32).to(self.t.bfloat16).to(x.dtype) - x).detach()
+
+    def o_f16(self, n: Node, x: Any) -> Any:
+        return x + (x.to(self.t.float32).to(self.t.float16).to(x.dtype) - x).detach()
+
     def o_reshape(self, n: Node, x: Any) -> Any:
         return x.reshape(n["shape"])
 
