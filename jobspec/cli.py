@@ -31,6 +31,7 @@ COMMANDS = {
     "data": "Add, list, verify and remove data sets.",
     "new": "Write a job to start from.",
     "explain": "Explain an error code.",
+    "lsp": "Answer an editor's questions: the language server.",
 }
 INTERRUPTED = 130
 

@@ -18,6 +18,7 @@ LAW: dict[str, set[str]] = {
     "passes": {"ir"},
     "store": {"ir"},
     "backends": {"ir"},
+    "editor": {"ir", "lang"},
     "runtime": {"ir", "lang", "passes", "store", "backends"},
     "verify": {"ir", "lang", "passes", "store", "backends", "runtime"},
 }
