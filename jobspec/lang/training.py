@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobspec.ir.program import Node, Program, make
-from jobspec.lang import tree, updates
+from jobspec.lang import shards, tree, updates
 from jobspec.lang.data import BATCH, batch_of, examples_of
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Frame, Located
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.settings import Settings, setting_name
+from jobspec.lang.shards import WHOLE, Shards, shards_of
 from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_whole
 from jobspec.lang.values import Tensor, described
 
@@ -37,6 +38,7 @@ class Course:
     roots_every: int
     stream: Ordered
     epoch: float
+    shards: Shards = WHOLE
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def course(frame: Frame, node: tree.Section) -> Course:
     per_epoch = epoch_steps(frame, stream)
     steps = step_count(frame, node, settings, per_epoch)
     need_seed(frame, node, seed)
-    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch)
+    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch, shards_of(settings))
 
 
 def required(frame: Frame, node: tree.Section, settings: Settings, name: str, example: str) -> None:
@@ -97,8 +99,6 @@ def refuse_later(settings: Settings) -> None:
     execute(settings.frame, tuple(mixes))
     for name in ("start", "after", "average"):
         settings.refuse(name, f"`{name}` is not carried through to training yet")
-    if settings.value("shards", lambda x: need_whole(x, 1)) not in (None, 1):
-        settings.refuse("shards", "`shards` other than 1 is not carried through to training yet")
     compute = settings.given.get("compute")
     if compute is not None and not (isinstance(compute, tree.Name) and compute.id == "f32"):
         settings.refuse("compute", "`compute` other than f32 is not carried through to training yet")
@@ -134,6 +134,7 @@ def step_count(frame: Frame, node: tree.Section, settings: Settings, per_epoch: 
 
 def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
     """The step program's outputs. Raises Silenced after reports."""
+    shards.enter(frame, known.shards)
     bind_names(frame, known)
     lets = [
         s
@@ -150,7 +151,9 @@ def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
     reports = [("report.loss", loss.node)]
     reports += [("report.grad_norm", norm)] if norm is not None else []
     reports += [("report.lr", lr)] if lr is not None else []
-    return Step(known, {name: t.node for name, t in frame.region.assigned.items()}, tuple(reports))
+    state = [(name, t.node) for name, t in frame.region.assigned.items()]
+    outputs = shards.finished(frame, known.shards, [*state, *reports])
+    return Step(known, dict(outputs[: len(state)]), tuple(outputs[len(state) :]))
 
 
 def bind_names(frame: Frame, known: Course) -> None:
