@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobspec.ir.digest import Digest
-from jobspec.ir.errors import DataError
+from jobspec.ir.errors import CompileError, DataError
 from jobspec.ir.job import Job
 from jobspec.ir.job import Source as JobSource
 from jobspec.lang.check import load as load_source
+from jobspec.lang.inline import inlined
 from jobspec.lang.override import overridden, said
 from jobspec.lang.source import Source
 from jobspec.store.blobs import BlobStore
@@ -44,6 +45,18 @@ def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
 def text_spec(text: str, values: Mapping[str, str], home: Home) -> Spec:
     """The job that `text` says; its data comes from the store alone."""
     return _spec(Source.from_bytes("<text>", text.encode()), values, home, ())
+
+
+def closed_text(path: Path, home: Home) -> str:
+    """The job in `path` with its imports written into it: another text, the same job. Raises UsageError,
+    CompileError, E0291 where names cannot be told apart."""
+    source, search = Source.read(path), beside(path)
+    text = inlined(source, Library(home.data(search)))
+    closed = Source.from_bytes(f"{path}, inlined", text.encode())
+    if _spec(closed, {}, home, search).job != _spec(source, {}, home, search).job:
+        reason = f"{path} cannot be written as one file: a layer would be called by another name"
+        raise CompileError("E0291", reason, help="label the calls of the library's layers: `a:nn.linear[I O](x)`")
+    return text
 
 
 def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:

@@ -356,3 +356,22 @@ def test_numbers_that_json_does_not_have() -> None:
     assert json.dumps(plain({"a": float("nan"), "b": [float("inf"), 1.5], "c": Path("x")})) == (
         '{"a": null, "b": [null, 1.5], "c": "x"}'
     )
+
+
+def test_inline_prints_or_writes_the_same_job(call: Call, tiny: Path, tmp_path: Path) -> None:
+    text = tiny.read_text().replace("dim B", "import std.optim\ndim B", 1)
+    text = text.replace("by sgd(lr)", "by optim.momentum(lr, .5)")
+    tiny.write_text(text)
+    before = call("hash", tiny, *REFERENCE, "--json").json["job"]
+    printed = call("fmt", "--inline", tiny)
+    assert printed.code == 0 and "import" not in printed.out and "optim momentum(" in printed.out
+    closed = tiny.parent / "closed.job"
+    assert call("fmt", "--inline", tiny, "-o", closed).out == ""
+    assert closed.read_text() == printed.out and tiny.read_text() == text
+    assert call("hash", closed, *REFERENCE, "--json").json["job"] == before
+
+
+@pytest.mark.parametrize("words", [("--inline", "--check"), ("-o", "x.job")])
+def test_inline_options_that_do_not_go_together(call: Call, tiny: Path, words: tuple[str, ...]) -> None:
+    said = call("fmt", *words, tiny)
+    assert said.code == 2 and "[E0821]" in said.err
