@@ -17,6 +17,7 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from jobspec.ir.ops import OPS
+from jobspec.ir.origin import inherit
 from jobspec.ir.types import Type
 
 Attrs = tuple[tuple[str, Any], ...]
@@ -112,7 +113,11 @@ def order(roots: Iterable[Node]) -> list[Node]:
 
 def rebuild(node: Node, args: tuple[Node, ...]) -> Node:
     """The same operation on other operands; the node itself where nothing changed."""
-    return node if args == node.args else make(node.op, *args, **dict(node.attrs))
+    if args == node.args:
+        return node
+    new = make(node.op, *args, **dict(node.attrs))
+    inherit(new, node)
+    return new
 
 
 def replace(roots: Iterable[Node], mapping: Mapping[Node, Node]) -> list[Node]:

@@ -55,6 +55,7 @@ def bind_slot(frame: Frame, node: tree.Parameter | tree.State, kind: str) -> Non
         )
     frame.activation.declared[name] = node.span
     held = frame.work.registry.declare(described_slot(frame, node, kind))
+    frame.work.places.mark(held.tensor.node, node.span)
     tensor = frame.region.bring_parameter(held.tensor)
     frame.scope.bind(name, tensor, node.span)
     frame.work.places.watcher.saw(frame, node, held)
@@ -119,6 +120,7 @@ def bind_optimizer_state(frame: Frame, node: tree.State) -> None:
         node.span,
     )
     held = frame.work.registry.declare(held)
+    frame.work.places.mark(held.tensor.node, node.span)
     frame.scope.bind(name, held.tensor, node.span)
     frame.states[name] = Cell(held.slot.name, frame.region, axes, shape)
 

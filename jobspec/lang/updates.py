@@ -229,6 +229,9 @@ def apply(frame: Frame, change: Change, g: Tensor) -> Frame:
     result = execute(inside, rule.function.definition.body)
     if result is not POISON and held.slot.name not in frame.region.assigned:
         raise Refusal("E0308", f"`{rule.function.name}` does not assign p", help="it ends with `p := …`")
+    for cell in inside.states.values():
+        if cell.slot in frame.region.assigned:
+            frame.work.places.mark(frame.region.assigned[cell.slot].node, rule.node.span)
     return inside
 
 

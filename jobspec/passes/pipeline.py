@@ -7,11 +7,12 @@ pass takes a valid program and leaves one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jobspec.ir.check import check
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.job import Batches, Job
+from jobspec.ir.origin import Place, following
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
 from jobspec.ir.plan_check import check_plan
 from jobspec.ir.program import Node, Program
@@ -26,6 +27,9 @@ from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import Workshop, compile_region
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
+
+#: routine → number of a buffer → line and column of the text that makes it
+Origins = Mapping[str, Mapping[int, Place]]
 
 #: program → program, in this order, and the stage that each leaves
 PASSES: tuple[tuple[Callable[[Program], Program], str], ...] = (
@@ -61,6 +65,20 @@ def make_plan(job: Job, target: Target, checked: bool) -> Plan:
     return Plan(str(job_hash(job)), job.profile, target, tuple(routines))
 
 
+def compile_traced(job: Job, target: Target) -> tuple[Plan, Origins]:
+    """The plan of `job`, and where in its text each buffer comes from, as far as that is known."""
+    if target.backend == "reference":
+        return interpreted_plan(job, target), {}
+    routines, origins = [], {}
+    with following(job.places) as trail:
+        for name, program, batches in job.programs:
+            maker = RoutineMaker(job, name, lower_program(program), batches)
+            routines.append(maker.routine(target))
+            found = ((number, trail.table.get(node)) for number, node in maker.shop.made_for.items())
+            origins[name] = {number: place for number, place in found if place is not None}
+    return Plan(str(job_hash(job)), job.profile, target, tuple(routines)), origins
+
+
 def compile_routine(
     job: Job, name: str, program: Program, batches: Batches | None, target: Target, checked: bool = False
 ) -> Routine:
@@ -86,6 +104,7 @@ class RoutineMaker:
 
     def routine(self, target: Target) -> Routine:
         inputs = {node: Location(self.number[node["name"]]) for node in self.program.inputs}
+        self.shop.made_for |= {location.buffer: node for node, location in inputs.items()}
         steps = compile_region(self.shop, self.program, inputs, self._outputs(), 0)
         flags = tuple(self.shop.flags)
         flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))

@@ -24,17 +24,22 @@ from jobspec.passes.views import Strided, tidy
 
 @dataclass
 class Workshop:
-    """What a routine is made of so far: kernels, buffers (name, type), flags, constants by buffer."""
+    """What a routine is made of so far: kernels, buffers (name, type), flags, constants by buffer, and the node whose
+    value each buffer is for."""
 
     kernels: list[Kernel] = field(default_factory=list)
     buffers: list[tuple[str, Type]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     constants: dict[Node, int] = field(default_factory=dict)
     counters: dict[int, int] = field(default_factory=dict)
+    made_for: dict[int, Node] = field(default_factory=dict)
 
-    def buffer(self, name: str, type: Type) -> int:
+    def buffer(self, name: str, type: Type, value: Node | None = None) -> int:
         self.buffers.append((name, type))
-        return len(self.buffers) - 1
+        number = len(self.buffers) - 1
+        if value is not None:
+            self.made_for[number] = value
+        return number
 
     def call(self, kernel: Kernel) -> Call:
         self.kernels.append(kernel)
@@ -47,7 +52,7 @@ class Workshop:
 
     def constant(self, node: Node) -> int:
         if node not in self.constants:
-            self.constants[node] = self.buffer("constant", node.type)
+            self.constants[node] = self.buffer("constant", node.type, node)
         return self.constants[node]
 
     def counter(self, count: int) -> int:
@@ -81,6 +86,7 @@ def compile_region(
             del shop.kernels[marks[0] :], shop.buffers[marks[1] :]
             shop.constants = {n: b for n, b in shop.constants.items() if b < marks[1]}
             shop.counters = {n: b for n, b in shop.counters.items() if b < marks[1]}
+            shop.made_for = {b: n for b, n in shop.made_for.items() if b < marks[1]}
 
 
 class Region:
@@ -166,13 +172,14 @@ class Region:
         """Give the loop memory for what it carries and stacks, and have initial values written there."""
         (loop,) = group.nodes
         carried = loop["carried"]
-        results = loop.result if isinstance(loop.result, tuple) else ()
-        self.carries[loop] = [self._new(f"loop.{i}", t) for i, t in enumerate(results)]
+        types = loop.result if isinstance(loop.result, tuple) else ()
+        results = enumerate(zip(types, body_of(loop).results, strict=True))
+        self.carries[loop] = [self._new(f"loop.{i}", type, value) for i, (type, value) in results]
         for operand, location in zip(loop.args[:carried], self.carries[loop][:carried], strict=True):
             self._after(group, [self._write(operand, location)])
 
-    def _new(self, name: str, type: Type) -> Location:
-        return Location(self.shop.buffer(name, type), 0, (0,) * self.depth)
+    def _new(self, name: str, type: Type, value: Node) -> Location:
+        return Location(self.shop.buffer(name, type, value), 0, (0,) * self.depth)
 
     def _aim(self, target: Target) -> tuple[Group, Location] | None:
         """Have an output end at its target; the group that writes there, None where it lies there already."""
@@ -248,7 +255,7 @@ class Region:
             for node in self._reads(group):
                 home = self.grouping.home.get(node)
                 if home is not None and home is not group and home.kind != "loop" and node not in self.places:
-                    self.places[node] = self._new(node.op, node.type)
+                    self.places[node] = self._new(node.op, node.type, node)
                     self.extra.setdefault(home, []).append(Store(node, self.places[node]))
 
     def _ordered(self) -> list[Group]:

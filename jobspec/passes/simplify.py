@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from jobspec.ir.ops import OPS
+from jobspec.ir.origin import inherit
 from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
 from jobspec.passes.rewrites import arithmetic, choice, folding, movement
 from jobspec.passes.rewrites.draft import drafted, finished
@@ -41,6 +42,7 @@ def rewritten(roots: Iterable[Node]) -> list[Node]:
     for node in order(wanted):
         args = tuple(image[a] for a in node.args)
         image[node] = rule_commuted(settled(with_body(rebuild(node, args))), met)
+        inherit(image[node], node)
     return [image[node] for node in wanted]
 
 

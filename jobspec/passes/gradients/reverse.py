@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from jobspec.ir.origin import inherit
 from jobspec.ir.program import Node, order
 from jobspec.passes.gradients.loops import backward
 from jobspec.passes.gradients.products import total
@@ -56,6 +57,8 @@ def pull(roots: Sequence[Root], wanted: Sequence[Node]) -> Sweep:
         if node in visited:
             for i, share in enumerate(through(node, ledger, sweep, aims, visited)):
                 ledger.add(node.args[i], (number, i), share)
+                if share is not None:
+                    inherit(share, node)
     return sweep
 
 
@@ -70,6 +73,7 @@ def through(
     cotangent = ledger.close(node)
     if cotangent is None:
         return ()
+    inherit(cotangent, node)
     if node in aims:
         sweep.cotangents[node] = cotangent
     if node.op == "get":
