@@ -18,7 +18,7 @@ from jobspec.backends.session import Session
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
 from jobspec.loading import Spec, open_data, read_spec
-from jobspec.runtime.batches import Feeder, Rows
+from jobspec.runtime.batches import Feeder, Rows, phase_shares
 from jobspec.store.datasets import DataSet
 from jobspec.store.home import Home
 
@@ -37,8 +37,8 @@ class Workload:
 
     def rows(self, plan: Plan, first: int, count: int) -> Rows:
         """The batches of steps first … first+count-1 as `plan` lays them out."""
-        batches = self.job.phases[0].batches
-        return Feeder(plan.routine("step"), batches, self.data[batches.stream.source]).rows(first, count)
+        phase = self.job.phases[0]
+        return Feeder(plan.routine("step"), phase.batches, phase_shares(self.job, phase, self.data)).rows(first, count)
 
 
 def open_workload(name: str, home: Home) -> Workload:

@@ -33,29 +33,49 @@ class Slot:
 @dataclass(frozen=True)
 class Source:
     """A data set by hash. `kind`: table or tokens; `fields`: (name, type of one record), a token stream
-    has one field `tok` of scalar type u8, u16 or u32."""
+    has one field `tok` of scalar type u8, u16 or u32. `end`: the token that ends a document."""
 
     name: str
     root: str
     kind: str
     fields: tuple[tuple[str, Type], ...]
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A data set's share of a stream: `count` examples of every block."""
+
+    source: str
+    count: int = 1
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Which example comes at which position of the run. `order`: `shuffle` (keyed permutation of each
-    epoch) or `sequence`. `window`: tokens per example of a token stream, else 0. `key`: 32 bytes."""
+    """Which example comes at which position. `parts`: one data set, or those of a mixture, each with exactly its
+    count in every block. `order`: `shuffle` (keyed permutation of each epoch, and of each block) or `sequence`.
+    `window`: tokens per example of a token stream, else 0. `key`: 32 bytes."""
 
-    source: str
+    parts: tuple[Part, ...]
     order: str
     window: int
     key: bytes
 
+    @property
+    def block(self) -> int:
+        """Positions of a block."""
+        return sum(part.count for part in self.parts)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(part.source for part in self.parts)
+
 
 @dataclass(frozen=True)
 class Feed:
-    """One batch input: `field` of the stream's source as the input `name` of type `type` (first axis: the
-    batch). For token streams the fields are `tok` and `next` (the token one position later)."""
+    """One batch input: `field` of the stream's sources as the input `name` of type `type` (first axis: the
+    batch). For token streams the fields are `tok`, `next` (the token one position later), `doc` (documents
+    begun in the window so far) and `pos` (place in the document), both i32."""
 
     name: str
     field: str
@@ -144,7 +164,7 @@ class Job:
     @property
     def training_sources(self) -> tuple[str, ...]:
         """Names of the data that is trained on, in the order of its first use."""
-        return tuple(dict.fromkeys(phase.batches.stream.source for phase in self.phases))
+        return tuple(dict.fromkeys(name for phase in self.phases for name in phase.batches.stream.sources))
 
     def slot(self, name: str) -> Slot:
         return next(s for s in self.state if s.name == name)

@@ -236,7 +236,7 @@ class Elaboration:
         held = self.registry.ordered()
         init = Program((), tuple((h.slot.name, h.initial) for h in held))
         outputs = [(h.slot.name, step.state.get(h.slot.name, h.tensor.node)) for h in held]
-        used = [step.course.stream.data.name, *(e.batches.stream.source for e in evaluations)]
+        used = [step.course.stream.data.name, *(name for e in evaluations for name in e.batches.stream.sources)]
         return Job(
             name=self.file.name.text,
             title=self.file.title or "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from jobspec.ir.job import Batches, Feed, Source, Stream
+from jobspec.ir.job import Batches, Feed, Part, Source, Stream
 from jobspec.ir.program import make
 from jobspec.ir.types import Type
 from jobspec.lang import draws, tree
@@ -141,4 +141,4 @@ def batches_of(work: Work, stream: Ordered) -> Batches:
     key = draws.key_of(work.seed, ("order",)) if stream.order == "shuffle" else bytes(32)
     window = data.fields[TOKEN][0].shape[0] if data.kind == "tokens" else 0
     feeds = tuple(Feed(f"batch.{name}", name, t.node.type) for name, t in sorted(work.feeds.items()))
-    return Batches(Stream(data.name, stream.order, window, key), work.sizes[BATCH], feeds)
+    return Batches(Stream((Part(data.name),), stream.order, window, key), work.sizes[BATCH], feeds)

@@ -22,7 +22,7 @@ from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Evaluation, Job, Phase
 from jobspec.ir.plan import Plan, Routine
 from jobspec.runtime import chain as chains
-from jobspec.runtime.batches import Ahead, Feeder
+from jobspec.runtime.batches import Ahead, Feeder, Share, evaluation_shares, phase_shares
 from jobspec.runtime.chain import Chain, StepRecord
 from jobspec.runtime.means import mean
 from jobspec.runtime.stops import Looks, Pace
@@ -58,9 +58,9 @@ class Portion:
 class Stretch:
     """One phase in the session. `first`, `end`: its steps of the run, the end not included."""
 
-    def __init__(self, phase: Phase, end: int, routine: Routine, data: DataSet) -> None:
+    def __init__(self, phase: Phase, end: int, routine: Routine, shares: Sequence[Share]) -> None:
         self.first, self.end, self.routine = end - phase.steps, end, routine
-        self.feeder = Feeder(routine, phase.batches, data)
+        self.feeder = Feeder(routine, phase.batches, shares)
         self.names = tuple(name.removeprefix("report.") for name, _ in routine.reports)
 
 
@@ -72,7 +72,7 @@ class Course:
         self.job, self.hash, self.plan, self.session = job, hash, plan, session
         self._data = data
         self._stretches = [
-            Stretch(phase, end, plan.routine(name), data[phase.batches.stream.source])
+            Stretch(phase, end, plan.routine(name), phase_shares(job, phase, data))
             for phase, end, name in zip(job.phases, job.borders, job.step_names, strict=True)
         ]
         self._chain: Chain | None = None
@@ -155,7 +155,7 @@ class Course:
     def evaluate(self, evaluation: Evaluation) -> dict[str, np.float32]:
         """The evaluation's metrics in the present state, by name."""
         routine = self.plan.routine(evaluation.name)
-        feeder = Feeder(routine, evaluation.batches, self._data[evaluation.batches.stream.source])
+        feeder = Feeder(routine, evaluation.batches, evaluation_shares(self.job, evaluation, self._data))
         cuts = _cut(evaluation.count, Pace(routine.feed).most)
         table = np.concatenate([self._evaluated(routine.name, feeder, first, count) for first, count in cuts])
         names = [name.removeprefix("metric.") for name, _ in routine.reports]

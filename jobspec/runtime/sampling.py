@@ -18,7 +18,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.ir.digest import digest
+from jobspec.ir.digest import Digest, digest
 from jobspec.ir.job import Stream
 
 Positions = NDArray[np.int64]
@@ -32,8 +32,12 @@ FACTORS = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))
 
 
 def examples_at(stream: Stream, examples: int, first: int, count: int) -> Positions:
-    """Example numbers (each 0 … examples-1) at the run's positions first … first+count-1."""
-    positions = np.arange(first, first + count, dtype=np.int64)
+    """Example numbers (each 0 … examples-1) of one data set at its positions first … first+count-1."""
+    return examples_of(stream, examples, np.arange(first, first + count, dtype=np.int64))
+
+
+def examples_of(stream: Stream, examples: int, positions: Positions) -> Positions:
+    """The same for any ascending positions."""
     if stream.order == "sequence":
         return positions % examples
     return shuffled(stream.key, examples, positions)
@@ -57,15 +61,22 @@ def shuffled(key: bytes, examples: int, positions: Positions) -> Positions:
 @lru_cache(maxsize=64)
 def round_keys(key: bytes, epoch: int) -> Halves:
     """Eight 32-bit round keys: the words of a digest of the key and the epoch in 8 bytes; little end first."""
-    return np.frombuffer(digest("sampling.epoch", key + epoch.to_bytes(8, "little")).raw, "<u4")
+    return words(digest("sampling.epoch", key + epoch.to_bytes(8, "little")))
+
+
+def words(digest: Digest) -> Halves:
+    """Its eight 32-bit words, little end first."""
+    return np.frombuffer(digest.raw, "<u4")
 
 
 def permuted(places: Positions, n: int, keys: Halves) -> Positions:
-    """Images of `places` (each 0 … n-1) under the permutation of 0 … n-1 that `keys` choose."""
+    """Images of `places` (each 0 … n-1) under the permutation of 0 … n-1 that `keys` choose: eight words for all
+    places, or eight rows with a word for each place."""
     found = _network(places, n, keys)
     outside = np.flatnonzero(found >= n)
     while len(outside):
-        found[outside] = _network(found[outside], n, keys)
+        own = keys if keys.ndim == 1 else keys[:, outside]
+        found[outside] = _network(found[outside], n, own)
         outside = outside[found[outside] >= n]
     return found
 
@@ -88,7 +99,7 @@ def _rotated(half: Halves, hashed: Halves, side: int) -> Halves:
     return reduced
 
 
-def _hashed(half: Halves, key: np.uint32) -> Halves:
+def _hashed(half: Halves, key: Halves | np.uint32) -> Halves:
     mixed: Halves = half ^ key
     mixed = (mixed ^ (mixed >> SHIFTS[0])) * FACTORS[0]
     mixed = (mixed ^ (mixed >> SHIFTS[1])) * FACTORS[1]

@@ -24,7 +24,7 @@ from jobspec.ir.codec.job import (
     with_names,
 )
 from jobspec.ir.codec.job_check import check_job
-from jobspec.ir.job import Batches, Feed, Job, Phase, Slot, Source
+from jobspec.ir.job import Batches, Feed, Job, Part, Phase, Slot, Source
 from jobspec.ir.program import Program
 from jobspec.ir.record import RecordError
 from jobspec.ir.types import Type
@@ -82,7 +82,7 @@ def renamed_data() -> Job:
     """The same training with other names for data and batch."""
     names = {"batch.x": "b.x", "batch.y": "b.y"}
     feeds = tuple(replace(f, name=names[f.name]) for f in PHASE.batches.feeds)
-    moved = Batches(replace(PHASE.batches.stream, source="rows"), PHASE.batches.size, feeds)
+    moved = Batches(replace(PHASE.batches.stream, parts=(Part("rows"),)), PHASE.batches.size, feeds)
     sources = (replace(LINE.sources[0], name="rows"),)
     phases = (Phase("all", PHASE.steps, with_names(PHASE.step, names), moved),)
     return replace(LINE, sources=sources, phases=phases, evaluations=())
@@ -209,7 +209,7 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "does not give every slot": lambda v: v["state"].reverse(),
     "a size of slot 0": lambda v: v["state"][0].update(type=["f32", [0]]),
     "larger than": lambda v: v["state"][0].update(type=["f32", [1 << 40, 1 << 40]]),
-    "is not one of the job's": lambda v: v["phases"][0]["batches"]["stream"].update(source="nobody"),
+    "is not one of the job's": lambda v: v["phases"][0]["batches"]["stream"].update(parts=[["nobody", 1]]),
     "unknown order `backwards`": lambda v: v["phases"][0]["batches"]["stream"].update(order="backwards"),
     "a window belongs to": lambda v: v["phases"][0]["batches"]["stream"].update(window=4),
     "is not a digest of 32 bytes": lambda v: v["phases"][0]["batches"]["stream"].update(key=b"short"),

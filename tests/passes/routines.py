@@ -9,7 +9,7 @@ import numpy as np
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
-from jobspec.ir.job import Batches, Feed, Job, Phase, Slot, Stream
+from jobspec.ir.job import Batches, Feed, Job, Part, Phase, Slot, Stream
 from jobspec.ir.plan import Routine
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Node, Program, make
@@ -36,7 +36,7 @@ def job_of(program: Program) -> Job:
     ]
     step = Program(program.inputs, tuple(whole))
     empty = Program((), ())
-    batches = Batches(Stream("d", "sequence", 0, bytes(32)), 1, feeds)
+    batches = Batches(Stream((Part("d"),), "sequence", 0, bytes(32)), 1, feeds)
     return Job("t", "", "jobspec.f32.v1", 0, (), tuple(state), empty, (Phase("", 1, step, batches),), (), 1, 1, 1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.reference.numbers import Array
-from jobspec.ir.job import Batches, Job, Phase, Slot, Stream
+from jobspec.ir.job import Batches, Job, Part, Phase, Slot, Stream
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Program
 from jobspec.passes.pipeline import compile_routine, lower_program
@@ -36,7 +36,7 @@ def job_of(program: Program) -> Job:
     """A job whose state is every input and every output of `program`."""
     types = {n["name"]: n.type for n in program.inputs} | {name: n.type for name, n in program.outputs}
     state = tuple(Slot(name, "parameter", kind, ()) for name, kind in types.items())
-    batches = Batches(Stream("d", "sequence", 0, bytes(32)), 1, ())
+    batches = Batches(Stream((Part("d"),), "sequence", 0, bytes(32)), 1, ())
     return Job("t", "", "jobspec.f32.v1", 0, (), state, Program((), ()), (Phase("", 1, program, batches),), (), 1, 1, 1)
 
 

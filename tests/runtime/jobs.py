@@ -11,7 +11,7 @@ import numpy as np
 from jobspec.backends.registry import backend
 from jobspec.ir.build import full
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Slot, Source, Stream
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Part, Phase, Slot, Source, Stream
 from jobspec.ir.program import Node, Program, make
 from jobspec.ir.types import Type
 from jobspec.passes.pipeline import compile_job
@@ -69,7 +69,7 @@ def evaluation(every: int = 4, count: int = 2, best: tuple[str, str] | None = No
     total = make("sum", make("abs", error), axes=(0,))
     program = Program((w, b, x, y), (("metric.error", make("div", total, full(F32, SIZE))),))
     feeds = (Feed("test.x", "x", Type("f32", (SIZE, WIDTH))), Feed("test.y", "y", Type("f32", (SIZE,))))
-    batches = Batches(Stream("train", "sequence", 0, bytes(32)), SIZE, feeds)
+    batches = Batches(Stream((Part("train"),), "sequence", 0, bytes(32)), SIZE, feeds)
     return Evaluation("held", every, batches, count, program, best)
 
 
@@ -100,7 +100,7 @@ def regression(root: str, steps: int = 12, rate: float = 0.05) -> Job:
 
 def regression_batches(size: int, first: int = 0) -> Batches:
     feeds = (Feed("batch.x", "x", Type("f32", (size, WIDTH))), Feed("batch.y", "y", Type("f32", (size,))))
-    return Batches(Stream("train", "shuffle", 0, KEY), size, feeds, first)
+    return Batches(Stream((Part("train"),), "shuffle", 0, KEY), size, feeds, first)
 
 
 def phased(root: str) -> Job:
@@ -141,7 +141,7 @@ def counting(root: str, steps: int = 6, size: int = 7) -> Job:
         sources=(Source("text", root, "tokens", (("tok", Type("u16")),)),),
         state=(Slot("counts", "parameter", Type("f32", (size,)), ("V",)),),
         init=Program((), (("counts", full(Type("f32", (size,)), 0)),)),
-        phases=(Phase("", steps, step, Batches(Stream("text", "shuffle", 3, KEY), 2, feeds)),),
+        phases=(Phase("", steps, step, Batches(Stream((Part("text"),), "shuffle", 3, KEY), 2, feeds)),),
         evaluations=(),
         roots_every=2,
         save_every=0,

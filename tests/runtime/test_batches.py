@@ -9,15 +9,15 @@ import pytest
 
 from jobspec.ir.errors import DataError
 from jobspec.ir.job import Job
-from jobspec.runtime.batches import Ahead, Feeder
+from jobspec.runtime.batches import Ahead, Feeder, phase_shares
 from jobspec.runtime.sampling import examples_at
 from jobspec.store.home import Home
 from tests.runtime.jobs import SIZE, WIDTH, compiled, counting, sets_of, token_data
 
 
 def feeder(job: Job, home: Home) -> Feeder:
-    batches = job.phases[0].batches
-    return Feeder(compiled(job).plan.routine("step"), batches, sets_of(job, home)[batches.stream.source])
+    phase = job.phases[0]
+    return Feeder(compiled(job).plan.routine("step"), phase.batches, phase_shares(job, phase, sets_of(job, home)))
 
 
 def test_rows_hold_the_examples_of_their_positions(line: Job, home: Home) -> None:
@@ -40,7 +40,7 @@ def test_portions_make_no_difference(line: Job, home: Home) -> None:
 def test_windows_overlap_by_the_token_that_follows(home: Home) -> None:
     job = counting(str(token_data(home)))
     source = feeder(job, home)
-    assert source.examples == 6
+    assert source.examples == [6]
     tokens = np.arange(20) % 7
     for step, row in enumerate(source.rows(0, 9)):
         chosen = examples_at(job.phases[0].batches.stream, 6, 2 * step, 2)

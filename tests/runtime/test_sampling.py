@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobspec.ir.digest import digest
-from jobspec.ir.job import Stream
+from jobspec.ir.job import Part, Stream
 from jobspec.runtime.sampling import examples_at, permuted, round_keys, shuffled, window_count
 
 KEY = bytes(range(32))
@@ -18,7 +18,7 @@ AROUND = sorted({2**k + d for k in range(1, 21) for d in (-1, 0, 1)})
 
 
 def stream(order: str = "shuffle", key: bytes = KEY) -> Stream:
-    return Stream("train", order, 0, key)
+    return Stream((Part("train"),), order, 0, key)
 
 
 @pytest.mark.parametrize("n", range(1, 301))

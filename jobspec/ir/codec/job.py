@@ -20,10 +20,10 @@ from jobspec.ir.codec.job_check import check_job
 from jobspec.ir.codec.parts import Parts, part_digests, root_of
 from jobspec.ir.codec.values import as_text, keys, read_each, read_type, require, root_value, type_value
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Slot, Source, Stream
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Part, Phase, Slot, Source, Stream
 from jobspec.ir.ops import IllTyped
 from jobspec.ir.program import Node, Program, make, replace
-from jobspec.ir.record import Record, RecordError, as_array, as_digest
+from jobspec.ir.record import Record, RecordError, as_array, as_digest, as_integer
 from jobspec.ir.text import TextError, parse_program, print_program
 from jobspec.ir.types import Type
 
@@ -35,8 +35,8 @@ JOB_KEYS = keys(
     "roots_every save_every keep sizes"
 )
 SLOT_KEYS = keys("name kind type axes")
-SOURCE_KEYS = keys("name root kind fields")
-STREAM_KEYS = keys("source order window key")
+SOURCE_KEYS = keys("name root kind fields end")
+STREAM_KEYS = keys("parts order window key")
 FEED_KEYS = keys("name field type")
 BATCHES_KEYS = keys("stream size feeds first")
 PHASE_KEYS = keys("name steps step batches")
@@ -71,7 +71,7 @@ def deciding_values(job: Job) -> list[tuple[str, Value]]:
         ("init", print_program(job.init)),
         ("steps", [phase.steps for phase in job.phases]),
         ("step", _deciding_steps(job)),
-        ("data", [_deciding_data(job, phase.batches.stream) for phase in job.phases]),
+        ("data", [_deciding_data(job, phase.batches) for phase in job.phases]),
         ("stream", [_deciding_stream(phase.batches) for phase in job.phases]),
         ("batches", [_deciding_batches(phase.batches) for phase in job.phases]),
     ]
@@ -89,9 +89,11 @@ def _deciding_step(phase: Phase) -> str:
     return print_program(with_names(phase.step, names))
 
 
-def _deciding_data(job: Job, stream: Stream) -> Value:
-    source = job.source(stream.source)
-    return [root_value(source.root), source.kind]
+def _deciding_data(job: Job, batches: Batches) -> Value:
+    """Of each part its root, kind, share, and its end of documents where the step asks for documents."""
+    documents = any(feed.field in ("doc", "pos") for feed in batches.feeds)
+    parts = [(job.source(part.source), part.count) for part in batches.stream.parts]
+    return [[root_value(s.root), s.kind, count, s.end if documents else None] for s, count in parts]
 
 
 def _deciding_stream(batches: Batches) -> Value:
@@ -147,11 +149,18 @@ def slot_value(slot: Slot) -> Value:
 
 def source_value(source: Source) -> Value:
     fields: list[Value] = [[name, type_value(type)] for name, type in source.fields]
-    return {"name": source.name, "root": root_value(source.root), "kind": source.kind, "fields": fields}
+    return {
+        "name": source.name,
+        "root": root_value(source.root),
+        "kind": source.kind,
+        "fields": fields,
+        "end": source.end,
+    }
 
 
 def stream_value(stream: Stream) -> Value:
-    return {"source": stream.source, "order": stream.order, "window": stream.window, "key": stream.key}
+    parts: list[Value] = [[part.source, part.count] for part in stream.parts]
+    return {"parts": parts, "order": stream.order, "window": stream.window, "key": stream.key}
 
 
 def different_steps(job: Job) -> list[Program]:
@@ -238,7 +247,8 @@ def _read_phase(value: Value, what: str, steps: Sequence[Program]) -> Phase:
 def _read_source(value: Value, what: str) -> Source:
     record = Record(value, what, SOURCE_KEYS)
     fields = read_each(record.get("fields"), f"{what}: field", _read_field)
-    return Source(record.text("name"), str(record.digest("root")), record.text("kind"), fields)
+    end = None if record.get("end") is None else record.integer("end", 0, (1 << 32) - 1)
+    return Source(record.text("name"), str(record.digest("root")), record.text("kind"), fields, end)
 
 
 def _read_field(value: Value, what: str) -> tuple[str, Type]:
@@ -255,7 +265,13 @@ def _read_slot(value: Value, what: str) -> Slot:
 def _read_stream(value: Value, what: str) -> Stream:
     record = Record(value, f"{what}: stream", STREAM_KEYS)
     key = as_digest(record.get("key"), f"{what}: key").raw
-    return Stream(record.text("source"), record.text("order"), record.integer("window"), key)
+    parts = read_each(record.get("parts"), f"{what}: part", _read_part)
+    return Stream(parts, record.text("order"), record.integer("window"), key)
+
+
+def _read_part(value: Value, what: str) -> Part:
+    name, count = as_array(value, what, 2)
+    return Part(as_text(name, what), as_integer(count, what, 1, MOST))
 
 
 def _read_batches(value: Value, what: str) -> Batches:

@@ -8,10 +8,11 @@ filled from its source; otherwise RecordError or IllFormed with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import gcd
 
 from jobspec.ir.check import check
 from jobspec.ir.codec.values import distinct, require
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Source, routine_name
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Source, Stream, routine_name
 from jobspec.ir.program import Program
 from jobspec.ir.types import DTYPES, Type
 
@@ -20,6 +21,10 @@ SOURCE_KINDS = ("table", "tokens")
 ORDERS = ("shuffle", "sequence")
 SCALAR = Type("f32")
 STEP = Type("i32")
+#: examples of a mixture's block, so that the order within one is computed at once
+MOST_BLOCK = 1 << 20
+#: data sets that a receipt has room for
+MOST_SOURCES = 16
 
 
 def check_job(job: Job) -> None:
@@ -28,6 +33,7 @@ def check_job(job: Job) -> None:
     distinct((source.name for source in job.sources), "the source")
     distinct(["init", "step", *(e.name for e in job.evaluations)], "the evaluation")
     distinct((phase.name for phase in job.phases), "the phase")
+    require(len(job.training_sources) <= MOST_SOURCES, f"it trains on more than {MOST_SOURCES} data sets")
     require(0 < job.steps < 1 << 31, "the phases are no number of steps that fits an i32")
     _check_state(job)
     for source in job.sources:
@@ -51,6 +57,7 @@ def _check_source(source: Source) -> None:
     if source.kind == "tokens":
         alone = [(name, type.shape) for name, type in source.fields] == [("tok", ())]
         require(alone, f"token source `{source.name}` has not the one scalar field `tok`")
+    require(source.end is None or source.kind == "tokens", f"source `{source.name}` is a table and has no documents")
 
 
 def _check_init(job: Job) -> None:
@@ -81,22 +88,33 @@ def _check_evaluation(job: Job, evaluation: Evaluation) -> None:
 
 def _check_batches(job: Job, batches: Batches) -> None:
     stream = batches.stream
-    source = next((s for s in job.sources if s.name == stream.source), None)
-    require(source is not None, f"the stream's source `{stream.source}` is not one of the job's")
-    assert source is not None
+    _check_parts(stream)
     require(stream.order in ORDERS, f"the stream has the unknown order `{stream.order}`")
     require(len(stream.key) == 32, "the stream's key is not 32 bytes")
-    require((stream.window > 0) == (source.kind == "tokens"), "a window belongs to a token stream, and only there")
     distinct((feed.name for feed in batches.feeds), "the feed")
-    for feed in batches.feeds:
-        _check_feed(feed, batches, source)
+    for name in stream.sources:
+        source = next((s for s in job.sources if s.name == name), None)
+        require(source is not None, f"the stream's source `{name}` is not one of the job's")
+        assert source is not None
+        require((stream.window > 0) == (source.kind == "tokens"), "a window belongs to a token stream, and only there")
+        for feed in batches.feeds:
+            _check_feed(feed, batches, source)
+
+
+def _check_parts(stream: Stream) -> None:
+    distinct(stream.sources, "the part of a stream")
+    require(bool(stream.parts), "the stream has no part")
+    require(len(stream.parts) > 1 or stream.block == 1, "a stream of one part has blocks of one")
+    require(gcd(*(part.count for part in stream.parts)) == 1, "the counts of a stream's parts have a common divisor")
+    require(stream.block <= MOST_BLOCK, f"the stream has blocks of more than {MOST_BLOCK}")
 
 
 def _check_feed(feed: Feed, batches: Batches, source: Source) -> None:
     fields = dict(source.fields)
     window: tuple[int, ...] = ()
     if source.kind == "tokens":
-        fields, window = {"tok": fields["tok"], "next": fields["tok"]}, (batches.stream.window,)
+        fields = {"tok": fields["tok"], "next": fields["tok"], "doc": Type("i32"), "pos": Type("i32")}
+        window = (batches.stream.window,)
     record = fields.get(feed.field)
     require(record is not None, f"feed `{feed.name}`: the source has no field `{feed.field}`")
     assert record is not None
