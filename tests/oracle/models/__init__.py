@@ -1,0 +1,1 @@
+"""PyTorch implementations of the small specs, one module each, named as the spec: `MODEL` is a `recipe.Model`."""

@@ -1,0 +1,111 @@
+"""Our side of a comparison with PyTorch: some steps of native code, every gradient of the first, and the draws.
+
+Takes: a job of any phases (its first is what runs). Promises: the same initial state, batches and random draws for
+whoever computes beside us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.workloads import Workload, begun, fields_of, of_kind, state_of
+from jobspec.backends.llvm.machine import host
+from jobspec.backends.reference.evaluate import evaluate
+from jobspec.backends.registry import backend
+from jobspec.ir.job import Job, Slot
+from jobspec.ir.program import Node, Program, make
+from jobspec.lang.draws import key_words
+from jobspec.passes.pipeline import compile_job, lower_program
+from jobspec.runtime.engine import lowered
+
+Array = NDArray[Any]
+#: behind a parameter's name: its gradient
+GRADIENT = "/gradient"
+DRAWS = ("uniform", "normal", "random_bits")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The state before, the losses, the batches by field; `gradients`: of the first step, before any clipping."""
+
+    before: dict[str, Array]
+    gradients: dict[str, Array]
+    losses: Array
+    batches: list[dict[str, Array]]
+
+
+def ran(work: Workload, steps: int, cache: Path) -> Ran:
+    """The first `steps` steps."""
+    work = replace(work, job=keeping_gradients(work.job))
+    plan = compile_job(work.job, host())
+    session = backend("llvm").open(plan, lowered(work.job), 1, cache)
+    name = work.job.step_names[0]
+    before, rows = begun(session, work.job), work.rows(plan, 0, steps)
+    first = session.run(name, 0, rows[:1])
+    gradients = {slot: a for slot, a in state_of(session, work.job).items() if slot.endswith(GRADIENT)}
+    others = session.run(name, 1, rows[1:])
+    assert not first.flags + others.flags, first.flags + others.flags
+    session.close()
+    batches = [fields_of(work.job, plan.routine(name), row) for row in rows]
+    reports = np.concatenate([first.reports, others.reports])
+    return Ran(before, {n.removesuffix(GRADIENT): a for n, a in gradients.items()}, reports[:, 0], batches)
+
+
+def keeping_gradients(job: Job) -> Job:
+    """The job's first phase alone, with each parameter's gradient as state beside it."""
+    phase = job.phases[0]
+    found = {node.args[1]["name"]: node for node in phase.step.nodes() if node.op == "gradient"}
+    held = [(replace(job.slot(name), name=name + GRADIENT, kind="optimizer"), g) for name, g in found.items()]
+    outputs = dict(phase.step.outputs) | {slot.name: g for slot, g in held}
+    step = Program((*phase.step.inputs, *(as_input(s) for s, _ in held)), tuple(outputs.items()))
+    init = Program(job.init.inputs, (*job.init.outputs, *((s.name, zeros(s)) for s, _ in held)))
+    state = (*job.state, *(s for s, _ in held))
+    return replace(job, state=state, init=init, phases=(replace(phase, step=step),), evaluations=())
+
+
+def as_input(slot: Slot) -> Node:
+    return make("input", name=slot.name, dtype=slot.type.dtype, shape=slot.type.shape)
+
+
+def zeros(slot: Slot) -> Node:
+    zero = make("const", dtype="f32", shape=(), bits=(0,))
+    return make("broadcast", zero, shape=slot.type.shape, axes=()) if slot.type.shape else zero
+
+
+def draws(job: Job, step: int, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Array]:
+    """What step `step` draws, by the names in `wanted`: name → (the label path…, the number of the draw there)."""
+    drawn = {words_of(node): node for node in job.phases[0].step.nodes() if node.op in DRAWS}
+    paths = {name: (*path[:-1], "draw", path[-1]) for name, path in wanted.items()}
+    return {name: value(drawn[key_words(job.seed, path)], step) for name, path in paths.items()}
+
+
+def words_of(draw: Node) -> tuple[int, int]:
+    first, second = (next(constants(node)) for node in draw.args[4:6])
+    return first, second
+
+
+def constants(node: Node) -> Iterator[int]:
+    if node.op == "const":
+        yield node["bits"][0]
+    for arg in node.args:
+        yield from constants(arg)
+
+
+def value(draw: Node, step: int) -> Array:
+    number = make("input", name="step", dtype="i32", shape=())
+    program = lower_program(Program((number,), (("drawn", draw),)))
+    return evaluate(program, {"step": np.asarray(step, np.int32)})["drawn"]
+
+
+def kept_by_layers(work: Workload, state: Mapping[str, Array]) -> dict[str, Array]:
+    return of_kind(state, work.job, "layer")
+
+
+def weights(work: Workload, state: Mapping[str, Array]) -> dict[str, Array]:
+    return of_kind(state, work.job, "parameter")
