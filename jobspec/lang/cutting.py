@@ -2,8 +2,8 @@
 
 Takes: nodes of the step, made for the whole batch. Promises: each node is *whole* (it depends on no example, or on all
 of them through sums), *each* (an axis counts the examples, and a place on it depends on no other), or *part* (a sum
-over examples, so that the pieces' values may be added); `each` and `part` have an image for one piece. Raises Mixed where a
-value of one example depends on others, and where a gradient is asked of what is no sum over examples.
+over examples, so that the pieces' values may be added). `each` and `part` have an image for one piece. Raises Mixed
+where a value of one example depends on others, and where a gradient is asked of what is no sum over examples.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from math import prod
 
 from jobspec.ir.build import fill_bits
 from jobspec.ir.ops import OPS
+from jobspec.ir.origin import inherit
 from jobspec.ir.program import Node, make, order, rebuild
 from jobspec.lang.pieces import Piece, share_of
 
@@ -131,9 +132,11 @@ class Region:
 
     def each(self, node: Node, axis: int, image: Node) -> None:
         self.kinds[node], self.images[node] = Each(axis), image
+        inherit(image, node)
 
     def part(self, node: Node, image: Node) -> None:
         self.kinds[node], self.images[node] = Part(), image
+        inherit(image, node)
 
     def axis_of(self, node: Node) -> int | None:
         """Which axis of a node counts the examples."""

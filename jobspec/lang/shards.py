@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from jobspec.ir.origin import following
 from jobspec.ir.program import Node, make, order, rebuild
 from jobspec.ir.regions import body_input
 from jobspec.ir.types import Type
@@ -97,7 +98,9 @@ def finished(frame: Frame, shards: Shards, outputs: Outputs) -> list[tuple[str, 
         return list(outputs)
     try:
         make_all = own_pieces if shards.own else pieces
-        values = make_all(frame.work, shards, [node for _, node in outputs])
+        with following(frame.work.places.table) as trail:
+            values = make_all(frame.work, shards, [node for _, node in outputs])
+        frame.work.places.table |= trail.table
     except Mixed as mixed:
         assert shards.span is not None
         frame.report(mixing(mixed, shards), place(frame.work, mixed.node) or shards.span)

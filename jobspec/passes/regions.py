@@ -173,8 +173,7 @@ class Region:
         (loop,) = group.nodes
         carried = loop["carried"]
         types = loop.result if isinstance(loop.result, tuple) else ()
-        results = enumerate(zip(types, body_of(loop).results, strict=True))
-        self.carries[loop] = [self._new(f"loop.{i}", type, value) for i, (type, value) in results]
+        self.carries[loop] = [self._new(f"loop.{i}", type, made_by(loop, i)) for i, type in enumerate(types)]
         for operand, location in zip(loop.args[:carried], self.carries[loop][:carried], strict=True):
             self._after(group, [self._write(operand, location)])
 
@@ -333,6 +332,16 @@ class Region:
         stacks = [deepen(at, node.type.size) for at, node in made]
         targets = [Target(n, at) for n, at in zip(body.results, [*own, *stacks], strict=True)]
         return Turns(count, loop["reverse"], compile_region(self.shop, body, inputs, targets, self.depth + 1))
+
+
+def made_by(loop: Node, number: int) -> Node:
+    """What makes result `number` of a loop: a node of the body; for what only passes through, who made it before."""
+    body = body_of(loop)
+    value = body.results[number]
+    at = body.inputs.index(value) - 1 if value.op == "input" else -1
+    if at < 0:
+        return value
+    return body.results[at] if at < loop["carried"] else loop.args[at]
 
 
 def deepen(location: Location, stride: int) -> Location:
