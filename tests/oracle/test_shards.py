@@ -9,7 +9,7 @@ import pytest
 
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.job import Job
-from tests.lang.test_shards import B, NORMED, WIDE, batch, kept, made, stepped
+from tests.lang.test_shards import NORMED, WIDE, B, batch, kept, made, stepped
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
