@@ -19,6 +19,9 @@ orders themselves are given in words here and by backends/reference/reductions.p
 from __future__ import annotations
 
 PROFILE = "jobspec.f32.v1"
+#: the same, but every contraction's operands are rounded to bfloat16 first
+BF16_PROFILE = "jobspec.bf16.v1"
+PROFILES = frozenset({PROFILE, BF16_PROFILE})
 #: elements of K (or of a column) per chain
 LEAF = 256
 #: strided accumulators of a row

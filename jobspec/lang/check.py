@@ -29,7 +29,6 @@ from jobspec.lang.source import Source
 from jobspec.lang.things import Module, need_whole
 from jobspec.lang.work import Places, Watcher, Work
 
-PROFILE = "jobspec.f32.v1"
 LARGEST = 2**31
 MEANINGS = (expressions, statements, declarations, loops)
 
@@ -240,7 +239,7 @@ class Elaboration:
         return Job(
             name=self.file.name.text,
             title=self.file.title or "",
-            profile=PROFILE,
+            profile=step.course.profile,
             seed=step.course.seed,
             sources=tuple(source_of(self.module.data[name]) for name in dict.fromkeys(used)),
             state=tuple(h.slot for h in held),

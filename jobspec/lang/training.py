@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jobspec.ir.contract import BF16_PROFILE, PROFILE
 from jobspec.ir.program import Node, Program, make
 from jobspec.lang import shards, tree, updates
 from jobspec.lang.data import BATCH, batch_of, examples_of
@@ -27,6 +28,8 @@ from jobspec.lang.values import Tensor, described
 STATIC = ("seed", "steps", "epochs", "shards", "compute", "start", "after", "average", "roots")
 COMPUTED = ("batch", "loss", "clip")
 ROOTS_EVERY = 100
+#: `compute = …` → profile
+COMPUTE = {"f32": PROFILE, "bf16": BF16_PROFILE}
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Course:
     stream: Ordered
     epoch: float
     shards: Shards = WHOLE
+    profile: str = PROFILE
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def course(frame: Frame, node: tree.Section) -> Course:
     per_epoch = epoch_steps(frame, stream)
     steps = step_count(frame, node, settings, per_epoch)
     need_seed(frame, node, seed)
-    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch, shards_of(settings))
+    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch, shards_of(settings), profile_of(settings))
 
 
 def required(frame: Frame, node: tree.Section, settings: Settings, name: str, example: str) -> None:
@@ -99,9 +103,18 @@ def refuse_later(settings: Settings) -> None:
     execute(settings.frame, tuple(mixes))
     for name in ("start", "after", "average"):
         settings.refuse(name, f"`{name}` is not carried through to training yet")
-    compute = settings.given.get("compute")
-    if compute is not None and not (isinstance(compute, tree.Name) and compute.id == "f32"):
-        settings.refuse("compute", "`compute` other than f32 is not carried through to training yet")
+
+
+def profile_of(settings: Settings) -> str:
+    """`compute = bf16`: the operands of contractions are rounded. Raises Silenced after a report."""
+    word = settings.given.get("compute")
+    if word is None:
+        return PROFILE
+    if isinstance(word, tree.Name) and word.id in COMPUTE:
+        return COMPUTE[word.id]
+    refusal = Refusal("E0318", "`compute` is f32 or bf16", help="f32 is what is taken without it: leave it out")
+    settings.frame.report(refusal, word.span)
+    raise Silenced
 
 
 def is_mix(node: tree.Expr | tree.Scan) -> bool:

@@ -7,15 +7,18 @@ pass takes a valid program and leaves one.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from jobspec.ir.check import check
 from jobspec.ir.codec.job import job_hash
+from jobspec.ir.contract import BF16_PROFILE, PROFILE
 from jobspec.ir.job import Batches, Job
 from jobspec.ir.origin import Place, following
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
 from jobspec.ir.plan_check import check_plan
-from jobspec.ir.program import Node, Program
+from jobspec.ir.program import Node, Program, body_of
 from jobspec.ir.target import Target
 from jobspec.ir.types import DTYPES, Type
 from jobspec.passes.barriers import insert_barriers
@@ -23,6 +26,7 @@ from jobspec.passes.differentiate import differentiate
 from jobspec.passes.layout import NONFINITE, aligned, feed_buffers, interpreted_plan, slot_buffers
 from jobspec.passes.lower import Location
 from jobspec.passes.memory import find_lives, plan_memory
+from jobspec.passes.operands import round_operands
 from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import Workshop, compile_region
 from jobspec.passes.schedule import choose_schedule
@@ -31,19 +35,20 @@ from jobspec.passes.simplify import simplify
 #: routine → number of a buffer → line and column of the text that makes it
 Origins = Mapping[str, Mapping[int, Place]]
 
-#: program → program, in this order, and the stage that each leaves
-PASSES: tuple[tuple[Callable[[Program], Program], str], ...] = (
-    (differentiate, "tensor"),
-    (simplify, "tensor"),
-)
+Pass = Callable[[Program], Program]
+#: program → program, in this order, and the stage that each leaves; by the job's profile
+PASSES: Mapping[str, tuple[tuple[Pass, str], ...]] = {
+    PROFILE: ((differentiate, "tensor"), (simplify, "tensor")),
+    BF16_PROFILE: ((differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor")),
+}
 
 
-def lower_program(program: Program, checked: bool = False) -> Program:
+def lower_program(program: Program, profile: str = PROFILE, checked: bool = False) -> Program:
     """The program after all tensor passes: what kernels are made from and what the reference evaluates.
     `checked`: the checker runs before, between and after; it raises ir.check.IllFormed for a pass gone wrong."""
     if checked:
         check(program, "surface")
-    for run, stage in PASSES:
+    for run, stage in PASSES[profile]:
         program = run(program)
         if checked:
             check(program, stage)
@@ -72,9 +77,9 @@ def compile_traced(job: Job, target: Target) -> tuple[Plan, Origins]:
     routines, origins = [], {}
     with following(job.places) as trail:
         for name, program, batches in job.programs:
-            maker = RoutineMaker(job, name, lower_program(program), batches)
+            maker = RoutineMaker(job, name, lower_program(program, job.profile), batches)
             routines.append(maker.routine(target))
-            found = ((number, trail.table.get(node)) for number, node in maker.shop.made_for.items())
+            found = ((number, origin(node, trail.table)) for number, node in maker.shop.made_for.items())
             origins[name] = {number: place for number, place in found if place is not None}
     return Plan(str(job_hash(job)), job.profile, target, tuple(routines)), origins
 
@@ -83,7 +88,20 @@ def compile_routine(
     job: Job, name: str, program: Program, batches: Batches | None, target: Target, checked: bool = False
 ) -> Routine:
     """One program as a routine: slots and feeds first, then what the program needs."""
-    return RoutineMaker(job, name, lower_program(program, checked), batches).routine(target)
+    return RoutineMaker(job, name, lower_program(program, job.profile, checked), batches).routine(target)
+
+
+def origin(node: Node, places: Mapping[Any, Place]) -> Place | None:
+    """The place of `node`, or of the nearest node below it that has one; a loop's result is what its body makes."""
+    seen, queue = {node}, deque([node])
+    while queue:
+        node = queue.popleft()
+        if node in places:
+            return places[node]
+        below = (body_of(node.args[0]).results[node["index"]],) if node.op == "get" else node.args[::-1]
+        queue += (fresh := [n for n in below if n not in seen])
+        seen |= set(fresh)
+    return None
 
 
 class RoutineMaker:

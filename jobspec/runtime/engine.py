@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from jobspec.backends.registry import Backend, backend
@@ -55,7 +55,7 @@ def recompiled(job: Job, plan: Plan) -> Compiled:
 
 def lowered(job: Job) -> Job:
     """The job with its programs after all tensor passes, for a backend that evaluates them."""
-    lower = cache(lower_program)
+    lower = cache(partial(lower_program, profile=job.profile))
     phases = tuple(replace(phase, step=lower(phase.step)) for phase in job.phases)
     evaluations = tuple(replace(e, program=lower(e.program)) for e in job.evaluations)
     return replace(job, init=lower(job.init), phases=phases, evaluations=evaluations)

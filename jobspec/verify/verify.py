@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
-from jobspec.ir.contract import PROFILE
+from jobspec.ir.contract import PROFILES
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
@@ -73,7 +73,7 @@ def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter
     wrong = tuple(differing_fields(receipt, job))
     if wrong:
         return Verdict(REJECT, wrong)
-    if job.profile != PROFILE:
+    if job.profile not in PROFILES:
         return Verdict(UNVERIFIABLE, (f"the profile {job.profile} is not known to this version",))
     if not receipt.closed:
         return Verdict(UNVERIFIABLE, (f"the chain is open: only {receipt.steps} of {job.steps} steps are claimed",))

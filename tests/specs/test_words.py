@@ -1,0 +1,80 @@
+"""Words of the language that no spec uses: native code leaves the reference's state, bit for bit, and training works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobspec.backends.llvm import engine
+from jobspec.ir.contract import BF16_PROFILE
+from tests.specs.both import by_reference, natively, workload
+
+HEAD = """job made
+import std.nn
+import std.loss
+import std.optim
+dim B=12, X=10, H=24, Y=4, L=2, Q=3, E=5, F=18
+DATA
+"""
+TRAIN = """
+train {
+  seed = 3; steps = 6; batch = shuffle(d)
+  loss = mean[B](loss.cross_entropy[Y](net(batch.x), batch.y))
+  update all by optim.adam(.01)
+}
+"""
+ORDERS = """layer net(x) {
+  param wi: X -> H ~ normal(.3), wo: H -> Y ~ normal(.3)
+  h = x @ wi
+  repeat L {
+    m = 1.5*h
+    e = top[H->Q](m)
+    picked = mean[Q](m[H: e])
+    ranked = sort[H](m) - cumsum[H](m) % 1.5
+    whole: B H = (iota[H] * 7 - 50) % (e[Q: 0] - 11)
+    h = h + .1*f16(ranked) + bf16(picked) * .1 + .01*whole
+  }
+  h @ wo
+}
+"""
+EVAL = "eval { on = d; every = 3; noisy = mean[B](net(batch.x + normal[B X](.1))[Y: 0]); all = sum[H](rand[H]()) }\n"
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small steps are otherwise left to one thread."""
+    monkeypatch.setattr(engine, "ALONE", 0)
+
+
+def test_orders_roundings_and_draws(tmp_path: Path) -> None:
+    text = HEAD.replace(", E=5, F=18", "") + ORDERS + TRAIN + EVAL
+    work = workload(text, tmp_path, 10)
+    found, wanted = natively(work, 3), by_reference(work, 3)
+    assert found.state == wanted.state
+    assert found.metrics == wanted.metrics and found.losses == wanted.losses
+
+
+BF16 = """layer net(x) {
+  param wi: X -> H ~ normal(.3), wo: H -> Y ~ normal(.3), rec: H -> F ~ normal(.2), back: F -> H ~ normal(.2)
+  h = x @ wi
+  repeat L {
+    param w: H -> F ~ normal(.3), v: F -> H ~ normal(.3)
+    h = h + nn.relu(h @ w) @ v
+  }
+  s = scan Q (c: B H = 0) { c = h + .5*((c @ rec) @ back); c }
+  s[Q: Q-1] @ wo
+}
+"""
+
+
+def test_computing_in_bf16(tmp_path: Path) -> None:
+    text = HEAD.replace(", E=5", "") + BF16 + TRAIN.replace("seed = 3", "seed = 3; compute = bf16")
+    work = workload(text, tmp_path, 10)
+    assert work.job.profile == BF16_PROFILE
+    found, wanted = natively(work, 4), by_reference(work, 4)
+    assert found.state == wanted.state and found.losses == wanted.losses
+    plain = by_reference(workload(text.replace("; compute = bf16", ""), tmp_path / "f32", 10), 1)
+    assert 0 < abs(plain.losses[0] - found.losses[0]) < 0.05
+    assert np.isfinite(found.losses).all()
