@@ -65,9 +65,10 @@ def offered(index: Index, before: list[Token], offset: int) -> Iterator[Offer]:
         yield from members(index, before)
         return
     opened = unclosed(before)
-    if opened and before[opened[-1]].kind == "LSQB":
+    if names_axes(before, opened):
         yield from axes(index, offset)
-    elif opened and before[opened[-1]].kind == "LPAR":
+        return
+    if opened and before[opened[-1]].kind == "LPAR":
         yield from arguments(index, before, opened[-1])
     starts = last in ("", END, "LBRACE", "RBRACE")
     if starts:
@@ -86,6 +87,14 @@ def unclosed(before: list[Token]) -> list[int]:
         elif token.kind in CLOSE and stack:
             stack.pop()
     return stack
+
+
+def names_axes(before: list[Token], opened: list[int]) -> bool:
+    """Whether an axis must stand next: in a view, but behind the `:` of a place."""
+    if not opened or before[opened[-1]].kind != "LSQB" or opened[-1] == 0:
+        return False
+    viewed = before[opened[-1] - 1].kind in ("NAME", "RSQB", "RPAR")
+    return viewed and before[-1].kind in ("LSQB", "AXIS", "COMMA", "ARROW", "BY")
 
 
 # ---- behind a dot ----

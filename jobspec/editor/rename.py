@@ -27,7 +27,7 @@ from jobspec.ir.job import Job
 from jobspec.ir.program import Program
 from jobspec.ir.text import print_program
 from jobspec.lang import tree
-from jobspec.lang.data import BATCH
+from jobspec.lang.data import BATCH, TIME
 from jobspec.lang.grammar import load_table
 from jobspec.lang.source import Source, Span
 from jobspec.lang.tokens import words as reserved
@@ -169,7 +169,9 @@ def check_same_job(before: Index, after: Index, symbol: Symbol) -> str:
         return ""
     if after.job is None:
         first = after.diagnostics[0]
-        raise EditError(f"the text would not be a job any more: {first.message}", first.help)
+        silent = "`tokens(…, u16)` runs along T without saying so: write `u16[T]` first"
+        help = silent if (symbol.kind, symbol.name) == ("axis", TIME) else first.help
+        raise EditError(f"the text would not be a job any more: {first.message}", help)
     if same_bits(before.job, after.job):
         return ""
     if symbol.kind not in IN_STATE or not same_work(before.job, after.job):

@@ -51,6 +51,8 @@ class Resolver:
             self.declare(item)
         for item in job.items:
             self.item(item)
+        for mention in self.mentions:
+            mention.symbol.mentions.sort(key=lambda m: m.span.start)
         return sorted(self.mentions, key=lambda m: (m.span.start, m.span.end))
 
     def declare(self, item: tree.Item) -> None:
@@ -129,7 +131,7 @@ class Resolver:
             word = setting_name(statement)
             if word in SETTINGS[item.kind]:
                 names.table.setdefault(word, Symbol("setting", word, item, statement))
-        late = [s for s in item.body if setting_name(s) == "best"]
+        late = [s for s in item.body if setting_name(s) == "best" or isinstance(s, tree.Update | tree.Freeze)]
         self.body([s for s in item.body if s not in late], names)
         self.body(late, names)
 

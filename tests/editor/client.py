@@ -1,7 +1,7 @@
 """An editor, as far as tests need one: pygls' own client, which starts `jobspec lsp` and talks to it over stdio.
 
-Promises: `with_client(story)` runs the coroutine `story(Client)` to its end, and the server with it; a server that dies or
-says nothing for 20 seconds fails the test.
+Promises: `with_client(story)` runs the coroutine `story(Client)` to its end, and the server with it; a server that dies
+or says nothing for 20 seconds fails the test.
 """
 
 from __future__ import annotations
