@@ -16,7 +16,7 @@ from jobspec.lang.constants import words
 from jobspec.lang.registry import Held
 from jobspec.lang.scope import POISON
 from jobspec.lang.source import Source, Span
-from jobspec.lang.things import Batch, Builtin, DataSet, Function, Listed, Module, Ordered, kind_of
+from jobspec.lang.things import Batch, Builtin, DataSet, Function, Listed, Mixture, Module, Ordered, kind_of
 from jobspec.lang.values import Tensor
 
 MOST = 6
@@ -38,19 +38,24 @@ def short(value: Any) -> str:
         return f"{shape_of(value)} ({value.dtype})"
     if isinstance(value, bool | int | float):
         return str(value).lower() if isinstance(value, bool) else words(value)
-    if isinstance(value, DataSet | Ordered | Batch):
+    if isinstance(value, DataSet | Mixture | Ordered | Batch):
         return data_line(value)
     if isinstance(value, Listed):
         return f"a list: {', '.join(short(item) for item in value.items)}"
     return kind_of(value)
 
 
-def data_line(value: DataSet | Ordered | Batch) -> str:
-    data = value if isinstance(value, DataSet) else value.data
-    what = {DataSet: "data set", Ordered: "examples of", Batch: "a batch of"}[type(value)]
-    fields = ", ".join(" ".join([f"{name}: {kind}", *axes]) for name, kind, axes in fields_of(data))
-    count = f", {data.records:,} {'tokens' if data.kind == 'tokens' else 'records'}" if data.records else ""
-    return f"{what} `{data.name}` ({fields}{count})"
+def data_line(value: DataSet | Mixture | Ordered | Batch) -> str:
+    what = {DataSet: "data set", Mixture: "a mixture of", Ordered: "examples of", Batch: "a batch of"}[type(value)]
+    data = value.data if isinstance(value, Ordered | Batch) else value
+    parts = [(data, 0)] if isinstance(data, DataSet) else list(data.parts)
+    names = ", ".join(
+        f"`{part.name}`" + (f" ({count} of {sum(n for _, n in parts)})" if count else "") for part, count in parts
+    )
+    first = parts[0][0]
+    fields = ", ".join(" ".join([f"{name}: {kind}", *axes]) for name, kind, axes in fields_of(first))
+    size = f", {first.records:,} {'tokens' if first.kind == 'tokens' else 'records'}" if first.records else ""
+    return f"{what} {names} ({fields}{size if len(parts) == 1 else ''})"
 
 
 def fields_of(data: DataSet) -> list[tuple[str, str, Sequence[str]]]:
