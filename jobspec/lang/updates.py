@@ -8,7 +8,7 @@ the order of the parameters); an optimizer is applied to each parameter with sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -161,8 +161,13 @@ def clipped(changes: list[Change], clip: float | None) -> tuple[Node | None, lis
     norm = global_norm([g.node for g in gradients])
     most = number_node(clip, "f32")
     scale = make("select", make("lt", most, norm), make("div", most, norm), number_node(1.0, "f32"))
-    factor = Tensor(scale, ())
-    return norm, [arithmetic.elementwise("mul", [g, factor]) for g in gradients]
+    return norm, [scaled(g, scale) for g in gradients]
+
+
+def scaled(g: Tensor, factor: Node) -> Tensor:
+    """Every element times a scalar; the axes are not looked at, as a map from D to D has one twice."""
+    wide = make("broadcast", factor, shape=g.node.shape, axes=()) if g.node.shape else factor
+    return replace(g, node=make("mul", g.node, wide))
 
 
 def gradient(change: Change) -> Tensor:

@@ -239,6 +239,12 @@ def test_clip_scales_by_one_norm_of_all() -> None:
     np.testing.assert_array_equal(wide["w"], plain["w"])
 
 
+def test_clip_takes_a_map_from_an_axis_to_itself() -> None:
+    net = "layer net(x) {\n param w: X -> X = 1\n sum[X](x @ w)\n}"
+    moved = first(job(net))["w"] - stepped(job(net, TRAIN.replace("update", "clip = .5; update")))["w"]
+    np.testing.assert_allclose(moved, np.full((3, 3), 0.5 * 0.5 / 3), rtol=1e-6)
+
+
 def test_reports_say_the_learning_rate() -> None:
     found = job(TWO, TRAIN.replace("sgd(.5)", "sgd(lr=.5*(1 - step/steps))"))
     assert float(stepped(found, 3)["report.lr"]) == 0.25

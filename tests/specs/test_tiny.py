@@ -25,7 +25,7 @@ def test_tiny(name: str, tmp_path: Path) -> None:
     begun = jobspec.run(native, until=SAME, threads=1, home=tmp_path / "llvm")
     plain = jobspec.run(tiny.compiled(tmp_path / "plain", "reference"), until=SAME, home=tmp_path / "plain")
     assert begun.state == plain.state
-    trains(tiny, jobspec.run(native, threads=2, home=tmp_path / "llvm"))
+    trains(tiny, jobspec.run(native, threads=1, home=tmp_path / "llvm"))
 
 
 def trains(tiny: Tiny, run: jobspec.Run) -> None:
