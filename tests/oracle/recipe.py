@@ -135,6 +135,14 @@ def constant(hi: float) -> Callable[[int, int], float]:
     return lambda t, n: hi
 
 
+def linear(hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
+    return lambda t, n: hi + (lo - hi) * t / n
+
+
+def cosine(hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
+    return lambda t, n: lo + (hi - lo) * 0.5 * (1 + math.cos(math.pi * t / n))
+
+
 def warmup_cosine(warm: int, hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
     def rate(t: int, n: int) -> float:
         return (
