@@ -27,12 +27,13 @@ Open = Callable[[Plan, Job, int, Path], Session]
 @dataclass(frozen=True)
 class Backend:
     """`target`: this machine, as the backend sees it; `compilers`: (name, version) of all that turns a plan
-    into code, as the plan hash takes them."""
+    into code, as the plan hash takes them; `interprets`: it evaluates the job's programs, which have to be lowered."""
 
     name: str
     target: Target
     compilers: tuple[tuple[str, str], ...]
     open: Open
+    interprets: bool = False
 
 
 def _llvm() -> Backend:
@@ -44,7 +45,7 @@ def _llvm() -> Backend:
 def _reference() -> Backend:
     from jobspec.backends.reference import session
 
-    return Backend("reference", Target("reference"), session.COMPILERS, session.open_session)
+    return Backend("reference", Target("reference"), session.COMPILERS, session.open_session, interprets=True)
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "reference": _reference}

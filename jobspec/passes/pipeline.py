@@ -18,7 +18,7 @@ from jobspec.ir.job import Batches, Job
 from jobspec.ir.origin import Place, following
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
 from jobspec.ir.plan_check import check_plan
-from jobspec.ir.program import Node, Program, body_of
+from jobspec.ir.program import Node, Program
 from jobspec.ir.target import Target
 from jobspec.ir.types import DTYPES, Type
 from jobspec.passes.barriers import insert_barriers
@@ -28,7 +28,7 @@ from jobspec.passes.lower import Location
 from jobspec.passes.memory import find_lives, plan_memory
 from jobspec.passes.operands import round_operands
 from jobspec.passes.regions import Target as Output
-from jobspec.passes.regions import Workshop, compile_region
+from jobspec.passes.regions import Workshop, compile_region, made_by
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
 
@@ -96,9 +96,9 @@ def origin(node: Node, places: Mapping[Any, Place]) -> Place | None:
     seen, queue = {node}, deque([node])
     while queue:
         node = queue.popleft()
-        if node in places:
+        if node in places and node.op != "get":
             return places[node]
-        below = (body_of(node.args[0]).results[node["index"]],) if node.op == "get" else node.args[::-1]
+        below = (made_by(node.args[0], node["index"]),) if node.op == "get" else node.args[::-1]
         queue += (fresh := [n for n in below if n not in seen])
         seen |= set(fresh)
     return None

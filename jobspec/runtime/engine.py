@@ -39,7 +39,8 @@ class Compiled:
 
     def open(self, threads: int, cache: Path) -> Session:
         """The plan loaded with `threads` threads; `cache`: folder for compiled code."""
-        return self.backend.open(self.plan, lowered(self.job), threads, cache)
+        job = lowered(self.job) if self.backend.interprets else self.job
+        return self.backend.open(self.plan, job, threads, cache)
 
 
 def compile_for(job: Job, name: str) -> Compiled:

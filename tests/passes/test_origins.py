@@ -98,6 +98,16 @@ def test_every_large_buffer_has_a_line(job: Job, made: list[tuple[Buffer, int]])
     assert {b.name for b in buffers if b.type.rank} - known <= {"turns", "flags"}
 
 
+def test_pieces_of_the_batch_name_the_same_lines() -> None:
+    """With `shards`, what a piece computes and where gradients are added up."""
+    job = load(Source("lines", TEXT.replace("  steps = 2", "  steps = 2\n  shards = 4")))
+    plan, origins = compile_traced(job, TARGET)
+    buffers = enumerate(plan.routine("step").buffers)
+    found = [(buffer, origins["step"][i][0]) for i, buffer in buffers if i in origins["step"]]
+    assert lines_of(found, (3, 40, 56)) == {line_with("tanh(x @ w)")}
+    assert lines_of(found, (3, 12, 56)) == {line_with("tanh(x @ w)")}
+
+
 def test_a_place_goes_down_to_what_has_one() -> None:
     x = make("input", name="x", dtype="f32", shape=(3,))
     old, below = make("neg", x), make("exp", x)
