@@ -1,7 +1,8 @@
 """Schedules: how each kernel is to be executed on a target. Never changes a bit.
 
 Takes: a kernel and a target. Promises: a pure function of the two; what it decides is written into the plan.
-Only contractions have choices so far; the other kinds are executed in the one way their generator knows.
+On a processor only contractions have choices so far; the other kinds are executed in the one way their generator
+knows.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes import schedule_contract
+from jobspec.passes import schedule_contract, schedule_device
 
 
 def choose_schedule(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
+    if target.backend in ("opencl", "cuda"):
+        return schedule_device.choose(kernel, target)
     return schedule_contract.choose(kernel, target) if kernel.kind == "contract" else Schedule()

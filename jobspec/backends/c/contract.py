@@ -1,0 +1,226 @@
+"""C code of contractions: a tile of sums per work-item, the epilogue on each.
+
+Takes: a kernel of kind contract and its schedule: `rows`, `columns`, `lanes` of a work-item's tile (columns are
+vectors of `lanes`); `swap`: the roles of m and n exchanged; `pack`: b is first copied strip by strip. Promises:
+contraction order of ir/contract.py to the bit; any schedule gives the same bits. Columns that fill no
+vector are a launch of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from jobspec.backends.c.packing import Packing
+from jobspec.backends.c.request import GROUP, Launch, Request
+from jobspec.backends.c.scalars import Typed
+from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.tree import Tree, add
+from jobspec.backends.c.writer import Writer
+from jobspec.backends.llvm.nest import Nest
+from jobspec.ir.contract import LEAF
+from jobspec.ir.contraction import Contraction, Extent, normal_form, size
+
+
+def render(q: Request, writer: Writer) -> list[Launch]:
+    form = normal_form(q.kernel)
+    form = form.swapped() if q.schedule.get("swap", 0) else form
+    lanes = q.schedule.get("lanes", 1)
+    rows, columns = q.schedule.get("rows", 4), q.schedule.get("columns", 4)
+    last, span = form.n[-1].size, lanes * columns
+    launches = []
+    whole = last // span * span
+    if whole:
+        tiles = Tiles(q, writer, form, q.name, (0, whole), rows, columns, lanes)
+        packing = Packing(q, writer, form, tiles.strips, tiles.width) if q.schedule.get("pack", 0) else None
+        if packing:
+            launches.append(packing.render())
+        launches.append(replace(tiles, packing=packing).render())
+    if last - whole:
+        rest = last - whole
+        launches.append(Tiles(q, writer, form, f"{q.name}_rim", (whole, last), rows, rest, 1).render())
+    return launches
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """One function: columns `span` of the last axis of n, in tiles of `rows` × `columns` vectors of `lanes`."""
+
+    q: Request
+    writer: Writer
+    form: Contraction
+    symbol: str
+    span: tuple[int, int]
+    rows: int
+    columns: int
+    lanes: int
+    packing: Packing | None = None
+
+    @property
+    def outer(self) -> tuple[Extent, ...]:
+        """The loops outside the tiles: batch, and of n all but the last."""
+        return (*self.form.batch, *self.form.n[:-1])
+
+    @property
+    def width(self) -> int:
+        """Elements of a row of the tile."""
+        return self.columns * self.lanes
+
+    @property
+    def strips(self) -> int:
+        return (self.span[1] - self.span[0]) // self.width
+
+    @property
+    def vector(self) -> str:
+        return "float" if self.lanes == 1 else f"float{self.lanes}"
+
+    @property
+    def sums(self) -> int:
+        return self.rows * self.columns
+
+    def render(self) -> Launch:
+        form, q, w = self.form, self.q, self.writer
+        axes = tuple(e.axis for e in (*form.batch, *form.m, *form.n))
+        nest = Nest(q.kernel, (axes,), -1, 1)
+        stores = [i for i, inst in enumerate(q.kernel.body) if inst.op == "store"]
+        live = nest.needed(stores)
+        m, outer = size(form.m), self.outer
+        parts = -(-m // self.rows)
+        tasks = size(outer) * self.strips * parts
+        items = min(GROUP // 8, tasks)
+        with q.function(w, self.symbol, nest, live) as top:
+            top.site.open((form.a, form.b))
+            task = w.let(q.index, f"({q.index})GROUP * {items} + ITEM", "task")
+            if tasks % items:
+                w.line(f"if ({task} >= {tasks}) return;")
+            *at, strip, part = digits(w, q.index, task, [*(e.size for e in outer), self.strips, parts])
+            column = w.let(q.index, f"{self.span[0]} + {strip} * {self.width}", "column")
+            row = w.let(q.index, f"{part} * {self.rows}", "row")
+            scope = top.enter((e.axis for e in outer), at)
+            self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
+            self._finish(scope, live, stores, row, column, m)
+        return Launch(self.symbol, -(-tasks // items), items, q.turns, self.packing.bytes if self.packing else 0)
+
+    # ---- sums
+
+    def _sums(self, scope: Scope, outer: dict[Extent, str], row: str, column: str, strip: str) -> None:
+        """Declares `sum[rows * columns]`."""
+        w, form, q = self.writer, self.form, self.q
+        a, b = self._rows(scope, outer, row), self._strip(scope, outer, column, strip)
+        leaves = -(-form.k_size // LEAF)
+        w.line(f"{self.vector} sum[{self.sums}];")
+        if leaves == 1:
+            self._leaf(a, b, "0", str(form.k_size))
+            return
+        trees = self._open_trees(leaves)
+        with w.count("int", leaves, "leaf") as leaf:
+            first = w.let(q.index, f"({q.index}){leaf} * {LEAF}", "first")
+            stop = w.let(q.index, f"{form.k_size} - {first} < {LEAF} ? {form.k_size} : {first} + {LEAF}", "stop")
+            self._leaf(a, b, first, stop)
+            self._push(trees, leaf)
+        self._results(trees)
+
+    def _strip(self, scope: Scope, outer: dict[Extent, str], column: str, strip: str) -> str:
+        """Pointer to the first column of b at the first step."""
+        if self.packing is not None:
+            at = self.packing.strip(outer, strip)
+            return self._pointer("(GLOBAL const float*)scratch", [f"(long)({at}) * {self.packing.size}"])
+        last = self.form.n[-1].b
+        terms = [scaled(at, e.b) for e, at in outer.items() if e.b] + ([scaled(column, last)] if last else [])
+        return self._pointer(scope.site.pointer(self.form.b), terms)
+
+    def _rows(self, scope: Scope, outer: dict[Extent, str], row: str) -> list[str]:
+        """Pointers to the first step of each row of a."""
+        w, form, q = self.writer, self.form, self.q
+        base_a = [scaled(at, e.a) for e, at in outer.items() if e.a]
+        a = []
+        for r in range(self.rows):
+            with_row = w.let(q.index, f"{row} + {r} < {size(form.m)} ? {row} + {r} : {size(form.m) - 1}", "m")
+            at = digits(w, q.index, with_row, [e.size for e in form.m])
+            terms = [*base_a, *(scaled(d, e.a) for d, e in zip(at, form.m, strict=True) if e.a)]
+            a.append(self._pointer(scope.site.pointer(form.a), terms))
+        return a
+
+    def _pointer(self, base: str, terms: list[str]) -> str:
+        name = self.writer.name("p")
+        self.writer.line(f"GLOBAL const float* const {name} = {' + '.join([base, *terms])};")
+        return name
+
+    def _leaf(self, a: list[str], b: str, first: str, stop: str) -> None:
+        """One ascending chain per sum, from +0."""
+        w, q = self.writer, self.q
+        names = [w.name("s") for _ in range(self.sums)]
+        for name in names:
+            w.line(f"{self.vector} {name} = 0.0f;")
+        with w.count(q.index, stop, "k", first) as k:
+            at_a = self._walk(self.form.ka, k, "a")
+            at_b = scaled(k, self.width) if self.packing else self._walk(self.form.kb, k, "b")
+            columns = [w.let(self.vector, self._loaded(b, at_b, c), "b") for c in range(self.columns)]
+            for r in range(self.rows):
+                left = w.let("float", f"{a[r]}[{at_a}]", "a")
+                for c, right in enumerate(columns):
+                    name = names[r * self.columns + c]
+                    w.line(f"{name} = f_fma(({self.vector})({left}), {right}, {name});")
+        for i, name in enumerate(names):
+            w.line(f"sum[{i}] = {name};")
+
+    def _walk(self, extents: tuple[Extent, ...], k: str, side: str) -> str:
+        """Elements from step 0 to step `k`."""
+        steps = [getattr(e, side) for e in extents]
+        at = digits(self.writer, self.q.index, k, [e.size for e in extents])
+        return " + ".join(scaled(d, s) for d, s in zip(at, steps, strict=True) if s) or "0"
+
+    def _loaded(self, b: str, at: str, column: int) -> str:
+        """Vector `column` of b at one step."""
+        step, first = 1 if self.packing else self.form.n[-1].b, column * self.lanes
+        if self.lanes == 1:
+            return f"{b}[{at} + {first * step}]"
+        if step == 1:
+            return f"vload{self.lanes}(0, {b} + {at} + {first})"
+        lanes = ", ".join(f"{b}[{at} + {(first + lane) * step}]" for lane in range(self.lanes))
+        return f"({self.vector})({lanes})"
+
+    # ---- leaves
+
+    def _open_trees(self, leaves: int) -> tuple[Tree, str]:
+        """All sums climb their trees together: one counter, a stack of whole tiles."""
+        w = self.writer
+        stack = w.name("stack")
+        w.line(f"{self.vector} {stack}[{leaves.bit_length()}][{self.sums}]; int top = 0;")
+        return Tree(w, add, stack, "top"), stack
+
+    def _push(self, trees: tuple[Tree, str], leaf: str) -> None:
+        w, stack = self.writer, trees[1]
+        with w.block(f"for (int level = 0; ({leaf} >> level) & 1; ++level)"):
+            w.line("--top;")
+            with w.count("int", self.sums, "s") as s:
+                w.line(f"sum[{s}] = {add(f'{stack}[top][{s}]', f'sum[{s}]')};")
+        with w.count("int", self.sums, "s") as s:
+            w.line(f"{stack}[top][{s}] = sum[{s}];")
+        w.line("++top;")
+
+    def _results(self, trees: tuple[Tree, str]) -> None:
+        w, stack = self.writer, trees[1]
+        w.line("--top;")
+        with w.count("int", self.sums, "s") as s:
+            w.line(f"sum[{s}] = {stack}[top][{s}];")
+        with w.block("while (top > 0)"):
+            w.line("--top;")
+            with w.count("int", self.sums, "s") as s:
+                w.line(f"sum[{s}] = {add(f'{stack}[top][{s}]', f'sum[{s}]')};")
+
+    # ---- the rest of the body
+
+    def _finish(
+        self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str, m: int
+    ) -> None:
+        w, form, q = self.writer, self.form, self.q
+        with w.count("int", self.rows, "r") as r:
+            at_m = w.let(q.index, f"{row} + {r}", "m")
+            w.line(f"if ({at_m} >= {m}) break;")
+            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
+            w.line(f"const float* const sums = (const float*)(sum + {r} * {self.columns});")
+            with w.count("int", self.width, "c") as c:
+                here = rows.enter((form.n[-1].axis,), (w.let(q.index, f"{column} + {c}", "n"),))
+                here.values[form.product] = Typed("f32", w.let("float", f"sums[{c}]"))
+                here.run(live)
+                here.store(stores)

@@ -1,0 +1,99 @@
+"""C code of kernels that reduce: one work-item per result, or one per lane of a row.
+
+Takes: a kernel of kind rows or columns with reductions. Promises: one launch; the folded axes are swept once
+per pass, and what a later pass needs again it computes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobspec.backends.c.folds import SHARED, Folds
+from jobspec.backends.c.request import Launch, Request, spread
+from jobspec.backends.c.scalars import Typed
+from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.writer import Writer
+from jobspec.backends.llvm.nest import Nest
+
+
+def render(q: Request, writer: Writer) -> list[Launch]:
+    rows = q.kernel.kind == "rows"
+    outer = tuple(q.kernel.axes_of("outer" if rows else "kept"))
+    inner = tuple(q.kernel.axes_of("row" if rows else "reduced"))
+    nest = Nest(q.kernel, (outer, inner), -1, 1)
+    team = q.schedule.get("team", 1) if rows else 1
+    with q.function(writer, q.name, nest, nest.live) as top:
+        if team > 1:
+            writer.line(SHARED)
+            task, groups, items = writer.let(q.index, f"({q.index})GROUP", "task"), nest.size(0), team
+        else:
+            task, groups, items = spread(writer, q.index, nest.size(0))
+        scope = top.enter(outer, digits(writer, q.index, task, [q.size(a) for a in outer]))
+        Sweeps(q, scope, inner, team).all()
+    return [Launch(q.name, groups, items, q.turns)]
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The passes of one row or column."""
+
+    q: Request
+    scope: Scope
+    inner: tuple[int, ...]
+    team: int
+
+    @property
+    def nest(self) -> Nest:
+        return self.scope.nest
+
+    def all(self) -> None:
+        for number in range(self.nest.last + 1):
+            self._outside(number)
+            self._sweep(number)
+            self._stores(number)
+
+    def _outside(self, number: int) -> None:
+        """What pass `number` computes once."""
+        nest = self.nest
+        self.scope.run(i for i in nest.live if nest.depths[i] <= 1 and nest.passes[i] == number)
+
+    def _sweep(self, number: int) -> None:
+        nest = self.nest
+        reduces, stores = nest.reduces(number), nest.stores(number, True)
+        if not reduces and not stores:
+            return
+        roots = [*(nest.kernel.body[i].args[0] for i in reduces), *stores]
+        needed = nest.needed(roots, self.scope.values)
+
+        def visit(at: str) -> Mapping[int, str]:
+            w = self.scope.writer
+            here = self.scope.enter(self.inner, digits(w, self.q.index, at, [self.q.size(a) for a in self.inner]))
+            here.run(needed)
+            here.store(stores)
+            return {i: here.values[nest.kernel.body[i].args[0]].text for i in reduces}
+
+        if reduces:
+            self._fold(reduces, visit)
+        elif self.team > 1:
+            with self.scope.writer.block(f"for ({self.q.index} e = ITEM; e < {nest.size(1)}; e += {self.team})"):
+                visit("e")
+        else:
+            with self.scope.writer.count(self.q.index, nest.size(1), "e") as at:
+                visit(at)
+
+    def _fold(self, reduces: list[int], visit: object) -> None:
+        body = self.nest.kernel.body
+        hows = {i: body[i]["how"] for i in reduces}
+        folds = Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team)
+        results = folds.rows(visit) if self.q.kernel.kind == "rows" else folds.columns(visit)
+        for i, name in results.items():
+            self.scope.values[i] = Typed(body[i].dtype, name)
+
+    def _stores(self, number: int) -> None:
+        stores = self.nest.stores(number, False)
+        if stores and self.team > 1:
+            with self.scope.writer.block("if (ITEM == 0)"):
+                self.scope.store(stores)
+        else:
+            self.scope.store(stores)

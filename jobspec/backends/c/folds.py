@@ -1,0 +1,192 @@
+"""C code of one sweep's reductions: row order, column order, first largest.
+
+Takes: a scope outside the folded loop, the reductions of a pass, a function that visits one element. Promises: the orders
+of ir/contract.py to the bit. A row may be shared by LANES work-items, one per lane; then every
+work-item has the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jobspec.backends.c.tree import COMBINE, Tree
+from jobspec.backends.c.writer import Writer
+from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
+
+#: position of an element in the folded order, → value of each reduction there
+Visit = Callable[[str], Mapping[int, str]]
+NOWHERE = "2147483647"
+#: what work-items that share a row declare at the top of their function
+SHARED = f"LOCAL float shared[{LANES}]; LOCAL int places[{LANES}];"
+
+
+@dataclass(frozen=True)
+class Folds:
+    """`hows`: reduction → sum, max or argmax; `size`: elements that are folded; `index`: C type of positions;
+    `team`: work-items that share a row, 1 or LANES."""
+
+    writer: Writer
+    hows: Mapping[int, str]
+    size: int
+    index: str
+    team: int = 1
+
+    @property
+    def ordered(self) -> list[int]:
+        return [i for i, how in self.hows.items() if how != "argmax"]
+
+    # ---- row order
+
+    def rows(self, visit: Visit) -> dict[int, str]:
+        """Results by reduction."""
+        w, blocks = self.writer, -(-self.size // ROW_BLOCK)
+        results = self._results()
+        scans = self._scans("1" if self.team > 1 else str(LANES))
+        trees = {i: Tree.open(w, COMBINE[self.hows[i]], blocks) for i in self.ordered} if blocks > 1 else {}
+        with w.count(self.index, blocks, "block") as block:
+            first = w.let(self.index, f"{block} * {ROW_BLOCK}", "first")
+            stop = w.let(self.index, f"{self.size} - {first} < {ROW_BLOCK} ? {self.size} : {first} + {ROW_BLOCK}", "stop")
+            lanes = {i: self._lanes(i) for i in self.ordered}
+            self._lane_loops(first, stop, visit, lanes, scans)
+            for i in self.ordered:
+                self._halved(i, lanes[i], f"({stop} - {first})", results[i])
+                if trees:
+                    trees[i].push(block, results[i])
+        for i, tree in trees.items():
+            tree.result(results[i])
+        for i, scan in scans.items():
+            scan.joined(results[i], self.team)
+        return results
+
+    def _results(self) -> dict[int, str]:
+        names = {i: self.writer.name("fold") for i in self.hows}
+        for i, name in names.items():
+            self.writer.line(f"{'int' if self.hows[i] == 'argmax' else 'float'} {name} = 0;")
+        return names
+
+    def _lanes(self, i: int) -> str:
+        """An accumulator per lane of this work-item. The seeds change nothing: -0 + x is x, NaN > x is never."""
+        name = self.writer.name("lane")
+        seed = "-0.0f" if self.hows[i] == "sum" else "to_float(0x7fc00000u)"
+        count = LANES // self.team
+        self.writer.line(f"float {name}[{count}];")
+        with self.writer.count("int", count, "l") as lane:
+            self.writer.line(f"{name}[{lane}] = {seed};")
+        return name
+
+    def _lane_loops(
+        self, first: str, stop: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]
+    ) -> None:
+        w = self.writer
+        if self.team > 1:
+            with w.block(f"for ({self.index} e = {first} + ITEM; e < {stop}; e += {LANES})"):
+                self._enter("e", "0", visit, lanes, scans)
+            return
+        with w.block(f"for ({self.index} group = {first}; group < {stop}; group += {LANES})"):
+            w.line(f"const int many = (int)({stop} - group);")
+            with w.block(f"if (many >= {LANES})"), w.count("int", LANES, "l") as lane:
+                self._enter(f"(group + {lane})", lane, visit, lanes, scans)
+            with w.block("else"), w.count("int", "many", "l") as lane:
+                self._enter(f"(group + {lane})", lane, visit, lanes, scans)
+
+    def _enter(
+        self, at: str, lane: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]
+    ) -> None:
+        """The element at `at` into lane `lane`."""
+        values = visit(at)
+        for i, name in lanes.items():
+            acc = f"{name}[{lane}]"
+            self.writer.line(f"{acc} = {COMBINE[self.hows[i]](acc, values[i])};")
+        for i, scan in scans.items():
+            scan.enter(lane, at, values[i])
+
+    def _halved(self, i: int, lanes: str, count: str, result: str) -> None:
+        """The halving tree over lanes; lanes that no element has come to are skipped."""
+        w, combine = self.writer, COMBINE[self.hows[i]]
+        if self.team > 1:
+            shared = "shared"
+            w.line(f"SYNC; shared[ITEM] = {lanes}[0]; SYNC;")
+            with w.block(f"for (int pace = {LANES // 2}; pace > 0; pace /= 2)"):
+                pair = combine(f"{shared}[ITEM]", f"{shared}[ITEM + pace]")
+                w.line(f"if (ITEM < pace && ITEM + pace < {count}) {shared}[ITEM] = {pair};")
+                w.line("SYNC;")
+            w.line(f"{result} = {shared}[0];")
+            return
+        with w.block(f"for (int pace = {LANES // 2}; pace > 0; pace /= 2)"), w.count("int", "pace", "l") as lane:
+            pair = combine(f"{lanes}[{lane}]", f"{lanes}[{lane} + pace]")
+            w.line(f"if ({lane} + pace < {count}) {lanes}[{lane}] = {pair};")
+        w.line(f"{result} = {lanes}[0];")
+
+    # ---- column order
+
+    def columns(self, visit: Visit) -> dict[int, str]:
+        """Results by reduction; one work-item folds the whole column."""
+        w, leaves = self.writer, -(-self.size // LEAF)
+        results, scans = self._results(), self._scans("1")
+        trees = {i: Tree.open(w, COMBINE[self.hows[i]], leaves) for i in self.ordered} if leaves > 1 else {}
+        with w.count("int", leaves, "leaf") as leaf:
+            first = w.let(self.index, f"({self.index}){leaf} * {LEAF}", "first")
+            stop = w.let(self.index, f"{self.size} - {first} < {LEAF} ? {self.size} : {first} + {LEAF}", "stop")
+            for i in self.ordered:
+                seed = "0.0f" if self.hows[i] == "sum" else "to_float(0x7fc00000u)"
+                w.line(f"{results[i]} = {seed};")
+            with w.count(self.index, stop, "e", first) as at:
+                values = visit(at)
+                for i in self.ordered:
+                    w.line(f"{results[i]} = {COMBINE[self.hows[i]](results[i], values[i])};")
+                for i, scan in scans.items():
+                    scan.enter("0", at, values[i])
+            for i, tree in trees.items():
+                tree.push(leaf, results[i])
+        for i, tree in trees.items():
+            tree.result(results[i])
+        for i, scan in scans.items():
+            scan.joined(results[i], 1)
+        return results
+
+    def _scans(self, count: str) -> dict[int, Scan]:
+        return {i: Scan.open(self.writer, count) for i, how in self.hows.items() if how == "argmax"}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The first largest element, lane by lane. A NaN counts only as the very first element, which nothing exceeds."""
+
+    writer: Writer
+    best: str
+    at: str
+    lanes: str
+
+    @classmethod
+    def open(cls, writer: Writer, lanes: str) -> Scan:
+        best, at = writer.name("best"), writer.name("at")
+        writer.line(f"float {best}[{lanes}]; int {at}[{lanes}];")
+        with writer.count("int", lanes, "l") as lane:
+            writer.line(f"{best}[{lane}] = 0.0f; {at}[{lane}] = {NOWHERE};")
+        return cls(writer, best, at, lanes)
+
+    def enter(self, lane: str, at: str, value: str) -> None:
+        first = f"{value} == {value} && {self.at}[{lane}] == {NOWHERE}"
+        self.writer.line(f"if ({self.at}[{lane}] >= 0 && ({value} > {self.best}[{lane}] || ({first}))) {{")
+        self.writer.line(f"  {self.best}[{lane}] = {value}; {self.at}[{lane}] = (int)({at});")
+        self.writer.line("}")
+        self.writer.line(f"if ({at} == 0 && {value} != {value}) {self.at}[{lane}] = -1;")
+
+    def joined(self, result: str, team: int) -> None:
+        """The position, of all lanes and work-items."""
+        w, best, at = self.writer, self.best, self.at
+        count = self.lanes
+        if team > 1:
+            best, at, count = "shared", "places", str(team)
+            w.line(f"SYNC; shared[ITEM] = {self.best}[0]; places[ITEM] = {self.at}[0]; SYNC;")
+        w.line(f"float most_{result} = {best}[0]; {result} = {at}[0];")
+        with w.count("int", count, "l", "1") as lane:
+            above = f"{best}[{lane}] > most_{result}"
+            equal = f"{best}[{lane}] == most_{result} && {at}[{lane}] < {result}"
+            fresh = f"{result} == {NOWHERE}"
+            better = f"{at}[{lane}] != {NOWHERE} && {at}[{lane}] >= 0 && ({fresh} || {above} || ({equal}))"
+            w.line(f"if ({result} >= 0 && ({at}[{lane}] < 0 || ({better}))) {{")
+            w.line(f"  most_{result} = {best}[{lane}]; {result} = {at}[{lane}];")
+            w.line("}")
+        w.line(f"if ({result} < 0 || {result} == {NOWHERE}) {result} = 0;")

@@ -1,0 +1,32 @@
+"""C text of any kernel: one renderer per kind.
+
+Takes: a kernel, its schedule, the routine's buffers. Promises: functions appended to the writer, and how they
+are launched, one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobspec.backends.c import contract, folded, maps, scatter
+from jobspec.backends.c.request import Launch, Request
+from jobspec.backends.c.writer import Writer
+
+
+def render(q: Request, writer: Writer) -> list[Launch]:
+    """Append the functions of the kernel, whose symbols begin with `q.name`."""
+    return RENDERERS[q.kernel.kind](q, writer)
+
+
+def of_fold(q: Request, writer: Writer) -> list[Launch]:
+    folds = any(inst.op == "reduce" for inst in q.kernel.body)
+    return folded.render(q, writer) if folds else maps.render(q, writer)
+
+
+RENDERERS: dict[str, Callable[[Request, Writer], list[Launch]]] = {
+    "rows": of_fold,
+    "columns": of_fold,
+    "fill": maps.render,
+    "contract": contract.render,
+    "scatter": scatter.render,
+}

@@ -1,0 +1,84 @@
+"""What is asked of a kernel's renderer, and what it answers: functions and how they are launched.
+
+Takes: a kernel, its schedule, the routine's buffers. Promises: each launch is one function
+
+    KERNEL symbol(GLOBAL uchar* arena, GLOBAL uchar* feed, GLOBAL uchar* scratch, int turn0, …)
+
+run by `groups` groups of `items` work-items, in any order; a launch ends before the next one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jobspec.backends.c.scope import Scope, Site
+from jobspec.backends.c.writer import Writer
+from jobspec.backends.llvm.nest import Nest
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Buffer, Schedule
+
+#: work-items of a group that share nothing
+GROUP = 64
+WIDEST = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One function of a kernel. `turns`: how many loop counters it takes; `scratch`: bytes it uses beside the arena,
+    kept from one launch of the kernel to the next."""
+
+    symbol: str
+    groups: int
+    items: int
+    turns: int
+    scratch: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """`name`: begins all symbols; `flags`: the buffer of the flag words."""
+
+    name: str
+    kernel: Kernel
+    schedule: Schedule
+    buffers: tuple[Buffer, ...]
+    flags: Buffer
+
+    @property
+    def turns(self) -> int:
+        return max((len(view.turns) for view, _ in self.kernel.views()), default=0)
+
+    @property
+    def index(self) -> str:
+        """The C type that positions and elements need."""
+        sizes = [axis.size for axis in self.kernel.axes]
+        total = 1
+        for size in sizes:
+            total *= size
+        largest = max((self.buffers[view.buffer].type.size for view, _ in self.kernel.views()), default=0)
+        return "int" if max(total, largest) <= WIDEST else "long"
+
+    def size(self, axis: int) -> int:
+        return self.kernel.axes[axis].size
+
+    @contextmanager
+    def function(self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int]) -> Iterator[Scope]:
+        """A kernel function; gives the scope outside all loops, pointers for `insts` opened."""
+        turns = "".join(f", int turn{i}" for i in range(self.turns))
+        spaces = ", ".join(f"GLOBAL uchar* {space}" for space in ("arena", "feed", "scratch"))
+        with writer.block(f"KERNEL {symbol}({spaces}{turns})"):
+            site = Site(writer, nest, self.buffers, self.flags, self.index)
+            site.open(nest.views(insts))
+            yield Scope(site)
+
+
+def spread(writer: Writer, index: str, tasks: int) -> tuple[str, int, int]:
+    """A task for each work-item, groups of GROUP: the task's name, groups, items. Work-items behind the last return."""
+    items = min(GROUP, tasks)
+    groups = -(-tasks // items)
+    task = writer.let(index, f"({index})GROUP * {items} + ITEM", "task")
+    if groups * items != tasks:
+        writer.line(f"if ({task} >= {tasks}) return;")
+    return task, groups, items

@@ -1,0 +1,47 @@
+"""OpenCL devices of this machine as Targets.
+
+Takes: what the loader and the drivers say. Promises: a device is named by platform, version and device, so that
+a plan finds the device it was made for and no other; importing this imports the driver.
+"""
+
+from __future__ import annotations
+
+import pyopencl as cl
+
+from jobspec.ir.errors import JobspecError
+from jobspec.ir.target import Target
+
+
+def devices() -> list[cl.Device]:
+    """All devices, platform by platform; none where no runtime is found."""
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error:
+        return []
+    return [device for platform in platforms for device in platform.get_devices()]
+
+
+def name_of(device: cl.Device) -> str:
+    return f"{device.platform.name.strip()} {device.platform.version.strip()} / {device.name.strip()} / {device.driver_version.strip()}"
+
+
+def shape_of(device: cl.Device) -> str:
+    """`cpu` or `gpu`: the shape that its schedules take."""
+    return "cpu" if device.type & cl.device_type.CPU else "gpu"
+
+
+def target_of(device: cl.Device) -> Target:
+    lanes = 8 if shape_of(device) == "cpu" else 1
+    return Target("opencl", name_of(device), shape_of(device), lanes=lanes, l1=int(device.local_mem_size))
+
+
+def device_of(target: Target) -> cl.Device:
+    """The device that `target` names. Raises JobspecError (E0510)."""
+    for device in devices():
+        if target_of(device) == target:
+            return device
+    raise JobspecError(
+        "E0510",
+        f"the plan is made for the device `{target.cpu}`, which is not here",
+        help="compile the job on this machine: the same job gives the same bits",
+    )

@@ -1,0 +1,163 @@
+"""A session on an OpenCL device: state in one buffer of the device, routines as programs of kernels.
+
+Takes: a plan made for the device, a folder for compiled code. Promises: the face of backends/session.py. A step's
+launches are queued in the plan's order on one in-order queue; the host looks at reports and flags once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyopencl as cl
+from numpy.typing import NDArray
+
+from jobspec.backends.c.request import Launch
+from jobspec.backends.c.routine import Rendered, render_routine
+from jobspec.backends.opencl.build import build
+from jobspec.backends.opencl.devices import device_of
+from jobspec.backends.reference.numbers import NUMPY
+from jobspec.backends.session import Outcome
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Buffer, Plan, Routine
+
+Array = NDArray[Any]
+
+
+def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> OpenclSession:
+    """A session for `plan` on the device it was made for. Raises JobspecError (E0510) where that is not here."""
+    return OpenclSession(plan, device_of(plan.target))
+
+
+class OpenclSession:
+    """A loaded plan; routines are compiled when they are first run. Not safe for use from two threads at once."""
+
+    def __init__(self, plan: Plan, device: cl.Device) -> None:
+        self._plan = plan
+        self._context = cl.Context([device])
+        self._queue = cl.CommandQueue(self._context)
+        self._arena = self._memory(max(r.arena for r in plan.routines))
+        self._feed = self._memory(max(r.feed for r in plan.routines))
+        self._slots = dict(plan.routines[0].slots)
+        self._loaded: dict[str, Loaded] = {}
+        self._last = ""
+        cl.enqueue_fill_buffer(self._queue, self._arena, np.uint8(0), 0, self._arena.size)
+
+    def write(self, slot: str, value: Array) -> None:
+        buffer = self._slot(slot)
+        assert value.dtype == NUMPY[buffer.type.dtype] and value.shape == buffer.type.shape
+        self._put(buffer, np.ascontiguousarray(value))
+
+    def read(self, slot: str) -> Array:
+        buffer = self._slot(slot)
+        return self._take(buffer, np.empty(buffer.type.shape, NUMPY[buffer.type.dtype]))
+
+    def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
+        loaded = self._load(routine)
+        if self._last != routine:
+            self._write_constants(loaded.routine)
+            self._last = routine
+        reports = np.zeros((len(feeds), len(loaded.routine.reports)), np.float32)
+        for number, row in enumerate(feeds):
+            self._step(loaded, first + number, row)
+            reports[number] = self._reports(loaded.routine)
+            flags = self._take_flags(loaded.routine)
+            if flags:
+                return Outcome(reports[: number + 1], number + 1, flags)
+        return Outcome(reports, len(feeds), ())
+
+    def close(self) -> None:
+        self._queue.finish()
+        self._loaded = {}
+        self._arena.release()
+        self._feed.release()
+
+    def _step(self, loaded: Loaded, step: int, row: NDArray[np.uint8]) -> None:
+        routine = loaded.routine
+        if row.size:
+            cl.enqueue_copy(self._queue, self._feed, np.ascontiguousarray(row), is_blocking=True)
+        if routine.step >= 0:
+            self._put(routine.buffers[routine.step], np.array(step, np.int32))
+        loaded.queue_all(self._queue)
+
+    def _load(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            rendered = render_routine(self._plan.routine(name), "opencl")
+            scratch = self._memory(rendered.scratch)
+            self._loaded[name] = Loaded(rendered, build(self._context, rendered.text), (self._arena, self._feed, scratch))
+        return self._loaded[name]
+
+    def _memory(self, size: int) -> cl.Buffer:
+        return cl.Buffer(self._context, cl.mem_flags.READ_WRITE, max(64, size))
+
+    def _slot(self, name: str) -> Buffer:
+        return self._plan.routines[0].buffers[self._slots[name]]
+
+    def _put(self, buffer: Buffer, value: Array) -> None:
+        cl.enqueue_copy(self._queue, self._arena, value, dst_offset=buffer.offset, is_blocking=True)
+
+    def _take(self, buffer: Buffer, into: Array) -> Array:
+        if into.size:
+            cl.enqueue_copy(self._queue, into, self._arena, src_offset=buffer.offset, is_blocking=True)
+        return into
+
+    def _write_constants(self, routine: Routine) -> None:
+        """What another routine may have overwritten, the flags too."""
+        for number, data in routine.constants:
+            self._put(routine.buffers[number], np.frombuffer(data, np.uint8))
+        self._clear_flags(routine)
+
+    def _clear_flags(self, routine: Routine) -> None:
+        buffer = routine.buffers[routine.flag_buffer]
+        self._put(buffer, np.zeros(buffer.type.shape, np.int32))
+
+    def _reports(self, routine: Routine) -> list[np.float32]:
+        return [self._take(routine.buffers[number], np.empty(1, np.float32))[0] for _, number in routine.reports]
+
+    def _take_flags(self, routine: Routine) -> tuple[str, ...]:
+        """What was raised; the flags are down afterwards."""
+        buffer = routine.buffers[routine.flag_buffer]
+        words = self._take(buffer, np.empty(buffer.type.shape, np.int32))
+        raised = tuple(flag for flag, word in zip(routine.flags, words, strict=False) if word)
+        if raised:
+            self._clear_flags(routine)
+        return raised
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A routine on the device."""
+
+    rendered: Rendered
+    program: cl.Program
+    spaces: tuple[cl.Buffer, ...]
+
+    @property
+    def routine(self) -> Routine:
+        return self.rendered.routine
+
+    @cached_property
+    def functions(self) -> dict[str, cl.Kernel]:
+        return {launch.symbol: self._function(launch) for launches in self.rendered.kernels for launch in launches}
+
+    @cached_property
+    def order(self) -> Sequence[tuple[cl.Kernel, Launch, tuple[int, ...]]]:
+        return [(self.functions[launch.symbol], launch, turns) for launch, turns in self.rendered.order()]
+
+    def _function(self, launch: Launch) -> cl.Kernel:
+        function = cl.Kernel(self.program, launch.symbol)
+        for i, space in enumerate(self.spaces):
+            function.set_arg(i, space)
+        return function
+
+    def queue_all(self, queue: cl.CommandQueue) -> None:
+        """Every launch of one step."""
+        for function, launch, turns in self.order:
+            for i, turn in enumerate(turns):
+                function.set_arg(3 + i, np.int32(turn))
+            cl.enqueue_nd_range_kernel(queue, function, (launch.groups * launch.items,), (launch.items,))
+        queue.flush()
