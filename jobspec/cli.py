@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "Replay a receipt and say whether it is true.",
     "compile": "Compile a job to a plan file.",
     "hash": "Print the job hash and the plan hash.",
+    "diff": "Say in what two jobs differ.",
     "show": "Show parameters, axes, programs, kernels, memory.",
     "export": "Write trained weights as safetensors.",
     "data": "Add, list, verify and remove data sets.",
