@@ -10,7 +10,7 @@ from jobspec.editor.complete import Offer, offers
 from jobspec.editor.index import World, examined
 from jobspec.editor.words import meaning, tables
 from jobspec.lang import evaluation, saving, training
-from jobspec.lang.builtins import BUILTINS, CONSTANTS, LATER
+from jobspec.lang.builtins import BUILTINS, CONSTANTS
 from jobspec.lang.source import Source
 from jobspec.lang.tokens import words as reserved
 
@@ -59,7 +59,7 @@ def test_offers_say_what_they_are() -> None:
 
 
 def test_every_word_of_the_language_has_its_lines() -> None:
-    assert {*BUILTINS, *LATER, "uniform", "table", "tokens"} <= set(tables()["functions"])
+    assert {*BUILTINS, "uniform", "table", "tokens"} <= set(tables()["functions"])
     assert {*CONSTANTS, "training"} <= set(tables()["names"])
     assert {*training.STATIC, *training.COMPUTED} <= set(tables()["train"])
     assert set(evaluation.STATIC) <= set(tables()["eval"]) and set(saving.STATIC) <= set(tables()["save"])
