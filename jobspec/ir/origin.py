@@ -29,7 +29,7 @@ class Trail:
     """Node → place, growing as nodes are made."""
 
     def __init__(self, places: Mapping[Any, Place]) -> None:
-        self.table: dict[Made, Place] = dict(places)
+        self.table: dict[Any, Place] = dict(places)
 
     def mark(self, node: Made, place: Place) -> None:
         """`node` and what below it has no place yet was made for `place`; inputs and constants are made for nobody."""

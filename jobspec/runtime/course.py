@@ -55,6 +55,22 @@ class Portion:
         return dict(zip(self.names, self.reports[-1], strict=True))
 
 
+class Read(Mapping[str, Array]):
+    """The state in a session, read tensor by tensor when asked for."""
+
+    def __init__(self, session: Session, names: Sequence[str]) -> None:
+        self._session, self._names = session, names
+
+    def __getitem__(self, name: str) -> Array:
+        return self._session.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class Stretch:
     """One phase in the session. `first`, `end`: its steps of the run, the end not included."""
 
@@ -111,7 +127,8 @@ class Course:
         return {slot.name: self.session.read(slot.name) for slot in self.job.state}
 
     def root(self) -> Digest:
-        return state_root(self.state())
+        """Root of the present state; one tensor at a time is copied."""
+        return state_root(Read(self.session, [slot.name for slot in self.job.state]))
 
     def record(self, state: Digest) -> StepRecord:
         """Close the steps since the last record; `state`: the root of the present state."""

@@ -50,7 +50,7 @@ def to_chunks(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> Iter
     text += b" " * (-len(text) % 8)
     yield len(text).to_bytes(8, "little") + text
     for array in arrays.values():
-        yield array.tobytes()
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def from_bytes(data: bytes | memoryview) -> tuple[dict[str, Array], dict[str, str]]:

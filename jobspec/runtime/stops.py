@@ -14,7 +14,7 @@ from jobspec.ir.job import Job
 #: seconds a portion should last
 TICK = 0.1
 #: bytes of batches in one portion, at most
-BYTES = 32 << 20
+BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
