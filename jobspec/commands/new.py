@@ -8,51 +8,66 @@ import click
 
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import UsageError
-from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang import tree
 from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
+from jobspec.shipped import SUFFIX, data_of, listed, made_small, shipped_job
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import known_roots, load_manifest, save_manifest
 from jobspec.store.files import FileLayer, write_file
 from jobspec.store.home import open_home
 
-SUFFIX = ".job"
-#: where shipped jobs lie: in an installed package, in a clone
-PLACES = (Path(__file__).parents[1] / "specs", Path(__file__).parents[2] / "specs")
-
 
 @click.command()
-@click.argument("name")
-@click.option("--from", "model", default="digits", metavar="SPEC", help="A shipped job: digits (default), …")
-def command(name: str, model: str) -> None:
+@click.argument("name", required=False)
+@click.option("--from", "model", default="digits", metavar="SPEC", help="A shipped job (default: digits).")
+@click.option("--tiny", is_flag=True, help="Its small version, which trains in seconds on data that is shipped.")
+@click.option("--list", "only_list", is_flag=True, help="List the shipped jobs.")
+def command(name: str | None, model: str, tiny: bool, only_list: bool) -> None:
     """Write NAME.job, a copy of a shipped job; data that is shipped with it goes into the store."""
+    if only_list:
+        click.echo("\n".join(listed()))
+        return
+    if name is None:
+        raise UsageError("E0818", "the new job has no name", help="as in `jobspec new mine --from digits`")
     path = Path(name if name.endswith(SUFFIX) else name + SUFFIX)
     if path.exists():
         raise UsageError("E0816", f"there is a file {path} already", help="choose another name")
     shipped = shipped_job(model)
-    text = renamed(Source.read(shipped), path.name.removesuffix(SUFFIX))
-    for root in named_roots(text, BlobStore(shipped.parent / "data")):
-        copy_set(BlobStore(shipped.parent / "data"), open_home().data(), root)
+    text = renamed(made_small(shipped) if tiny else Source.read(shipped), path.name.removesuffix(SUFFIX))
+    store = open_home().data()
+    for root in named_roots(text, data_of(shipped)):
+        copy_set(data_of(shipped), store, root)
     write_file(FileLayer(), path, [text.encode()])
-    click.echo(f"wrote {path}; train it with `jobspec run {path}`")
-
-
-def shipped_job(model: str) -> Path:
-    """The file of a shipped job. Raises UsageError E0817."""
-    found = {path.stem: path for place in PLACES for path in sorted(place.glob(f"*{SUFFIX}"))}
-    if model not in found:
-        help = did_you_mean(model, found) or f"there are {', '.join(found)}"
-        raise UsageError("E0817", f"no job `{model}` is shipped", help=help)
-    return found[model]
+    click.echo("\n".join([f"wrote {path}; train it with `jobspec run {path}`", *missing_data(text, store)]))
 
 
 def renamed(source: Source, name: str) -> str:
     """The text with another name for the job. Raises UsageError E0818 where that is none."""
-    if not name.isidentifier() or not name[0].islower():
+    if not name.isidentifier() or not name[0].islower() or not name.isascii():
         help = "begin with a small letter; go on with letters, digits and _"
         raise UsageError("E0818", f"`{name}` cannot name a job", help=help)
     span = parse(source).name.span
     return source.text[: span.start] + name + source.text[span.end :]
+
+
+def missing_data(text: str, store: BlobStore) -> list[str]:
+    """What to do for data that the text names and the store lacks."""
+    found = [item for item in parse(Source("new.job", text)).items if isinstance(item, tree.DataDef)]
+    here = {str(root) for root in known_roots(store)}
+    lacking = [item for item in found if roots_in(item) - here]
+    if not lacking:
+        return []
+    shown = (f"  {item.span.source.text[item.span.start : item.span.end]}" for item in lacking)
+    return [
+        "it needs data that is not here:",
+        *shown,
+        "`jobspec data add FILE…` adds yours and prints the line to put there",
+    ]
+
+
+def roots_in(item: tree.DataDef) -> set[str]:
+    return {node.text for node in tree.walk(item.value) if isinstance(node, tree.Hash)}
 
 
 def named_roots(text: str, store: BlobStore) -> list[Digest]:

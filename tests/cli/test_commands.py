@@ -326,17 +326,6 @@ def test_data_add_json(call: Call, tmp_path: Path) -> None:
     assert added[0]["line"].startswith("data words_train = tokens(b3:") and added[0]["records"] == 8
 
 
-def test_new(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    said = call("new", "mine")
-    assert said.code == 0 and Path("mine.job").read_text().startswith("job mine ")
-    assert call("check", "mine.job").code == 0
-    assert call("run", "mine.job", "--until", 2, "--json").json["steps"] == 2
-    assert "error[E0816]" in call("new", "mine").err
-    assert "error[E0817]" in call("new", "other", "--from", "digit").err
-    assert "error[E0818]" in call("new", "3x").err and not Path("3x.job").exists()
-
-
 def test_an_unexpected_error_is_a_bug_and_says_so(
     call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
