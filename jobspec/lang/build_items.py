@@ -223,5 +223,9 @@ def freeze(b: Builder, children: Children, span: Span) -> tree.Freeze:
     return tree.Freeze(span, tuple(children))
 
 
+def average(b: Builder, children: Children, span: Span) -> tree.Average:
+    return tree.Average(span, tuple(children[1:-1]), children[-1])
+
+
 def shard(b: Builder, children: Children, span: Span) -> tree.ShardOver:
     return tree.ShardOver(span, children[0].items, b.ident(children[1]))

@@ -100,7 +100,7 @@ def axes_of(frame: Frame, type_: tree.AxisType) -> tuple[Axes, tuple[int, int]]:
 def bind_optimizer_state(frame: Frame, node: tree.State) -> None:
     """A slot `parameter/name` with the parameter's axes, or with those that are written, behind the stacked ones."""
     assert node.init is not None
-    name, updated = node.name.text, frame.states["p"]
+    name, updated = node.name.text, frame.states.get("p") or frame.states["a"]
     need(name not in frame.states, "E0242", f"`{name}` is declared a second time in this optimizer")
     axes = updated.axes if node.type is None else (*updated.stacked, *frame.resolve_all(node.type.left))
     sizes = dict(zip(updated.axes, updated.shape, strict=True))

@@ -15,7 +15,7 @@ from jobspec.lang.source import Source, Span
 from jobspec.lang.tokens import END, EOF, Token, words
 
 NO_TOKEN = Token("", "", 0, 0)
-VALUE = frozenset(["NUMBER", "STRING", "HASH", "NAME", "AXIS", "LPAR", "LSQB", "MINUS", "NOT", "SCAN"])
+VALUE = frozenset(["NUMBER", "STRING", "HASH", "NAME", "AVERAGE", "AXIS", "LPAR", "LSQB", "MINUS", "NOT", "SCAN"])
 OPERATOR = frozenset(["COMPARE", "PLUS", "MINUS", "TIMES", "POWER", "AND", "OR", "IF", "LPAR", "LSQB", "DOT"])
 PART = frozenset(["IMPORT", "DIM", "NAME"])
 STATEMENT = VALUE | {"PARAM", "STATE", "REPEAT", "IF", "PHASE", "UPDATE", "FREEZE", "SHARD"}

@@ -50,6 +50,7 @@ RULES: dict[str, Rule] = {
     "selector": items.selector,
     "update": items.update,
     "freeze": items.freeze,
+    "average": items.average,
     "shard": items.shard,
     "cond": expressions.cond,
     "or_": expressions.two(tree.Or),

@@ -13,7 +13,8 @@ Every node has a `span`; two trees are equal when they say the same, wherever it
            | Let(target*, value: expr | Scan) with Target(name, type?)
            | SetDim(axis, value) | Assign(name, value) | Value(expr)
            | Repeat(count, index?, body) | If(test, then, orelse?) | Phase(name, body)
-           | Update((Ident | Str)*, optimizer, objective?) | Freeze((Ident | Str)*) | ShardOver(axis*, mesh)
+           | Update((Ident | Str)*, optimizer, objective?) | Freeze((Ident | Str)*)
+           | Average((Ident | Str)*, rule) | ShardOver(axis*, mesh)
     Scan   = Scan(axis, carry: param*, body)
     expr   = Num(value, text) | Str(value) | Hash(text) | Name(id) | AxisSize(axis)
            | Call(function, expr*, keyword*, label?) with Keyword(name, value)
@@ -171,13 +172,22 @@ class Freeze(Node):
 
 
 @dataclass(frozen=True)
+class Average(Node):
+    """average SELECTORS by rule; a Str is a glob. `of_phase`: it stands in a phase, not in the section itself."""
+
+    selectors: tuple[Ident | Str, ...]
+    rule: Expr
+    of_phase: bool = False
+
+
+@dataclass(frozen=True)
 class ShardOver(Node):
     axes: tuple[Axis, ...]
     mesh: Ident
 
 
 Statement: TypeAlias = (
-    Parameter | State | Let | SetDim | Assign | Value | Repeat | If | Phase | Update | Freeze | ShardOver
+    Parameter | State | Let | SetDim | Assign | Value | Repeat | If | Phase | Update | Freeze | Average | ShardOver
 )
 Body: TypeAlias = tuple[Statement, ...]
 

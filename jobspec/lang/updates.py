@@ -66,23 +66,32 @@ def plan(frame: Frame, node: tree.Section, loss: Tensor) -> list[Change]:
 
 
 def rule_of(frame: Frame, node: tree.Update, loss: Tensor) -> Rule:
-    call = node.optimizer
-    function = evaluate(frame, call.function if isinstance(call, tree.Call) else call)
-    if not isinstance(function, Function) or function.definition.kind != "optim":
-        raise Located(
-            "E0307",
-            f"parameters are updated by an optimizer, this is {kind_of(function)}",
-            call.span,
-            help="as in `update all by sgd(lr=.1)`",
-        )
-    names = [p.name.text for p in function.definition.params]
-    if names[:2] != ["p", "g"]:
-        raise Located("E0307", f"the optimizer `{function.name}` does not begin with the parameters p and g", call.span)
-    positional = [evaluate(frame, a) for a in call.arguments] if isinstance(call, tree.Call) else []
-    named = keywords(frame, call.keywords) if isinstance(call, tree.Call) else {}
-    given = bind(function.name, names[2:], positional, named)
+    function, given = called(frame, node.optimizer, ("p", "g"), "update")
     objective = objective_of(frame, node.objective) if node.objective else loss
     return Rule(function, given, objective, node)
+
+
+def called(frame: Frame, call: tree.Expr, first: tuple[str, str], word: str) -> tuple[Function, Mapping[str, Any]]:
+    """The optimizer behind `by`, whose first parameters are `first`, and its other arguments, evaluated."""
+    function = evaluate(frame, call.function if isinstance(call, tree.Call) else call)
+    if not isinstance(function, Function) or function.definition.kind != "optim":
+        example = "update all by sgd(lr=.1)" if word == "update" else "average all by ema(.999)"
+        raise Located(
+            "E0307",
+            f"`{word}` takes an `optim`, this is {kind_of(function)}",
+            call.span,
+            help=f"as in `{example}`",
+        )
+    names = [p.name.text for p in function.definition.params]
+    if tuple(names[:2]) != first:
+        raise Located(
+            "E0307",
+            f"the first parameters of `{function.name}` are not {' and '.join(first)}, which `{word}` gives it",
+            call.span,
+        )
+    positional = [evaluate(frame, a) for a in call.arguments] if isinstance(call, tree.Call) else []
+    named = keywords(frame, call.keywords) if isinstance(call, tree.Call) else {}
+    return function, bind(function.name, names[2:], positional, named)
 
 
 def objective_of(frame: Frame, name: tree.Ident) -> Tensor:

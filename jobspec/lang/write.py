@@ -77,6 +77,8 @@ def statement(node: tree.Statement) -> str:
             return f"update {selectors(node.selectors)} by {expression(node.optimizer)}{objective}"
         case tree.Freeze():
             return f"freeze {selectors(node.selectors)}"
+        case tree.Average():
+            return f"average {selectors(node.selectors)} by {expression(node.rule)}"
         case tree.ShardOver():
             return f"shard {axes(node.axes)} over {node.mesh.text}"
 

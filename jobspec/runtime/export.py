@@ -22,9 +22,21 @@ Array = NDArray[Any]
 EXPORTED = ("parameter", "layer")
 
 
-def weights_of(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
-    """What a model needs at work: everything but what optimizers keep."""
-    return {slot.name: state[slot.name] for slot in job.state if slot.kind in EXPORTED}
+def weights_of(job: Job, state: Mapping[str, Array], average: bool = False) -> dict[str, Array]:
+    """What a model needs at work: everything but what optimizers keep. `average`: parameters that `train` averages
+    as their averages."""
+    kept = [slot.name for slot in job.state if slot.kind in EXPORTED]
+    return {name: state.get(averaged(name), state[name]) if average else state[name] for name in kept}
+
+
+def averaged(name: str) -> str:
+    """The slot in which `average … by` keeps a parameter's average."""
+    return f"{name}/average"
+
+
+def has_averages(job: Job) -> bool:
+    names = {slot.name for slot in job.state}
+    return any(averaged(name) in names for name in names)
 
 
 def weights_metadata(job: Digest, root: Digest, step: int) -> dict[str, str]:

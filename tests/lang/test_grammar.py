@@ -32,7 +32,7 @@ def test_every_rule_has_its_reduction() -> None:
 
 
 def test_reserved_words_are_few() -> None:
-    parts = "job library import as dim param state scan repeat if else phase update by of freeze shard over"
+    parts = "job library import as dim param state scan repeat if else phase update by of freeze average shard over"
     assert sorted(words()) == sorted([*parts.split(), "and", "or", "not"])
 
 
