@@ -31,6 +31,9 @@ class Session(Protocol):
     def read(self, slot: str) -> NDArray[Any]:
         """A copy of a tensor of state."""
 
+    def peek(self, slot: str) -> NDArray[Any]:
+        """A tensor of state to look at before the next `run`: its memory itself where the host can read that."""
+
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         """Run the routine once per row of `feeds` (steps, feed bytes), as steps first, first+1, …; stops after the
         first step that raises a flag."""

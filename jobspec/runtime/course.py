@@ -55,14 +55,14 @@ class Portion:
         return dict(zip(self.names, self.reports[-1], strict=True))
 
 
-class Read(Mapping[str, Array]):
-    """The state in a session, read tensor by tensor when asked for."""
+class Seen(Mapping[str, Array]):
+    """The state in a session, tensor by tensor when asked for."""
 
     def __init__(self, session: Session, names: Sequence[str]) -> None:
         self._session, self._names = session, names
 
     def __getitem__(self, name: str) -> Array:
-        return self._session.read(name)
+        return self._session.peek(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -127,8 +127,8 @@ class Course:
         return {slot.name: self.session.read(slot.name) for slot in self.job.state}
 
     def root(self) -> Digest:
-        """Root of the present state; one tensor at a time is copied."""
-        return state_root(Read(self.session, [slot.name for slot in self.job.state]))
+        """Root of the present state, which is not copied for it."""
+        return state_root(Seen(self.session, [slot.name for slot in self.job.state]))
 
     def record(self, state: Digest) -> StepRecord:
         """Close the steps since the last record; `state`: the root of the present state."""

@@ -80,6 +80,9 @@ class LlvmSession:
     def read(self, slot: str) -> Array:
         return self._slot(slot).copy()
 
+    def peek(self, slot: str) -> Array:
+        return self._slot(slot)
+
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         loaded = self.load(routine)
         if self._last != routine:

@@ -56,6 +56,9 @@ class OpenclSession:
         buffer = self._slot(slot)
         return self._take(buffer, np.empty(buffer.type.shape, NUMPY[buffer.type.dtype]))
 
+    def peek(self, slot: str) -> Array:
+        return self.read(slot)
+
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         loaded = self._load(routine)
         if self._last != routine:

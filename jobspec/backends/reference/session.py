@@ -49,6 +49,9 @@ class ReferenceSession:
     def read(self, slot: str) -> Array:
         return self._state[slot].copy()
 
+    def peek(self, slot: str) -> Array:
+        return self._state[slot]
+
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         layout = self._routines[routine]
         reports = np.zeros((len(feeds), len(layout.reports)), np.float32)
