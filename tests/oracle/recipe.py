@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -33,8 +33,8 @@ class Model:
     """One spec. `rate`: step, steps of the job → learning rate. `decayed`: globs of what the decay is taken from.
     `frozen`: globs of what is not trained. `draws`: name → the label path of the draw in our text and its number
     there. `optimizer`: AdamW where nothing is said. `vanishing`: globs of parameters whose gradient is nothing but
-    rounding, whatever the batch. `tolerance`: of each loss, of its size; `gradient`: of each gradient, of its largest
-    element; a module that needs more than this says why."""
+    rounding, whatever the batch. `values`: what is set beyond specs/tiny.toml. `tolerance`: of each loss, of its size;
+    `gradient`: of each gradient, of its largest element; a module that needs more than this says why."""
 
     loss: Callable[[Weights, Kept, Batch], Tensor]
     rate: Callable[[int, int], float]
@@ -47,6 +47,7 @@ class Model:
     draws: Mapping[str, tuple[str, ...]] | None = None
     optimizer: Optimizer | None = None
     vanishing: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-4
     gradient: float = 5e-6
 
@@ -141,6 +142,10 @@ def linear(hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
 
 def cosine(hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
     return lambda t, n: lo + (hi - lo) * 0.5 * (1 + math.cos(math.pi * t / n))
+
+
+def warmup_linear(warm: int, hi: float, lo: float = 0.0) -> Callable[[int, int], float]:
+    return lambda t, n: hi * (t + 1) / warm if t < warm else hi + (lo - hi) * (t - warm) / (n - warm)
 
 
 def warmup_cosine(warm: int, hi: float, lo: float = 0.0) -> Callable[[int, int], float]:

@@ -9,7 +9,7 @@ element, some dozen roundings of float32. A model that needs more says so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,10 @@ class Both:
 @pytest.fixture
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
     torch.set_num_threads(1)
+    model = import_module(f"tests.oracle.models.{request.param}").MODEL
     tiny = entries()[request.param]
-    work = of_spec(request.param, tiny.spec(tmp_path), Home(tmp_path))
-    return Both(work, import_module(f"tests.oracle.models.{request.param}").MODEL, tmp_path)
+    spec = replace(tiny, values={**tiny.values, **model.values}).spec(tmp_path)
+    return Both(of_spec(request.param, spec, Home(tmp_path)), model, tmp_path)
 
 
 @pytest.mark.parametrize("both", NAMES, indirect=True)
