@@ -32,6 +32,11 @@ def explain(code: str) -> str:
     return "\n\n".join(parts)
 
 
+def overview() -> str:
+    """A line for each code: the code and its title, in the order of the codes."""
+    return "\n".join(f"{code}  {entry['title']}" for code, entry in sorted(entries().items()))
+
+
 def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.strip().splitlines())
 

@@ -10,12 +10,24 @@ import pytest
 import jobspec
 from jobspec.ir.errors import UsageError
 from jobspec.lang.diagnostics import DiagnosticsError
-from jobspec.lang.explain import entries, explain
+from jobspec.lang.explain import entries, explain, overview
 from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
+from tests.lang.examples import compiled
 
 PACKAGE = Path(jobspec.__file__).parent
 CODE = re.compile(r"\bE0\d{3}\b")
+#: errors of a job's text that no short text shows
+NO_EXAMPLE = {
+    "E0109": "takes a hundred brackets",
+    "E0111": "takes bytes that are no text",
+    "E0112": "takes ten thousand bytes",
+    "E0274": "a file cannot hold its own hash",
+    "E0275": "takes a whole file",
+    "E0290": "says what is not there yet",
+    "E0291": "takes two files and fmt",
+}
+MEANING = [c for c, e in entries().items() if (c[:3] in ("E02", "E03") or c[:4] == "E043") and "wrong" in e]
 SYNTAX = [code for code, entry in entries().items() if code.startswith("E01") and "wrong" in entry]
 
 
@@ -48,16 +60,50 @@ def test_entry_is_whole(code: str) -> None:
 
 @pytest.mark.parametrize("code", SYNTAX)
 def test_syntax_example(code: str) -> None:
+    wrong, right = (Source(f"{kind}.job", header(code) + entries()[code][kind]) for kind in ("wrong", "right"))
     with pytest.raises(DiagnosticsError) as caught:
-        parse(Source("wrong.job", f"job j\n{entries()[code]['wrong']}"))
+        parse(wrong)
     assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {code}
-    parse(Source("right.job", f"job j\n{entries()[code]['right']}"))
+    parse(right)
+
+
+def header(code: str) -> str:
+    """An example is what follows the first line, but where the first line is what it shows."""
+    return "" if code == "E0116" else "job j\n"
+
+
+@pytest.mark.parametrize("code", MEANING)
+def test_example_of_meaning(code: str) -> None:
+    """The wrong one gives this error and no other; the right one gives a job."""
+    with pytest.raises(DiagnosticsError) as caught:
+        compiled(entries()[code]["wrong"])
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {code}
+    assert compiled(entries()[code]["right"]).state
+
+
+def test_every_error_that_a_text_causes_has_an_example() -> None:
+    caused = {code for code in entries() if code[:3] in ("E01", "E02", "E03") or code[:4] == "E043"}
+    assert caused - {*SYNTAX, *MEANING} == NO_EXAMPLE.keys()
+
+
+@pytest.mark.parametrize("code", sorted(entries()))
+def test_explain_shows_the_whole_entry(code: str) -> None:
+    text, entry = explain(code), entries()[code]
+    assert text.startswith(f"{code}: {entry['title']}\n\n")
+    for line in (*entry["text"].strip().splitlines(), *entry.get("wrong", "").splitlines()):
+        assert line in text
 
 
 def test_explain() -> None:
     text = explain("e0101")
     assert text.startswith("E0101: unexpected text\n\n")
     assert text.endswith("right:\n    def f(x) = x / 2")
+
+
+def test_explain_lists_all() -> None:
+    listed = overview().splitlines()
+    assert [line[:5] for line in listed] == sorted(entries())
+    assert "E0212  every pair" in listed
 
 
 def test_explain_unknown_code() -> None:

