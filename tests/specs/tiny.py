@@ -19,7 +19,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 
 @dataclass(frozen=True)
 class Tiny:
-    """`report`: what the step reports that must fall below `loss`."""
+    """`report`: which of a run's series must fall below `loss`: the losses, or an evaluation's metric."""
 
     name: str
     values: dict[str, str]
@@ -40,5 +40,5 @@ def entries() -> dict[str, Tiny]:
     return {name: entry(name, **row) for name, row in table.items()}
 
 
-def entry(name: str, set: list[str], loss: float, report: str = "loss") -> Tiny:
+def entry(name: str, set: list[str], loss: float, report: str = "step.loss") -> Tiny:
     return Tiny(name, assignments(set), loss, report)
