@@ -13,7 +13,7 @@ from pathlib import Path
 from jobspec.backends.session import Session
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
-from jobspec.ir.plan import Plan
+from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.target import Target
 
 DEFAULT = "llvm"
@@ -22,24 +22,30 @@ NATIVE = "1"
 
 #: plan, job with lowered programs, threads, folder for compiled code → session
 Open = Callable[[Plan, Job, int, Path], Session]
+#: routine, its target, threads → bytes beside the arena
+Scratch = Callable[[Routine, Target, int], int]
 
 
 @dataclass(frozen=True)
 class Backend:
     """`target`: this machine, as the backend sees it; `compilers`: (name, version) of all that turns a plan
-    into code, as the plan hash takes them; `interprets`: it evaluates the job's programs, which have to be lowered."""
+    into code, as the plan hash takes them; `interprets`: it evaluates the job's programs, which have to be lowered;
+    `scratch`: what a loaded routine takes; `on_host`: its arena is this machine's memory, no device's."""
 
     name: str
     target: Target
     compilers: tuple[tuple[str, str], ...]
     open: Open
     interprets: bool = False
+    scratch: Scratch = lambda routine, target, threads: 0
+    on_host: bool = True
 
 
 def _llvm() -> Backend:
     from jobspec.backends.llvm import engine, machine
 
-    return Backend("llvm", machine.host(), (("jobspec-llvm", NATIVE), *engine.compilers()), engine.open_session)
+    compilers = (("jobspec-llvm", NATIVE), *engine.compilers())
+    return Backend("llvm", machine.host(), compilers, engine.open_session, scratch=engine.scratch_of)
 
 
 def _reference() -> Backend:
@@ -48,7 +54,18 @@ def _reference() -> Backend:
     return Backend("reference", Target("reference"), session.COMPILERS, session.open_session, interprets=True)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "reference": _reference}
+def _opencl() -> Backend:
+    from jobspec.backends.opencl import admission, vendors
+
+    name = admission.chosen().name
+    vendors.announce(admission.vendors_folder())
+    from jobspec.backends.opencl import devices, session
+
+    device = devices.device_named(name)
+    return Backend("opencl", devices.target_of(device), session.compilers(), session.open_session)
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "opencl": _opencl, "reference": _reference}
 
 
 def backend(name: str = DEFAULT) -> Backend:

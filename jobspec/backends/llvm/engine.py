@@ -26,6 +26,7 @@ from jobspec.backends.session import Outcome
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
+from jobspec.ir.target import Target
 
 Array = NDArray[Any]
 
@@ -154,7 +155,7 @@ class Loaded:
         self.routine = routine
         driver = Driver(routine, compiler.target)
         objects = compiler.objects_of(driver.modules(), threads)
-        self.threads = threads if driver.work > ALONE else 1
+        self.threads = team_of(driver, threads)
         self._library = Library(objects, ["run"], compiler.target)
         self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(team.Job))(self._library.addresses["run"])
         self._shared, self._own = Memory(driver.shared), _whole_lines(driver.private)
@@ -183,6 +184,19 @@ class Loaded:
         self._library.close()
         self._shared.close()
         self._private.close()
+
+
+def scratch_of(routine: Routine, target: Target, threads: int) -> int:
+    """Bytes beside the arena that `routine` takes once it is loaded with `threads` threads."""
+    driver = Driver(routine, target)
+    for _ in driver.modules():
+        pass
+    return driver.shared + _whole_lines(driver.private) * team_of(driver, threads)
+
+
+def team_of(driver: Driver, threads: int) -> int:
+    """How many of `threads` threads are worth waking for the steps of a routine."""
+    return threads if driver.work > ALONE else 1
 
 
 def _whole_lines(size: int) -> int:
