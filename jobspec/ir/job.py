@@ -116,9 +116,19 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Start:
+    """The weights that a run begins with: those of the file or state `root`, instead of what `init` gives. `tensors`:
+    (slot, what it is called there); other slots begin as `init` says."""
+
+    root: str
+    tensors: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Job:
-    """`roots_every`: steps between state roots in the chain. `save_every`/`keep`: checkpoints; not part of the
-    job's hash. `places`: where in the text a node comes from, as (line, column); for people only."""
+    """`roots_every`: steps between state roots in the chain. `save_every`/`keep`: checkpoints; `also`: phases whose
+    end keeps one for good; not part of the job's hash. `places`: where in the text a node comes from, as (line,
+    column); for people only."""
 
     name: str
     title: str
@@ -132,6 +142,8 @@ class Job:
     roots_every: int
     save_every: int
     keep: int
+    also: tuple[str, ...] = ()
+    start: Start | None = None
     sizes: tuple[tuple[str, int], ...] = ()
     places: Mapping[Node, tuple[int, int]] = field(default_factory=dict, compare=False, hash=False)
 
@@ -144,6 +156,12 @@ class Job:
     def borders(self) -> tuple[int, ...]:
         """Steps done at each phase's end."""
         return tuple(accumulate(phase.steps for phase in self.phases))
+
+    @property
+    def milestones(self) -> frozenset[int]:
+        """Steps done at the end of the phases whose checkpoints stay for good."""
+        ends = zip(self.phases, self.borders, strict=True)
+        return frozenset(end for phase, end in ends if phase.name in self.also)
 
     @property
     def step_names(self) -> tuple[str, ...]:

@@ -14,10 +14,12 @@ from jobspec.lang import arithmetic, linear, orders, random, reductions, windows
 from jobspec.lang.constants import PI, Number
 from jobspec.lang.frame import Frame
 from jobspec.lang.refusal import Refusal, need
-from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_tensor, need_value, need_whole
+from jobspec.lang.things import DataSet, Mixture, Ordered, kind_of, need_number, need_tensor, need_value, need_whole
 from jobspec.lang.values import Axes, Entry, Tensor, cast, tensor_of
 
 REQUIRED = object()
+#: the function whose arguments are names of data sets
+MIX = "mix"
 CONSTANTS: dict[str, Number | bool] = {"pi": PI, "inf": float("inf"), "true": True, "false": False}
 
 
@@ -120,29 +122,19 @@ def top(c: Context, x: Any) -> Tensor:
 
 def ordered(order: str) -> Callable[..., Ordered]:
     def run(_: Context, data: Any) -> Ordered:
-        if not isinstance(data, DataSet):
+        if not isinstance(data, DataSet | Mixture):
             raise Refusal("E0226", f"`{order}` takes a data set, this is {kind_of(data)}")
         return Ordered(data, order)
 
     return run
 
 
-def not_yet(name: str) -> Refusal:
-    return Refusal(
-        "E0290",
-        f"`{name}` is not carried through to training yet",
-        help="docs/language.md lists what is not, and what to write instead",
-    )
-
-
 def bare(c: Context) -> Any:
-    """Never reached: with its bracket, such a name is a value already (BARE)."""
+    """Never reached: with its bracket, such a name is a value already (BARE); `mix` reads its call's own text."""
     raise AssertionError(c)
 
 
 X = {"x": REQUIRED}
-#: words of the language that do not reach training yet
-LATER = ("mix",)
 
 BUILTINS: dict[str, Row] = {
     **{
@@ -184,6 +176,7 @@ BUILTINS: dict[str, Row] = {
     "normal": Row("any", {"scale": 1}, lambda c, scale: random.normal(c.frame, c.axes, need_value(scale))),
     "shuffle": Row("none", {"data": REQUIRED}, ordered("shuffle")),
     "sequence": Row("none", {"data": REQUIRED}, ordered("sequence")),
+    MIX: Row("none", {}, bare),
     **{n: Row("some", {}, bare) for n in ("iota", "zeros", "ones")},
 }
 

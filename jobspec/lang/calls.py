@@ -11,10 +11,11 @@ from typing import Any
 
 from jobspec.lang import tree
 from jobspec.lang.arguments import MISSING, bind, missing
-from jobspec.lang.builtins import BARE, BUILTINS, REQUIRED, Context, Row
+from jobspec.lang.builtins import BARE, BUILTINS, MIX, REQUIRED, Context, Row
 from jobspec.lang.dispatch import evaluate, execute, means
 from jobspec.lang.frame import Frame
 from jobspec.lang.labels import enter
+from jobspec.lang.mixing import mixture
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.scope import POISON, Scope
 from jobspec.lang.things import Builtin, Function, kind_of
@@ -32,6 +33,8 @@ BRACKETS = {
 @means(tree.Call)
 def call(frame: Frame, node: tree.Call) -> Any:
     function = evaluate(frame, node.function)
+    if isinstance(function, Builtin) and function.name == MIX:
+        return mixture(frame, node)
     positional = [evaluate(frame, argument) for argument in node.arguments]
     named = keywords(frame, node.keywords)
     if isinstance(function, Builtin):

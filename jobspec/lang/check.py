@@ -8,19 +8,24 @@ batch).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 # the rules of the tree register themselves
 from jobspec.ir.job import Evaluation, Job, Phase
-from jobspec.ir.program import Node, Program
+from jobspec.ir.program import Program
 from jobspec.lang import declarations, evaluation, expressions, loops, statements, training, tree
+from jobspec.lang.clock import before
 from jobspec.lang.data import BATCH, Catalog, batches_of, declared, source_of
-from jobspec.lang.diagnostics import Reporter
+from jobspec.lang.diagnostics import Reporter, did_you_mean
 from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Activation, Frame
+from jobspec.lang.lengths import Seen, Streams
 from jobspec.lang.modules import Fetch, Importer
 from jobspec.lang.parse import parse
+from jobspec.lang.phases import Setting, settings_of
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.registry import Registry
 from jobspec.lang.saving import Saving, ignored_run, saving
@@ -53,6 +58,24 @@ def load_file(path: Path, *, catalog: Catalog | None = None, fetch: Fetch | None
     return load(Source.read(path), catalog=catalog, fetch=fetch)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A phase of the text with the sizes and data that it has. `notes`: what its errors say besides."""
+
+    setting: Setting
+    sizes: Mapping[str, int]
+    module: Module
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A phase's step, and where it was made."""
+
+    frame: Frame
+    step: training.Step
+
+
 @dataclass
 class Elaboration:
     """One text on its way to a job."""
@@ -82,63 +105,122 @@ class Elaboration:
         self.need_batch_axis(train)
         return self.assembled(train)
 
-    def frame(self, work: Work, kind: str) -> Frame:
-        return Frame(work, self.module, Scope(work.root), Activation(is_section=True), kind)
+    def frame(self, work: Work, kind: str, module: Module | None = None) -> Frame:
+        return Frame(work, module or self.module, Scope(work.root), Activation(is_section=True), kind)
 
-    def work(self, seed: int = 0) -> Work:
+    def work(self, seed: int = 0, stage: Stage | None = None) -> Work:
         """The training step in the making."""
         return Work(
             True,
             seed,
-            self.sizes,
+            stage.sizes if stage else self.sizes,
             self.registry,
             self.reporter,
             self.places,
             training.step_input(),
             used_axes=self.used,
+            notes=stage.notes if stage else (),
         )
 
     # ---- declarations ----
 
     def dims(self) -> None:
         """Sizes in the order of the text; a later one may use earlier ones."""
-        frame = self.frame(self.work(), "dim")
+        seen: set[str] = set()
         for item in self.file.items:
             if isinstance(item, tree.DimDef):
-                self.dim(frame, item)
+                name = item.axis.text
+                if name in seen or name.endswith("'"):
+                    prime = "has a prime: that marks an axis made fresh by a rename"
+                    self.reporter.error(
+                        "E0206", f"{name} {'is declared twice' if name in seen else prime}", item.axis.span
+                    )
+                seen.add(name)
+        self.sizes.update(self.sizes_with({}))
 
-    def dim(self, frame: Frame, item: tree.DimDef) -> None:
-        name = item.axis.text
-        if name in self.sizes or name.endswith("'"):
-            why = (
-                "is declared twice" if name in self.sizes else "has a prime: that marks an axis made fresh by a rename"
-            )
-            self.reporter.error("E0206", f"{name} {why}", item.axis.span)
-            return
-        try:
-            size = need_whole(evaluate(frame, item.value), 1)
-            need(size < LARGEST, "E0222", f"an axis has fewer than 2^31 places, not {size}")
-            self.sizes[name] = size
-        except Refusal as refusal:
-            frame.report(refusal, item.value.span)
-            self.sizes[name] = 1
-        except Silenced:
-            self.sizes[name] = 1
+    def sizes_with(self, rebound: Mapping[str, tree.SetDim], notes: tuple[str, ...] = ()) -> dict[str, int]:
+        """Sizes of all dims where a phase has rebound some; the new ones may use the old."""
+        sizes: dict[str, int] = {}
+        old = self.frame(self.work(), "dim")
+        new = self.frame(replace(self.work(), sizes=sizes, notes=notes), "dim")
+        for item in self.file.items:
+            if isinstance(item, tree.DimDef) and item.axis.text not in sizes:
+                changed = rebound.get(item.axis.text)
+                sizes[item.axis.text] = size_of(old, changed.value) if changed else size_of(new, item.value)
+        return sizes
 
     def data_sets(self) -> None:
-        frame = self.frame(self.work(), "data")
         for item in self.file.items:
             if isinstance(item, tree.DataDef):
-                self.data_set(frame, item)
+                if item.name.text in self.module.names():
+                    self.reporter.error(
+                        "E0242", f"`{item.name.text}` is declared a second time in this file", item.name.span
+                    )
+                else:
+                    self.data_set(self.module, self.frame(self.work(), "data"), item)
 
-    def data_set(self, frame: Frame, item: tree.DataDef) -> None:
-        if item.name.text in self.module.names():
-            self.reporter.error("E0242", f"`{item.name.text}` is declared a second time in this file", item.name.span)
-            return
+    def data_set(self, module: Module, frame: Frame, item: tree.DataDef) -> None:
+        with suppress(Silenced):
+            module.data[item.name.text] = declared(frame, item, self.catalog)
+
+    # ---- phases ----
+
+    def stages(self, train: tree.Section) -> list[Stage]:
+        """The phases of the text, each with its sizes and data."""
+        stages = [self.stage(setting, number) for number, setting in enumerate(settings_of(self.reporter, train))]
+        self.reporter.stop_if_any()
+        return stages
+
+    def stage(self, setting: Setting, number: int) -> Stage:
+        for name, statement in setting.dims.items():
+            if name not in self.sizes:
+                help = did_you_mean(name, self.sizes) or f"declare it: `dim {name}=64`"
+                self.reporter.error("E0201", f"there is no axis {name}", statement.span, help=help)
+            self.used.add(name)
+        if not setting.dims:
+            return Stage(setting, self.sizes, self.module, said(setting, number))
+        sizes = self.sizes_with(setting.dims, (f"in the phase `{setting.name}`",))
+        module = replace(self.module, data={})
+        frame = self.frame(replace(self.work(), sizes=sizes), "data")
+        for item in self.file.items:
+            if isinstance(item, tree.DataDef):
+                self.data_set(module, frame, item)
+        return Stage(setting, sizes, module, said(setting, number))
+
+    def courses(self, stages: Sequence[Stage]) -> list[training.Course]:
+        """What is known of each phase: how long it is, and where it begins in its stream."""
+        known: list[training.Course] = []
+        seen, places = Seen(), Streams()
+        for stage in stages:
+            frame = self.frame(self.work(0, stage), "train", stage.module)
+            course = training.course(frame, stage.setting, seen)
+            batch = stage.sizes[BATCH]
+            known.append(replace(course, first=places.passed(course.stream, course.length * batch)))
+            seen = seen.after(course.length, batch, course.stream.window)
+        need_steps(self.reporter, stages[-1], seen.steps)
+        return [replace(course, steps=seen.steps) for course in known]
+
+    def steps(self, stages: Sequence[Stage], courses: Sequence[training.Course]) -> list[Made]:
+        """Each phase's step. Raises DiagnosticsError at the first phase with errors: the next would repeat them."""
+        made: list[Made] = []
+        for stage, known in zip(stages, courses, strict=True):
+            frame = self.frame(self.work(known.seed, stage), "train", stage.module)
+            if made:
+                last = made[-1].step
+                frame.work.before = before(last.names, last.course.phase, known.seen.steps - 1)
+                self.registry.phase = known.phase
+            made.append(Made(frame, self.step(frame, stage.setting.section, known)))
+        training.unused_names(made[0].frame, [one.step for one in made])
+        self.registry.frozen = True
+        return made
+
+    def step(self, frame: Frame, train: tree.Section, known: training.Course) -> training.Step:
         try:
-            self.module.data[item.name.text] = declared(frame, item, self.catalog)
+            return training.step_of(frame, train, known)
         except Silenced:
-            return
+            self.reporter.stop()
+        finally:
+            self.reporter.stop_if_any()
 
     # ---- sections ----
 
@@ -174,25 +256,14 @@ class Elaboration:
         self.used.add(BATCH)
 
     def assembled(self, train: tree.Section) -> Job:
-        known = training.course(self.frame(self.work(), "train"), train)
-        frame = self.frame(self.work(known.seed), "train")
-        step = self.step(frame, train, known)
-        self.registry.frozen = True
-        evaluations = self.evaluations(known)
-        kept = self.saving(known)
+        stages = self.stages(train)
+        courses = self.courses(stages)
+        steps = self.steps(stages, courses)
+        evaluations = self.evaluations(courses[0])
+        kept = self.saving(courses[0], [stage.setting.name for stage in stages])
         self.unused_axes()
         self.reporter.stop_if_any()
-        assert step is not None
-        return self.finished(frame, step, evaluations, kept)
-
-    def step(self, frame: Frame, train: tree.Section, known: training.Course) -> training.Step | None:
-        """None where the step has errors; then evaluations are not looked at, they would repeat them."""
-        try:
-            step = training.step_of(frame, train, known)
-        except Silenced:
-            step = None
-        self.reporter.stop_if_any()
-        return step
+        return self.finished(steps, evaluations, kept)
 
     def evaluations(self, known: training.Course) -> tuple[Evaluation, ...]:
         found: dict[str, Evaluation] = {}
@@ -211,11 +282,11 @@ class Elaboration:
             found[new.name] = new
         return tuple(found.values())
 
-    def saving(self, known: training.Course) -> Saving:
+    def saving(self, known: training.Course, phases: Sequence[str]) -> Saving:
         frame = self.frame(self.work(known.seed), "save")
         for node in self.sections("run"):
-            ignored_run(frame, node)
-        return saving(frame, self.sections("save"), known)
+            ignored_run(frame, node, phases)
+        return saving(frame, self.sections("save"), known, phases)
 
     def unused_axes(self) -> None:
         for item in self.file.items:
@@ -227,28 +298,57 @@ class Elaboration:
                     help="use it, or take it out",
                 )
 
-    def phase(self, frame: Frame, step: training.Step, outputs: list[tuple[str, Node]]) -> Phase:
-        batches = batches_of(frame.work, step.course.stream)
-        return Phase("", step.course.steps, training.program(frame, outputs), batches)
-
-    def finished(self, frame: Frame, step: training.Step, evaluations: tuple[Evaluation, ...], kept: Saving) -> Job:
+    def finished(self, steps: Sequence[Made], evaluations: tuple[Evaluation, ...], kept: Saving) -> Job:
         held = self.registry.ordered()
-        init = Program((), tuple((h.slot.name, h.initial) for h in held))
-        outputs = [(h.slot.name, step.state.get(h.slot.name, h.tensor.node)) for h in held]
-        used = [step.course.stream.data.name, *(name for e in evaluations for name in e.batches.stream.sources)]
+        known = steps[0].step.course
+        phases = tuple(self.phase(one) for one in steps)
+        used = [name for phase in phases for name in phase.batches.stream.sources]
+        used += [name for e in evaluations for name in e.batches.stream.sources]
         return Job(
             name=self.file.name.text,
             title=self.file.title or "",
-            profile=step.course.profile,
-            seed=step.course.seed,
+            profile=known.profile,
+            seed=known.seed,
             sources=tuple(source_of(self.module.data[name]) for name in dict.fromkeys(used)),
             state=tuple(h.slot for h in held),
-            init=init,
-            phases=(self.phase(frame, step, [*outputs, *step.reports]),),
+            init=Program((), tuple((h.slot.name, h.initial) for h in held)),
+            phases=phases,
             evaluations=evaluations,
-            roots_every=step.course.roots_every,
+            roots_every=known.roots_every,
             save_every=kept.every,
             keep=kept.keep,
+            also=kept.also,
             sizes=tuple(self.sizes.items()),
             places=self.places.table,
         )
+
+    def phase(self, made: Made) -> Phase:
+        """The phase in the job; what it does not set of the state stays as it is."""
+        step, known = made.step, made.step.course
+        outputs = [(h.slot.name, step.state.get(h.slot.name, h.tensor.node)) for h in self.registry.ordered()]
+        batches = batches_of(made.frame.work, known.stream, known.first)
+        return Phase(known.phase, known.length, training.program(made.frame, [*outputs, *step.reports]), batches)
+
+
+def size_of(frame: Frame, node: tree.Expr) -> int:
+    """The size that a dim is given; 1 after a report."""
+    try:
+        size = need_whole(evaluate(frame, node), 1)
+        need(size < LARGEST, "E0222", f"an axis has fewer than 2^31 places, not {size}")
+        return size
+    except Refusal as refusal:
+        frame.report(refusal, node.span)
+    except Silenced:
+        pass
+    return 1
+
+
+def said(setting: Setting, number: int) -> tuple[str, ...]:
+    """What errors of the phase's step say besides; those of the first phase are the text's own."""
+    return (f"in the phase `{setting.name}`",) if number else ()
+
+
+def need_steps(reporter: Reporter, last: Stage, steps: int) -> None:
+    if steps >= LARGEST:
+        reporter.error("E0222", f"a run has fewer than 2^31 steps, not {steps:,}", last.setting.word)
+        reporter.stop()

@@ -14,9 +14,10 @@ from jobspec.ir.program import make
 from jobspec.ir.types import Type
 from jobspec.lang import draws, tree
 from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Frame, Located
-from jobspec.lang.refusal import Refusal, Silenced
-from jobspec.lang.things import Batch, DataSet, Ordered
+from jobspec.lang.refusal import Refusal, Silenced, need
+from jobspec.lang.things import Batch, DataSet, Ordered, need_whole
 from jobspec.lang.values import Axes, Entry, Tensor, cast
 from jobspec.lang.work import Work
 
@@ -26,6 +27,8 @@ TOKEN_TYPES = ("u8", "u16", "u32")
 FIELD_TYPES = (*TOKEN_TYPES, "i32", "f32")
 TOKEN = "tok"
 NEXT = "next"
+DOCUMENT = "doc"
+POSITION = "pos"
 
 #: root of a data set → its number of records (tokens, for a token set); None where it is not at hand
 Catalog = Callable[[str], int | None]
@@ -50,9 +53,11 @@ def read(frame: Frame, node: tree.DataDef, catalog: Catalog) -> DataSet:
     if not call.arguments or not isinstance(call.arguments[0], tree.Hash):
         raise Refusal("E0431", f"`{kind}` begins with the hash of the data", help=f"as in `{kind}(b3:…, …)`")
     root = call.arguments[0].text
-    fields = table_fields(frame, call) if kind == "table" else token_field(frame, call)
-    window = fields[TOKEN][1][0] if kind == "tokens" else None
-    return DataSet(node.name.text, root, kind, fields, catalog(root), window, node)
+    if kind == "table":
+        return DataSet(node.name.text, root, kind, table_fields(frame, call), catalog(root), None, node)
+    fields = token_field(frame, call)
+    type_, (window,) = fields[TOKEN]
+    return DataSet(node.name.text, root, kind, fields, catalog(root), window, node, end_token(frame, call, type_))
 
 
 def table_fields(frame: Frame, call: tree.Call) -> Mapping[str, tuple[Type, Axes]]:
@@ -68,8 +73,9 @@ def table_fields(frame: Frame, call: tree.Call) -> Mapping[str, tuple[Type, Axes
 
 def token_field(frame: Frame, call: tree.Call) -> Mapping[str, tuple[Type, Axes]]:
     """One window of tokens: along T, or along the axis that is written, as in `u16[C]`."""
-    if len(call.arguments) != 2 or call.keywords:
-        raise Refusal("E0431", "`tokens` takes the hash and the type of a token", help="as in `tokens(b3:…, u16)`")
+    if len(call.arguments) != 2 or [k.name.text for k in call.keywords] not in ([], ["end"]):
+        help = "as in `tokens(b3:…, u16)`, or `tokens(b3:…, u16, end=50256)` where a token ends documents"
+        raise Refusal("E0431", "`tokens` takes the hash and the type of a token", help=help)
     type_, axes = field_type(frame, call.arguments[1], TOKEN_TYPES)
     if not axes:
         axis = tree.Axis(call.arguments[1].span, TIME)
@@ -77,6 +83,19 @@ def token_field(frame: Frame, call: tree.Call) -> Mapping[str, tuple[Type, Axes]
     if len(axes) != 1:
         raise Located("E0431", "an example of a token stream has one axis", call.arguments[1].span)
     return {TOKEN: (Type(type_.dtype, frame.sizes(axes)), axes)}
+
+
+def end_token(frame: Frame, call: tree.Call, type_: Type) -> int | None:
+    """`end=…`: the token that ends a document."""
+    if not call.keywords:
+        return None
+    node = call.keywords[0].value
+    try:
+        end = need_whole(evaluate(frame, node))
+        need(end < 1 << 8 * Type(type_.dtype).nbytes, "E0431", f"no token of type {type_.dtype} is {end}")
+    except Refusal as refusal:
+        raise Located(refusal.code, refusal.message, node.span, help=refusal.help) from None
+    return end
 
 
 def field_type(frame: Frame, node: tree.Expr, allowed: tuple[str, ...]) -> tuple[Type, Axes]:
@@ -101,7 +120,7 @@ def field_type(frame: Frame, node: tree.Expr, allowed: tuple[str, ...]) -> tuple
 def source_of(data: DataSet) -> Source:
     """The data set as the job's record names it; fields in the order of their names."""
     if data.kind == "tokens":
-        return Source(data.name, data.root, data.kind, ((TOKEN, Type(data.fields[TOKEN][0].dtype)),))
+        return Source(data.name, data.root, data.kind, ((TOKEN, Type(data.fields[TOKEN][0].dtype)),), data.end)
     return Source(data.name, data.root, data.kind, tuple(sorted((n, t) for n, (t, _) in data.fields.items())))
 
 
@@ -119,7 +138,7 @@ def batch_of(work: Work, data: DataSet) -> Batch:
 
 def fetched(work: Work, data: DataSet, field: str) -> Tensor:
     """One field of the batch, an input of the program from now on."""
-    offered = {**data.fields, **({NEXT: data.fields[TOKEN]} if data.kind == "tokens" else {})}
+    offered = offered_by(data)
     if field not in offered:
         raise Refusal(
             "E0433",
@@ -135,10 +154,18 @@ def fetched(work: Work, data: DataSet, field: str) -> Tensor:
     return tensor if tensor.dtype == "f32" else cast(tensor, "i32")
 
 
-def batches_of(work: Work, stream: Ordered) -> Batches:
-    """The stream cut into batches, with the feeds that the program uses."""
-    data = stream.data
+def offered_by(data: DataSet) -> Mapping[str, tuple[Type, Axes]]:
+    """The fields of a batch: those of the data; of tokens also the next one, its document and its place there."""
+    if data.kind != "tokens":
+        return data.fields
+    type_, axes = data.fields[TOKEN]
+    counted = (Type("i32", type_.shape), axes)
+    return {TOKEN: (type_, axes), NEXT: (type_, axes), DOCUMENT: counted, POSITION: counted}
+
+
+def batches_of(work: Work, stream: Ordered, first: int = 0) -> Batches:
+    """The stream from position `first` on, cut into batches, with the feeds that the program uses."""
     key = draws.key_of(work.seed, ("order",)) if stream.order == "shuffle" else bytes(32)
-    window = data.fields[TOKEN][0].shape[0] if data.kind == "tokens" else 0
+    parts = tuple(Part(data.name, count) for data, count in stream.parts)
     feeds = tuple(Feed(f"batch.{name}", name, t.node.type) for name, t in sorted(work.feeds.items()))
-    return Batches(Stream((Part(data.name),), stream.order, window, key), work.sizes[BATCH], feeds)
+    return Batches(Stream(parts, stream.order, stream.window, key), work.sizes[BATCH], feeds, first)

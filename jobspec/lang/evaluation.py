@@ -8,12 +8,15 @@ divisor of the number of examples up to B, so every example counts once; with `s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from jobspec.ir.job import Evaluation
 from jobspec.ir.program import Node, Program, order
+from jobspec.ir.program import replace as exchanged
 from jobspec.lang import tree
+from jobspec.lang.averages import measured
 from jobspec.lang.data import BATCH, batch_of, batches_of, examples_of
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Activation, Frame, Located
@@ -21,18 +24,17 @@ from jobspec.lang.refusal import Refusal, Silenced
 from jobspec.lang.scope import Scope
 from jobspec.lang.settings import Settings, setting_name
 from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_whole
-from jobspec.lang.training import Course, keyword, required, step_input
+from jobspec.lang.training import Course, bind_lengths, keyword, required, step_input
 from jobspec.lang.values import Tensor, described, floats
 from jobspec.lang.work import Work
 
-STATIC = ("every", "on", "steps", "best")
+STATIC = ("every", "on", "steps", "best", "weights")
 EXTREMES = ("min", "max")
 
 
 def evaluation(frame: Frame, node: tree.Section, known: Course) -> Evaluation:
     """The evaluation that the section describes; `frame` has no names yet. Raises Silenced after reports."""
-    frame.scope.bind("epoch", known.epoch)
-    frame.scope.bind("steps", known.steps)
+    bind_lengths(frame, known)
     settings = Settings(frame, node.body, STATIC)
     required(frame, node, settings, "on", "on = test")
     required(frame, node, settings, "every", "every = 200")
@@ -53,7 +55,7 @@ def evaluation(frame: Frame, node: tree.Section, known: Course) -> Evaluation:
     best = best_of(settings, [name for name, _ in metrics])
     name = node.name.text if node.name else "eval"
     batches = batches_of(work, Ordered(data, "sequence"))
-    return Evaluation(name, every, batches, count, program(work, metrics), best)
+    return Evaluation(name, every, batches, count, program(work, metrics, measured(settings)), best)
 
 
 def need_data(value: Any) -> DataSet:
@@ -138,10 +140,14 @@ def best_of(settings: Settings, metrics: list[str]) -> tuple[str, str] | None:
     raise Silenced
 
 
-def program(work: Work, metrics: list[tuple[str, Node]]) -> Program:
-    """State of the model and a batch in, metrics out; `step`, here the batch's number, where something is drawn."""
-    inputs = [h.tensor.node for h in work.registry.ordered() if h.slot.kind != "optimizer"]
+def program(work: Work, metrics: list[tuple[str, Node]], instead: Mapping[Node, Node]) -> Program:
+    """State of the model and a batch in, metrics out; `step`, here the batch's number, where something is drawn.
+    `instead`: inputs that stand for parameters."""
+    held = [h.tensor.node for h in work.registry.ordered() if h.slot.kind != "optimizer"]
+    inputs = [instead.get(node, node) for node in held]
     inputs += [t.node for _, t in sorted(work.feeds.items())]
+    values = exchanged([node for _, node in metrics], instead)
     assert work.step is not None
-    inputs += [n for n in order([node for _, node in metrics]) if n is work.step.node]
-    return Program(tuple(inputs), tuple((f"metric.{name}", node) for name, node in metrics))
+    inputs += [n for n in order(values) if n is work.step.node]
+    named = zip((name for name, _ in metrics), values, strict=True)
+    return Program(tuple(inputs), tuple((f"metric.{name}", node) for name, node in named))

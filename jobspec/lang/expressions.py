@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobspec.lang import arithmetic, linear, tree, views
-from jobspec.lang.builtins import BARE, BUILTINS, CONSTANTS, LATER, not_yet
+from jobspec.lang.builtins import BARE, BUILTINS, CONSTANTS
 from jobspec.lang.constants import Number, quotient
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate, means
@@ -54,8 +54,6 @@ def look_up(frame: Frame, word: str, scope: Scope) -> Any:
     if scope.find(word):
         return scope.read(word)
     module = frame.module
-    if word in LATER and word not in module.functions:
-        raise not_yet(word)
     if word in module.functions:
         return Function(module.functions[word], module)
     if word in module.imports:
@@ -164,12 +162,18 @@ def renaming(_: Frame, node: tree.Rename) -> Any:
 @means(tree.Field)
 def field(frame: Frame, node: tree.Field) -> Any:
     word = node.name.text
+    if word == BEFORE and frame.kind == "train" and isinstance(node.value, tree.Name):
+        return frame.work.before(node.value.id)
     value = owner(frame, node.value)
     if isinstance(value, Module):
         return member(value, word)
     if isinstance(value, Batch):
         return frame.region.reach(value.fetch(word), frame.work.root)
     raise Refusal("E0227", f"`.{word}`: {kind_of(value)} has no fields")
+
+
+#: `lr.before`: what `lr` was in the last step of the phase before
+BEFORE = "before"
 
 
 def owner(frame: Frame, node: tree.Expr) -> Any:

@@ -142,7 +142,7 @@ class Frame:
         if not self.is_own(span) and own:
             labels.insert(0, (span, "in this library function"))
             span = own[-1]
-        notes = refusal.notes
+        notes = (*refusal.notes, *self.work.notes)
         if refusal.code == "E0203" and (loop := self.loop_around()):
             notes = (*notes, f"inside of a loop over {loop}, each turn sees one place of {loop}: the axis is gone")
         if labels and not label:

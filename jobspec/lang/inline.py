@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jobspec.lang import tree
-from jobspec.lang.builtins import BUILTINS, CONSTANTS, LATER
+from jobspec.lang.builtins import BUILTINS, CONSTANTS
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.dispatch import bound_by
 from jobspec.lang.format import format_source
@@ -22,7 +22,7 @@ from jobspec.lang.source import Source, Span
 from jobspec.lang.things import Module
 
 #: names that mean something wherever no one else has them
-LANGUAGE = frozenset({*BUILTINS, *CONSTANTS, *LATER, "training"})
+LANGUAGE = frozenset({*BUILTINS, *CONSTANTS, "training"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,10 +47,12 @@ class Held:
 
 @dataclass(eq=False)
 class Registry:
-    """`held`: by name, in order of declaration. Frozen after the training step: evaluations declare nothing new."""
+    """`held`: by name, in order of declaration. Frozen after the training step: evaluations declare nothing new.
+    `phase`: the phase at hand, from the second on: the model is what the first one declared."""
 
     held: dict[str, Held] = field(default_factory=dict)
     frozen: bool = False
+    phase: str = ""
 
     def of_kind(self, kind: str) -> list[Held]:
         return [h for h in self.held.values() if h.slot.kind == kind]
@@ -65,8 +67,12 @@ class Registry:
         if old is None:
             if self.frozen:
                 raise unknown_in_evaluation(new.slot.name)
+            if self.phase and new.slot.kind != "optimizer":
+                raise new_in_phase(new.slot.name, self.phase)
             self.held[new.slot.name] = new
             return new
+        if not old.same_as(new) and self.phase:
+            raise other_in_phase(old, new, self.phase)
         if not old.same_as(new):
             raise Refusal(
                 "E0241",
@@ -82,6 +88,23 @@ def unknown_in_evaluation(name: str) -> Refusal:
         "E0320",
         f"training has no parameter or state `{name}`",
         help="evaluate with the layers, axes and labels that the loss uses",
+    )
+
+
+def new_in_phase(name: str, phase: str) -> Refusal:
+    return Refusal(
+        "E0344",
+        f"the phases before `{phase}` have no `{name}`",
+        help="the state is the same in all phases: let the first one's loss have the layer too, and `freeze` it there",
+    )
+
+
+def other_in_phase(old: Held, new: Held, phase: str) -> Refusal:
+    return Refusal(
+        "E0344",
+        f"`{old.slot.name}` would be another tensor in the phase `{phase}`",
+        notes=(f"before: {shown(old)}; here: {shown(new)}",),
+        help="the state is the same in all phases: rebind only axes that no parameter has, nor its first value",
     )
 
 

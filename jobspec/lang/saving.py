@@ -10,44 +10,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobspec.lang import tree
+from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.evaluation import need_interval
 from jobspec.lang.frame import Frame
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.settings import Settings
 from jobspec.lang.things import need_whole
-from jobspec.lang.training import Course
+from jobspec.lang.training import Course, bind_lengths
 
 #: settings that a text may have
-STATIC = ("every", "keep")
+STATIC = ("every", "keep", "also")
 PARTS = 10
 KEEP = 2
 
 
 @dataclass(frozen=True)
 class Saving:
-    """`every`: steps between checkpoints. `keep`: how many stay."""
+    """`every`: steps between checkpoints. `keep`: how many stay. `also`: phases whose end keeps one for good."""
 
     every: int
     keep: int
+    also: tuple[str, ...] = ()
 
 
-def saving(frame: Frame, sections: Sequence[tree.Section], known: Course) -> Saving:
-    """Ten checkpoints a run, the last two kept, unless the text says otherwise."""
+def saving(frame: Frame, sections: Sequence[tree.Section], known: Course, phases: Sequence[str]) -> Saving:
+    """Ten checkpoints a run, the last two kept, unless the text says otherwise. `phases`: their names."""
     every, keep = max(1, known.steps // PARTS), KEEP
-    frame.scope.bind("epoch", known.epoch)
-    frame.scope.bind("steps", known.steps)
+    also: tuple[str, ...] = ()
+    bind_lengths(frame, known)
     for node in sections:
-        settings = Settings(frame, node.body, (*STATIC, "also"))
-        settings.refuse("also", "`also` belongs to phases, which are not carried through yet")
+        settings = Settings(frame, node.body, STATIC)
         settings.only("save", STATIC)
         every = settings.value("every", need_interval) or every
         keep = settings.value("keep", lambda x: need_whole(x, 1)) or keep
-    return Saving(every, keep)
+        also = phases_in(frame, settings, "also", phases) or also
+    return Saving(every, keep, also)
 
 
-def ignored_run(frame: Frame, node: tree.Section) -> None:
+def phases_in(frame: Frame, settings: Settings, name: str, phases: Sequence[str]) -> tuple[str, ...]:
+    """`[warm, main]`: names of phases; none where the setting is not given. What is none is reported."""
+    node = settings.given.get(name)
+    items = node.items if isinstance(node, tree.ListExpr) else () if node is None else (node,)
+    for item in items:
+        word = item.id if isinstance(item, tree.Name) else ""
+        if word not in phases or not word:
+            help = did_you_mean(word, phases) or f"as in `{name} = [{next(filter(None, phases), 'warm')}]`"
+            frame.report(Refusal("E0345", f"`{name}` lists phases of `train`", help=help), item.span)
+    return tuple(dict.fromkeys(item.id for item in items if isinstance(item, tree.Name)))
+
+
+def ignored_run(frame: Frame, node: tree.Section, phases: Sequence[str]) -> None:
     """Refuses what is no setting of `run`; axes that are sharded count as used."""
     settings = Settings(frame, node.body, ("mesh", "on"))
+    phases_in(frame, settings, "on", phases)
     for statement in list(settings.others):
         if isinstance(statement, tree.ShardOver):
             try:

@@ -12,7 +12,7 @@ from jobspec.lang import tree
 from jobspec.lang.alignment import widen
 from jobspec.lang.dispatch import evaluate, execute, means
 from jobspec.lang.frame import Frame, Located
-from jobspec.lang.refusal import Refusal, need
+from jobspec.lang.refusal import Refusal
 from jobspec.lang.things import Listed, kind_of, need_value
 from jobspec.lang.values import Tensor, described, floats
 
@@ -85,23 +85,19 @@ def conditional(frame: Frame, node: tree.If) -> Any:
     return execute(frame, chosen) if chosen else None
 
 
-@means(tree.SetDim)
-def set_dim(_: Frame, node: tree.SetDim) -> None:
-    raise Refusal("E0290", f"`{node.axis.text} = …` belongs to a `phase`, which is not carried through yet")
+#: statements of a section: the word, and where it stands
+HOMES: dict[type[tree.Node], tuple[str, str]] = {
+    tree.Update: ("update", "`train { … }`"),
+    tree.Freeze: ("freeze", "`train { … }`"),
+    tree.Average: ("average", "`train { … }`"),
+    tree.Phase: ("phase", "`train { … }`"),
+    tree.SetDim: ("AXIS = …", "a phase"),
+    tree.ShardOver: ("shard", "`run { … }`"),
+}
 
 
-@means(tree.Phase)
-def phase(_: Frame, node: tree.Phase) -> None:
-    raise Refusal(
-        "E0290",
-        f"`phase {node.name.text}` is not carried through to training yet",
-        help="train with one setting for now; docs/language.md lists what is missing",
-    )
-
-
-@means(tree.Update, tree.Freeze, tree.ShardOver)
-def misplaced(frame: Frame, node: tree.Update | tree.Freeze | tree.ShardOver) -> None:
-    word, home = {tree.Update: ("update", "train"), tree.Freeze: ("freeze", "train"), tree.ShardOver: ("shard", "run")}[
-        type(node)
-    ]
-    need(False, "E0301", f"`{word}` stands in `{home} {{ … }}`, not here")
+@means(*HOMES)
+def misplaced(_: Frame, node: tree.Statement) -> None:
+    word, home = HOMES[type(node)]
+    help = "outside of phases, an axis is declared by `dim`" if isinstance(node, tree.SetDim) else None
+    raise Refusal("E0301", f"`{word}` stands in {home}, not here", help=help)

@@ -59,7 +59,8 @@ class Builtin:
 @dataclass(frozen=True)
 class DataSet:
     """A `data` declaration. `fields`: name → (type of one record, its axes); tokens have the one field `tok`.
-    `records`: known number of records, None where the data is not at hand. `window`: axis of a token stream."""
+    `records`: known number of records, None where the data is not at hand. `window`: axis of a token stream.
+    `end`: the token that ends a document."""
 
     name: str
     root: str
@@ -68,14 +69,45 @@ class DataSet:
     records: int | None
     window: str | None
     declared: tree.DataDef
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Data sets with equal fields, each with its count in every block."""
+
+    parts: tuple[tuple[DataSet, int], ...]
+
+    @property
+    def block(self) -> int:
+        return sum(count for _, count in self.parts)
 
 
 @dataclass(frozen=True)
 class Ordered:
-    """A data set with the order in which its examples come: `shuffle` or `sequence`."""
+    """A data set or mixture with the order in which its examples come: `shuffle` or `sequence`."""
 
-    data: DataSet
+    data: DataSet | Mixture
     order: str
+
+    @property
+    def parts(self) -> tuple[tuple[DataSet, int], ...]:
+        return self.data.parts if isinstance(self.data, Mixture) else ((self.data, 1),)
+
+    @property
+    def single(self) -> DataSet | None:
+        """The data set, where there is only one."""
+        return self.parts[0][0] if len(self.parts) == 1 else None
+
+    @property
+    def leading(self) -> DataSet:
+        """One whose fields are those of all."""
+        return self.parts[0][0]
+
+    @property
+    def window(self) -> int:
+        """Tokens of an example; 0 in a table."""
+        return self.leading.fields["tok"][0].shape[0] if self.leading.kind == "tokens" else 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +138,7 @@ def kind_of(value: Any) -> str:
         Builtin: "a function",
         Module: "a library",
         DataSet: "a data set",
+        Mixture: "a mixture of data sets",
         Ordered: "a stream of examples",
         Batch: "a batch",
         Listed: "a list",

@@ -1,61 +1,77 @@
 """Meaning of `train { … }`: the step program, and what a run of it is.
 
-Takes: the section, the job's sizes and data. Promises: seed, steps and stream; the loss and its parameters; the new
-value of every slot; the reports of a step. Settings are read first, so their order does not matter; values are computed
-in the order of the text.
+Takes: the section as a phase has it, the job's sizes and data. Promises: seed, steps and stream; the loss and its
+parameters; the new value of every slot; the reports of a step. Settings are read first, so their order does not matter;
+values are computed in the order of the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobspec.ir.contract import BF16_PROFILE, PROFILE
 from jobspec.ir.program import Node, Program, make
-from jobspec.lang import shards, tree, updates
-from jobspec.lang.data import BATCH, batch_of, examples_of
+from jobspec.lang import averages, shards, tree, updates
+from jobspec.lang.builtins import MIX
+from jobspec.lang.clock import times
+from jobspec.lang.data import BATCH, batch_of
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Frame, Located
+from jobspec.lang.lengths import Seen, epoch_steps, step_count
+from jobspec.lang.phases import GROUPED, LENGTHS, Setting
 from jobspec.lang.refusal import Refusal, Silenced, need
+from jobspec.lang.scope import Bound
 from jobspec.lang.settings import Settings, setting_name
 from jobspec.lang.shards import WHOLE, Shards, shards_of
-from jobspec.lang.things import DataSet, Ordered, kind_of, need_number, need_whole
+from jobspec.lang.source import Span
+from jobspec.lang.things import DataSet, Mixture, Ordered, kind_of, need_number, need_whole
 from jobspec.lang.values import Tensor, described
 
 #: settings that are numbers known before the step, and those that the step computes
-STATIC = ("seed", "steps", "epochs", "shards", "compute", "start", "after", "average", "roots")
+STATIC = ("seed", *LENGTHS, "shards", "compute", "start", "after", "average", "roots")
 COMPUTED = ("batch", "loss", "clip")
 ROOTS_EVERY = 100
+NOTHING = Seen()
 #: `compute = …` → profile
 COMPUTE = {"f32": PROFILE, "bf16": BF16_PROFILE}
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is known of a run before its step is."""
+    """What is known of a phase before its step is. `steps`: of the whole run; `length`: the phase's own; `seen`: what
+    stands before it; `first`: its place in its stream; `epoch`: steps of one, None for a mixture; `mixtures`: names
+    that it reads to find its batch."""
 
     seed: int
-    steps: int
     roots_every: int
     stream: Ordered
-    epoch: float
+    epoch: float | None
+    phase: str = ""
+    length: int = 0
+    steps: int = 0
+    seen: Seen = NOTHING
+    first: int = 0
+    mixtures: Mapping[str, Bound] = field(default_factory=dict)
     shards: Shards = WHOLE
     profile: str = PROFILE
 
 
 @dataclass(frozen=True)
 class Step:
-    """Outputs of the step program."""
+    """Outputs of the step program. `names`: what the section's names were bound to."""
 
     course: Course
     state: Mapping[str, Node]
     reports: tuple[tuple[str, Node], ...]
+    names: Mapping[str, Bound]
 
 
-def course(frame: Frame, node: tree.Section) -> Course:
-    """Seed, steps and stream. Raises Silenced after reports."""
+def course(frame: Frame, phase: Setting, seen: Seen) -> Course:
+    """What is known of the phase, but for the run's steps and its place in its stream. Raises Silenced."""
+    node = phase.section
     settings = Settings(frame, node.body, (*STATIC, "batch"))
     refuse_later(settings)
     stream = settings.value("batch", need_stream)
@@ -63,10 +79,20 @@ def course(frame: Frame, node: tree.Section) -> Course:
     seed = settings.value("seed", need_whole)
     required(frame, node, settings, "seed", "seed = 7")
     roots = settings.value("roots", lambda x: need_whole(x, 1))
-    per_epoch = epoch_steps(frame, stream)
-    steps = step_count(frame, node, settings, per_epoch)
+    length = step_count(frame, phase, settings, stream, seen)
     need_seed(frame, node, seed)
-    return Course(seed, steps, roots or ROOTS_EVERY, stream, per_epoch, shards_of(settings), profile_of(settings))
+    return Course(
+        seed,
+        roots or ROOTS_EVERY,
+        stream,
+        epoch_steps(frame, stream),
+        phase.name,
+        length,
+        seen=seen,
+        mixtures=frame.scope.names,
+        shards=shards_of(settings),
+        profile=profile_of(settings),
+    )
 
 
 def required(frame: Frame, node: tree.Section, settings: Settings, name: str, example: str) -> None:
@@ -91,7 +117,7 @@ def need_stream(value: Any) -> Ordered:
         return value
     help = (
         "say the order: `shuffle(d)`, or `sequence(d)`"
-        if isinstance(value, DataSet)
+        if isinstance(value, DataSet | Mixture)
         else "as in `batch = shuffle(train)`"
     )
     raise Refusal("E0314", f"a batch comes from a stream of examples, this is {kind_of(value)}", help=help)
@@ -99,8 +125,7 @@ def need_stream(value: Any) -> Ordered:
 
 def refuse_later(settings: Settings) -> None:
     """What of the language does not reach training yet, and decides the result, is an error."""
-    mixes = [s for s in settings.others if isinstance(s, tree.Let) and is_mix(s.value)]
-    execute(settings.frame, tuple(mixes))
+    execute(settings.frame, tuple(s for s in settings.others if is_mixture(settings.frame, s)))
     for name in ("start", "after", "average"):
         settings.refuse(name, f"`{name}` is not carried through to training yet")
 
@@ -117,32 +142,12 @@ def profile_of(settings: Settings) -> str:
     raise Silenced
 
 
-def is_mix(node: tree.Expr | tree.Scan) -> bool:
-    """A mixture of data sets: the batch that is drawn from it would be an unknown name."""
-    return isinstance(node, tree.Call) and isinstance(node.function, tree.Name) and node.function.id == "mix"
-
-
-def epoch_steps(frame: Frame, stream: Ordered) -> float:
-    """Steps per epoch; 1 where the data is not at hand."""
-    examples, size = examples_of(stream.data), frame.work.sizes[BATCH]
-    if examples is None:
-        return 1.0
-    return examples / size
-
-
-def step_count(frame: Frame, node: tree.Section, settings: Settings, per_epoch: float) -> int:
-    if ("steps" in settings.given) == ("epochs" in settings.given):
-        both = "both `steps` and `epochs`" if "steps" in settings.given else "neither `steps` nor `epochs`"
-        frame.report(Refusal("E0313", f"`train` says {both}", help="say one of them: `steps = 2000`"), keyword(node))
-        raise Silenced
-    if "steps" in settings.given:
-        return int(settings.value("steps", lambda x: need_whole(x, 1)))
-    epochs = settings.value("epochs", need_number)
-    count = -int(-epochs * per_epoch // 1)
-    if count < 1:
-        frame.report(Refusal("E0222", "this is not even one step"), settings.given["epochs"].span)
-        raise Silenced
-    return count
+def is_mixture(frame: Frame, statement: tree.Statement) -> bool:
+    """`name = mix(…)`: known before the step is. A text may have a `mix` of its own."""
+    match statement:
+        case tree.Let(value=tree.Call(function=tree.Name(id=name))):
+            return name == MIX and name not in frame.module.functions
+    return False
 
 
 def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
@@ -152,30 +157,39 @@ def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
     lets = [
         s
         for s in node.body
-        if not isinstance(s, tree.Update | tree.Freeze) and setting_name(s) not in (*STATIC, "batch")
+        if not isinstance(s, GROUPED) and setting_name(s) not in (*STATIC, "batch") and not is_mixture(frame, s)
     ]
     execute(frame, tuple(lets))
     loss = scalar_named(frame, node, "loss")
     clip = limit(frame, node)
     changes = updates.plan(frame, node, loss)
-    unused_names(frame, node)
     norm, gradients = updates.clipped(changes, clip)
     lr = updates.apply_all(frame, changes, gradients)
+    averages.average_all(frame, node)
     reports = [("report.loss", loss.node)]
     reports += [("report.grad_norm", norm)] if norm is not None else []
     reports += [("report.lr", lr)] if lr is not None else []
     state = [(name, t.node) for name, t in frame.region.assigned.items()]
     outputs = shards.finished(frame, known.shards, [*state, *reports])
-    return Step(known, dict(outputs[: len(state)]), tuple(outputs[len(state) :]))
+    return Step(known, dict(outputs[: len(state)]), tuple(outputs[len(state) :]), frame.scope.names)
 
 
 def bind_names(frame: Frame, known: Course) -> None:
     """What the text may mention: the batch, the step's number, and how long the run is."""
-    frame.scope.bind("batch", batch_of(frame.work, known.stream.data))
-    frame.scope.bind("steps", known.steps)
-    frame.scope.bind("epoch", int(known.epoch) if known.epoch == int(known.epoch) else known.epoch)
     assert frame.work.step is not None
+    frame.scope.bind("batch", batch_of(frame.work, known.stream.leading))
     frame.scope.bind("step", frame.work.step)
+    bind_lengths(frame, known)
+    per_step = frame.work.sizes[BATCH] * known.stream.window
+    for name, value in times(frame.work.step, known.seen.steps, known.length, known.seen.tokens, per_step).items():
+        frame.scope.bind(name, value)
+
+
+def bind_lengths(frame: Frame, known: Course) -> None:
+    """`steps` of the run, and of an epoch, where there is one."""
+    frame.scope.bind("steps", known.steps)
+    if known.epoch is not None:
+        frame.scope.bind("epoch", int(known.epoch) if known.epoch == int(known.epoch) else known.epoch)
 
 
 def scalar_named(frame: Frame, node: tree.Section, name: str) -> Tensor:
@@ -218,17 +232,17 @@ def limit(frame: Frame, node: tree.Section) -> float | None:
     return number
 
 
-def unused_names(frame: Frame, node: tree.Section) -> None:
-    """A name that the section binds and nothing reads is a slip: a setting misspelt, or a value forgotten."""
-    if frame.work.reporter.diagnostics:
-        return
-    for name, bound in frame.scope.names.items():
-        if bound.span is None or bound.used or name in COMPUTED:
-            continue
-        help = did_you_mean(name, (*STATIC, *COMPUTED)) or "use it, or take it out"
-        frame.report(
-            Located("E0311", f"`{name}` is no setting of `train`, and nothing uses it", bound.span, help), bound.span
-        )
+def unused_names(frame: Frame, steps: Sequence[Step]) -> None:
+    """A name that the section binds and no phase reads is a slip: a setting misspelt, or a value forgotten."""
+    read: dict[tuple[str, Span], bool] = {}
+    for step in steps:
+        for name, bound in {**step.course.mixtures, **step.names}.items():
+            if bound.span is not None and name not in COMPUTED:
+                read[name, bound.span] = read.get((name, bound.span), False) or bound.used
+    for (name, span), used in read.items():
+        if not used:
+            help = did_you_mean(name, (*STATIC, *COMPUTED)) or "use it, or take it out"
+            frame.report(Located("E0311", f"`{name}` is no setting of `train`, and nothing uses it", span, help), span)
 
 
 def step_input() -> Tensor:

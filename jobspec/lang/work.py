@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobspec.ir.program import Node
+from jobspec.lang.clock import Before, no_phase_before
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.region import Region
 from jobspec.lang.registry import Registry
@@ -65,3 +66,5 @@ class Work:
     root: Region = field(default_factory=Region)
     feeds: dict[str, Tensor] = field(default_factory=dict)
     used_axes: set[str] = field(default_factory=set)
+    before: Before = no_phase_before
+    notes: tuple[str, ...] = ()

@@ -1,12 +1,13 @@
 """Checkpoints of a run: found again, thinned out.
 
 Takes: a run's folder, the history its log tells. Promises: the newest whole checkpoint is found, and what was
-wrong with newer ones is said; at most `keep` stay (0: all) besides each evaluation's best and the newest.
+wrong with newer ones is said; at most `keep` stay (0: all) besides each evaluation's best, the newest, and
+those at milestones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -43,17 +44,19 @@ def loaded(folder: RunFolder, job: Digest, saved: Saved) -> Tensors:
     return tensors
 
 
-def surplus(history: History, keep: int) -> list[Digest]:
-    """Checkpoints that may go: all but the last `keep` (0: all; one at least) and each evaluation's best."""
-    kept = _kept(history.saved, keep)
+def surplus(history: History, keep: int, milestones: Collection[int] = ()) -> list[Digest]:
+    """Checkpoints that may go: all but the last `keep` (0: all; one at least), each evaluation's best, and those
+    after `milestones` steps."""
+    kept = _kept(history.saved, keep, milestones)
     listed = dict.fromkeys(s.name for s in [*history.saved, *history.stale])
     return [name for name in listed if name not in kept]
 
 
-def _kept(saved: list[Saved], keep: int) -> set[Digest]:
+def _kept(saved: list[Saved], keep: int, milestones: Collection[int]) -> set[Digest]:
     plain = saved[-max(1, keep) :] if keep else saved
     bests = {s.best: s.name for s in saved if s.best is not None}
-    return {s.name for s in plain} | set(bests.values())
+    ends = [s.name for s in saved if s.chain.done in milestones]
+    return {s.name for s in plain} | set(bests.values()) | set(ends)
 
 
 def sweep(states: BlobStore, kept: set[Digest]) -> None:

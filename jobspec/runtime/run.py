@@ -82,7 +82,7 @@ class Run:
     ) -> None:
         self.compiled, self.course, self.folder = compiled, course, folder
         self.journal, self.order, self.reporter = journal, order, reporter
-        self.saver = Saver(folder, journal, compiled.job_hash, compiled.job.keep)
+        self.saver = Saver(folder, journal, compiled.job_hash, compiled.job.keep, compiled.job.milestones)
 
     @property
     def job(self) -> Job:
@@ -152,8 +152,9 @@ class Run:
         if closes_record(self.job, step):
             self.journal.add(Recorded(self.course.record(self.course.root())))
         self._evaluate_due(step)
-        if due(self.job.save_every, step) and self.saver.step != step and not self.saver.busy:
-            self._save(None)  # one that falls due while the disk is still at the last is left out
+        falls = due(self.job.save_every, step) and not self.saver.busy  # else the disk is still at the last
+        if self.saver.step != step and (falls or step in self.job.milestones):
+            self._save(None)
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations that fall on `step`, but for those that a killed process had done."""

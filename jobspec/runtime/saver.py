@@ -7,6 +7,7 @@ under way. What goes wrong on the thread is raised at the next `save`, `poll` or
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
@@ -25,8 +26,11 @@ from jobspec.store import checkpoint
 class Saver:
     """A context manager; leaving it waits. `step`: steps done at the newest checkpoint, made or under way."""
 
-    def __init__(self, folder: RunFolder, journal: Journal, job: Digest, keep: int) -> None:
-        self._states, self._journal, self._job, self._keep = folder.states, journal, job, keep
+    def __init__(
+        self, folder: RunFolder, journal: Journal, job: Digest, keep: int, milestones: Collection[int] = ()
+    ) -> None:
+        self._states, self._journal, self._job = folder.states, journal, job
+        self._keep, self._milestones = keep, milestones
         self._worker = ThreadPoolExecutor(1, "jobspec-checkpoints")
         self._saving: tuple[Future[Digest], Chain, str | None] | None = None
         self._sweeping: Future[None] | None = None
@@ -61,7 +65,7 @@ class Saver:
 
     def _thin(self) -> None:
         history = self._journal.history
-        for name in checkpoints.surplus(history, self._keep):
+        for name in checkpoints.surplus(history, self._keep, self._milestones):
             self._journal.add(Dropped(name))
         kept = {saved.name for saved in history.saved}
         self._sweeping = self._worker.submit(checkpoints.sweep, self._states, kept)

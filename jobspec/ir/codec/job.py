@@ -4,7 +4,7 @@ Takes: a checked job, or bytes that may come from anywhere. Promises: `decode_jo
 but for places in the text; bytes are accepted in their one form only, every part checked; the job hash is
 over what decides the state after the last step and the chain that leads there, and over nothing else.
 
-    in the hash   profile, seed, roots_every, state (names, kinds, types, axes), init, and of each phase its
+    in the hash   profile, seed, roots_every, state (names, kinds, types, axes), init, start, and of each phase its
                   number of steps, step, data's root, stream, batches and the fields they take
     left out      the job's name and title, evaluations, checkpoints, sizes, and the names that a job gives
                   to its phases, data and batches
@@ -20,7 +20,7 @@ from jobspec.ir.codec.job_check import check_job
 from jobspec.ir.codec.parts import Parts, part_digests, root_of
 from jobspec.ir.codec.values import as_text, keys, read_each, read_type, require, root_value, type_value
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Batches, Evaluation, Feed, Job, Part, Phase, Slot, Source, Stream
+from jobspec.ir.job import Batches, Evaluation, Feed, Job, Part, Phase, Slot, Source, Start, Stream
 from jobspec.ir.ops import IllTyped
 from jobspec.ir.program import Node, Program, make, replace
 from jobspec.ir.record import Record, RecordError, as_array, as_digest, as_integer
@@ -32,7 +32,7 @@ LIMITS = Limits(size=64 << 20, depth=8, items=1 << 20)
 
 JOB_KEYS = keys(
     "format name title profile seed sources state init steps phases evaluations "
-    "roots_every save_every keep sizes"
+    "roots_every save_every keep also start sizes"
 )
 SLOT_KEYS = keys("name kind type axes")
 SOURCE_KEYS = keys("name root kind fields end")
@@ -69,6 +69,7 @@ def deciding_values(job: Job) -> list[tuple[str, Value]]:
         ("roots", job.roots_every),
         ("state", [slot_value(slot) for slot in job.state]),
         ("init", print_program(job.init)),
+        *([("start", start_value(job.start))] if job.start else []),
         ("steps", [phase.steps for phase in job.phases]),
         ("step", _deciding_steps(job)),
         ("data", [_deciding_data(job, phase.batches) for phase in job.phases]),
@@ -139,8 +140,14 @@ def job_value(job: Job) -> Value:
         "roots_every": job.roots_every,
         "save_every": job.save_every,
         "keep": job.keep,
+        "also": list(job.also),
+        "start": start_value(job.start),
         "sizes": [[name, size] for name, size in job.sizes],
     }
+
+
+def start_value(start: Start | None) -> Value:
+    return None if start is None else [root_value(start.root), [[slot, source] for slot, source in start.tensors]]
 
 
 def slot_value(slot: Slot) -> Value:
@@ -227,6 +234,8 @@ def read_job(value: Value) -> Job:
         roots_every=record.integer("roots_every", 1, MOST),
         save_every=record.integer("save_every", 0, MOST),
         keep=record.integer("keep", 0, MOST),
+        also=read_each(record.get("also"), "also", as_text),
+        start=None if record.get("start") is None else _read_start(record.get("start")),
         sizes=read_each(record.get("sizes"), "size", _read_size),
     )
     check_job(job)
@@ -242,6 +251,16 @@ def _read_phase(value: Value, what: str, steps: Sequence[Program]) -> Phase:
     step = steps[record.integer("step", 0, len(steps) - 1)]
     batches = _read_batches(record.get("batches"), f"{what}: batches")
     return Phase(record.text("name"), record.integer("steps", 1, MOST_STEPS), step, batches)
+
+
+def _read_start(value: Value) -> Start:
+    root, tensors = as_array(value, "the start", 2)
+    return Start(str(as_digest(root, "the start's root")), read_each(tensors, "started slot", _read_started))
+
+
+def _read_started(value: Value, what: str) -> tuple[str, str]:
+    slot, source = as_array(value, what, 2)
+    return as_text(slot, what), as_text(source, what)
 
 
 def _read_source(value: Value, what: str) -> Source:

@@ -33,12 +33,15 @@ def check_job(job: Job) -> None:
     distinct((source.name for source in job.sources), "the source")
     distinct(["init", "step", *(e.name for e in job.evaluations)], "the evaluation")
     distinct((phase.name for phase in job.phases), "the phase")
+    distinct(job.also, "the phase to keep")
+    require({*job.also} <= {phase.name for phase in job.phases}, "it keeps the end of a phase that it has not")
     require(len(job.training_sources) <= MOST_SOURCES, f"it trains on more than {MOST_SOURCES} data sets")
     require(0 < job.steps < 1 << 31, "the phases are no number of steps that fits an i32")
     _check_state(job)
     for source in job.sources:
         _check_source(source)
     _check_init(job)
+    _check_start(job)
     for phase in job.phases:
         _check_phase(job, phase)
     for evaluation in job.evaluations:
@@ -58,6 +61,13 @@ def _check_source(source: Source) -> None:
         alone = [(name, type.shape) for name, type in source.fields] == [("tok", ())]
         require(alone, f"token source `{source.name}` has not the one scalar field `tok`")
     require(source.end is None or source.kind == "tokens", f"source `{source.name}` is a table and has no documents")
+
+
+def _check_start(job: Job) -> None:
+    if job.start is not None:
+        floats = {slot.name for slot in job.state if slot.type.dtype == "f32"}
+        distinct((slot for slot, _ in job.start.tensors), "the started slot")
+        require({slot for slot, _ in job.start.tensors} <= floats, "`start` sets what is no float32 slot")
 
 
 def _check_init(job: Job) -> None:
