@@ -157,6 +157,11 @@ class Job:
         """Steps done at each phase's end."""
         return tuple(accumulate(phase.steps for phase in self.phases))
 
+    def phase_of(self, step: int) -> Phase:
+        """The phase of the step that ends with `step` steps done."""
+        ends = zip(self.phases, self.borders, strict=True)
+        return next((phase for phase, end in ends if step <= end), self.phases[-1])
+
     @property
     def milestones(self) -> frozenset[int]:
         """Steps done at the end of the phases whose checkpoints stay for good."""

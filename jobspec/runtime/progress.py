@@ -75,9 +75,10 @@ def named(values: Mapping[str, np.float32]) -> str:
     return "  ".join(f"{name} {number(value)}" for name, value in values.items())
 
 
-def line_of(step: int, steps: int, reports: Mapping[str, np.float32], speed: Speed) -> str:
-    """One line of progress."""
-    return f"step {step:,}/{steps:,}  {named(reports)}{speed}"
+def line_of(job: Job, step: int, reports: Mapping[str, np.float32], speed: Speed) -> str:
+    """One line of progress: `step 7/20  loss 0.25  312 steps/s  1 s left`, the phase's name behind the step."""
+    phase = job.phase_of(step).name
+    return f"step {step:,}/{job.steps:,}{f'  {phase}' if phase else ''}  {named(reports)}{speed}"
 
 
 class PlainLines:
@@ -85,19 +86,20 @@ class PlainLines:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._steps = 0
+        self._job: Job | None = None
         self._next = 0.0
         self._speed = Speed(0)
 
     def begin(self, job: Job, step: int) -> None:
-        self._steps, self._speed, self._next = job.steps, Speed(job.steps), 0.0
+        self._job, self._speed, self._next = job, Speed(job.steps), 0.0
 
     def progress(self, step: int, reports: Mapping[str, np.float32]) -> None:
         self._speed.at(step)
         gone = time.monotonic() - self._speed.begun
-        if gone >= self._next or step == self._steps:
+        assert self._job is not None, "not begun"
+        if gone >= self._next or step == self._job.steps:
             self._next = gone + max(SOONEST, SHARE * gone)
-            self._say(line_of(step, self._steps, reports, self._speed))
+            self._say(line_of(self._job, step, reports, self._speed))
 
     def evaluated(self, name: str, step: int, metrics: Mapping[str, np.float32]) -> None:
         self._say(f"{name} after step {step:,}: {named(metrics)}")
@@ -118,18 +120,18 @@ class LiveLine:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
-        self._steps = 0
+        self._job: Job | None = None
         self._speed = Speed(0)
 
     def begin(self, job: Job, step: int) -> None:
-        self._steps, self._speed = job.steps, Speed(job.steps)
+        self._job, self._speed = job, Speed(job.steps)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
 
     def progress(self, step: int, reports: Mapping[str, np.float32]) -> None:
         self._speed.at(step)
-        if self._live is not None:
-            self._live.update(Text(line_of(step, self._steps, reports, self._speed), style="bold"), refresh=True)
+        if self._live is not None and self._job is not None:
+            self._live.update(Text(line_of(self._job, step, reports, self._speed), style="bold"), refresh=True)
 
     def evaluated(self, name: str, step: int, metrics: Mapping[str, np.float32]) -> None:
         self._console.print(f"{name} after step {step:,}: {named(metrics)}", markup=False)

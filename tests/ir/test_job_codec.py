@@ -209,6 +209,18 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "does not give every slot": lambda v: v["state"].reverse(),
     "a size of slot 0": lambda v: v["state"][0].update(type=["f32", [0]]),
     "larger than": lambda v: v["state"][0].update(type=["f32", [1 << 40, 1 << 40]]),
+    "also 0 is not text": lambda v: v.update(also=[3]),
+    "keeps the end of a phase": lambda v: v.update(also=["late"]),
+    "has blocks of one": lambda v: v["phases"][0]["batches"]["stream"].update(parts=[["train", 2]]),
+    "common divisor": lambda v: v["phases"][0]["batches"]["stream"].update(parts=[["train", 2], ["more", 4]]),
+    "the part of a stream `train` comes twice": lambda v: v["phases"][0]["batches"]["stream"].update(
+        parts=[["train", 1], ["train", 1]]
+    ),
+    "has blocks of more": lambda v: v["phases"][0]["batches"]["stream"].update(parts=[["train", 1 << 20], ["b", 1]]),
+    "is a table and has no documents": lambda v: v["sources"][0].update(end=3),
+    "the phase `` comes twice": lambda v: v["phases"].append(v["phases"][0]),
+    "`step` is not an integer from 0 to 0": lambda v: v["phases"][0].update(step=1),
+    "no number of steps that fits": lambda v: v["phases"].append(dict(v["phases"][0], name="b", steps=(1 << 31) - 1)),
     "is not one of the job's": lambda v: v["phases"][0]["batches"]["stream"].update(parts=[["nobody", 1]]),
     "unknown order `backwards`": lambda v: v["phases"][0]["batches"]["stream"].update(order="backwards"),
     "a window belongs to": lambda v: v["phases"][0]["batches"]["stream"].update(window=4),

@@ -12,7 +12,7 @@ from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
 from jobspec.runtime.journal import read_history
 from jobspec.store.home import Home
-from tests.runtime.jobs import home_at, regression_data, train
+from tests.runtime.jobs import home_at, phased, regression_data, train
 from tests.runtime.test_run import folder_of, receipt_of
 from tests.store.faults import FaultyFiles, Killed
 
@@ -31,6 +31,13 @@ def test_whatever_fails_the_next_run_comes_to_the_receipt(
     short: Job, home: Home, tmp_path: Path, error: int | None
 ) -> None:
     assert fail_each(short, home, tmp_path, error, range(0, 10_000, 7)) > 10
+
+
+def test_so_it_is_across_phases(home: Home, tmp_path: Path) -> None:
+    """A checkpoint at each border, and one within each phase."""
+    job = phased(str(regression_data(home)))
+    job = replace(job, save_every=3, keep=1, also=("warm", "main"), evaluations=())
+    assert fail_each(job, home, tmp_path, None, range(0, 10_000, 29)) > 5
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from rich.console import Console
 from jobspec.ir.job import Job
 from jobspec.runtime import progress
 from jobspec.runtime.progress import LiveLine, PlainLines, duration, reporter_for
-from tests.runtime.jobs import regression
+from tests.runtime.jobs import phased, regression
 
 JOB: Job = regression("b3:" + "ab" * 32, steps=1000)
 REPORTS = {"loss": np.float32(0.25), "lr": np.float32(1e-4)}
@@ -48,6 +48,16 @@ def test_plain_lines(clock: list[float]) -> None:
     assert said[1] == "step 300/1,000  loss 0.25  lr 0.0001  200 steps/s  4 s left"
     assert said[2:4] == ["held after step 400: error 0.125", "note: something"]
     assert said[4].startswith("step 1,000/1,000  loss 0.25")
+
+
+def test_a_phase_is_named(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines.begin(phased("b3:" + "ab" * 32), 0)
+    for step in (1, 7, 8, 16):
+        clock[0] += 9
+        lines.progress(step, REPORTS)
+    assert [line.split()[2] for line in stream.getvalue().splitlines()] == ["warm", "warm", "main", "cool"]
 
 
 def test_lines_become_seldom(clock: list[float]) -> None:
