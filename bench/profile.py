@@ -20,6 +20,7 @@ from bench.machine import peak
 from bench.stepper import Stepper
 from bench.workloads import Workload, open_workload
 from jobspec.backends.llvm.machine import host
+from jobspec.ir.contraction import multiplications
 from jobspec.ir.kernel import Kernel, View
 from jobspec.ir.kernel_text import print_kernel
 from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Steps
@@ -73,8 +74,7 @@ def call_counts(steps: Steps, kernels: int) -> list[int]:
 
 def flops(kernel: Kernel) -> int:
     """Two operations per multiply-add of a contraction; other work is not counted."""
-    products = sum(inst.op == "product" for inst in kernel.body)
-    return 2 * products * math.prod(axis.size for axis in kernel.axes)
+    return 2 * multiplications(kernel)
 
 
 def step_flops(plan: Plan, routine: str = "step") -> int:

@@ -36,6 +36,10 @@ _ROWS: dict[str, str] = {
     "reduce_max": "axes=ints",
     "argmax": "axes=ints",
     "scatter_add": "batch=int size=int",
+    "expert_sums": "size=int",
+    "route": "size=int block=int",
+    "block_products": "tokens=int",
+    "segment_sums": "tokens=int",
     "loop": "count=int carried=int sliced=int reverse=flag body=body",
     "get": "index=int",
 }

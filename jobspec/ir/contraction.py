@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 from jobspec.ir.kernel import Kernel, View
 
@@ -26,10 +27,27 @@ class Extent:
     b: int
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """`view` reads once per batch position whose part of the operand `side` (a or b) is meant, `pick` elements each."""
+
+    view: View
+    pick: int
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`first` and `count` read once per batch position which positions of k take part."""
+
+    first: View
+    count: View
+
+
 @dataclass(frozen=True)
 class Contraction:
     """`batch` may be empty, the others not. `ka`, `kb`: the flattened k, as `a` and as `b` walk it. `product`: its
-    place in the body."""
+    place in the body. `owner`, `span`: what an index decides, if it does."""
 
     batch: tuple[Extent, ...]
     m: tuple[Extent, ...]
@@ -39,6 +57,13 @@ class Contraction:
     a: View
     b: View
     product: int
+    owner: Owner | None = None
+    span: Span | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether no index decides what is multiplied."""
+        return self.owner is None and self.span is None
 
     @property
     def k_size(self) -> int:
@@ -51,7 +76,23 @@ class Contraction:
             return tuple(Extent(e.size, e.axis, e.b, e.a) for e in extents)
 
         batch, m, n, ka, kb = map(turned, (self.batch, self.n, self.m, self.kb, self.ka))
-        return replace(self, batch=batch, m=m, n=n, ka=ka, kb=kb, a=self.b, b=self.a)
+        owner = replace(self.owner, side="a" if self.owner.side == "b" else "b") if self.owner else None
+        return replace(self, batch=batch, m=m, n=n, ka=ka, kb=kb, a=self.b, b=self.a, owner=owner)
+
+
+def multiplications(kernel: Kernel) -> int:
+    """Multiply-adds of one run. Where an index chooses maps, each token counts once, however many maps there are."""
+    products = [dict(inst.attrs) for inst in kernel.body if inst.op == "product"]
+    return sum(_of_product(kernel, attrs) for attrs in products)
+
+
+def _of_product(kernel: Kernel, attrs: dict[str, Any]) -> int:
+    sizes = {role: prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("batch", "m", "n", "k")}
+    if "owner" in attrs:
+        return int(attrs["tokens"]) * sizes["n"] * sizes["k"]
+    if "first" in attrs:
+        return int(attrs["tokens"]) * sizes["m"] * sizes["n"]
+    return prod(sizes.values())
 
 
 def size(extents: Sequence[Extent]) -> int:
@@ -85,6 +126,7 @@ def normal_form(kernel: Kernel) -> Contraction:
     and k."""
     (product,) = (i for i, inst in enumerate(kernel.body) if inst.op == "product")
     a, b = kernel.body[product]["a"], kernel.body[product]["b"]
+    attrs = dict(kernel.body[product].attrs)
     views = tuple(view for view, _ in kernel.views())
     indexed = frozenset(inst["axis"] for inst in kernel.body if inst.op == "index")
     assert not _varies(kernel, a, "n") and not _varies(kernel, b, "m"), "an operand varies over the other's axes"
@@ -106,6 +148,8 @@ def normal_form(kernel: Kernel) -> Contraction:
         a=a,
         b=b,
         product=product,
+        owner=Owner(attrs["owner"], attrs["pick"], "b") if "owner" in attrs else None,
+        span=Span(attrs["first"], attrs["count"]) if "first" in attrs else None,
     )
 
 

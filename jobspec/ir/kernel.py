@@ -9,6 +9,7 @@ schedule (tile, vector width, threads, order in time) gives the same bits.
             | contract  axes batch… m… n… k…   `product` folds k, flattened, in contraction order
             | scatter   axes rest… place…      `accumulate` adds into rows of the target, ascending place
             | fill      axes outer…            stores only
+            | route     axes place             `route` sorts tokens by expert (ir/routing.py)
     inst   := op(args…)                        args are positions of earlier insts in the body
 
 An inst varies over the axes that its loads, indices and arguments vary over. One that depends on no
@@ -22,7 +23,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("rows", "columns", "contract", "scatter", "fill")
+#: attributes that are views, and the insts whose view is written
+VIEWS, WRITES = ("view", "a", "b", "owner", "first", "count"), ("store", "accumulate", "route")
+KINDS = ("rows", "columns", "contract", "scatter", "fill", "route")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Inst:
     store(x; view, flag)               NaN is stored as 0x7FC00000; flag ≥ 0: NaN or infinity raises it; -1: no check
     reduce(x; how)                          how: sum | max | argmax, over row or reduced axes
     product(a, b)                           a, b: views; the contraction over k
+    product(a, b; owner, pick, bound, tokens)   b is `pick * o` elements further, o = what the view `owner` reads once
+                                            per batch position, below `bound`; +0.0 where o is -1
+    product(a, b; first, count, tokens)     k runs over the positions first … first + count - 1, read once per batch
+                                            position from these views; +0.0 where count is 0
+    route(i; view, size, block, flag)       the table of all places' i goes to the target; i (as u32) ≥ size raises it
     accumulate(x, i; view, pick, bound, flag)   target[pick * i + …] += x in ascending place; target was filled before
     any primitive or library op of the op table, on scalars, with its attributes (dtype for cast and bitcast)
     """
@@ -88,8 +96,8 @@ class Kernel:
         found: list[tuple[View, bool]] = []
         for inst in self.body:
             for key, value in inst.attrs:
-                if key in ("view", "a", "b"):
-                    found.append((value, inst.op in ("store", "accumulate")))
+                if key in VIEWS:
+                    found.append((value, inst.op in WRITES))
         return found
 
 

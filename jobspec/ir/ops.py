@@ -119,6 +119,13 @@ _TABLE: tuple[tuple[str, int | None, Rule, str], ...] = (
     ("reduce_max", 1, rule.reduce, "reduction"),
     ("argmax", 1, rule.argmax, "reduction"),
     ("scatter_add", 2, rule.scatter_add, "reduction"),
+    # maps that an index chooses: a token's, and their gradient
+    ("experts", 3, rule.experts, "reduction"),
+    ("expert_sums", 3, rule.expert_sums, "reduction"),
+    # the same once tokens are sorted by expert (passes/route.py)
+    ("route", 1, rule.route, ""),
+    ("block_products", 3, rule.block_products, "reduction"),
+    ("segment_sums", 4, rule.segment_sums, "reduction"),
     # regions and their results
     ("loop", None, rule.loop, "region"),
     ("get", 1, rule.get, "region"),

@@ -7,10 +7,12 @@ kernels and buffers exist, and insts only read what stands before them; else rai
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from jobspec.ir.check import IllFormed
 from jobspec.ir.kernel import KINDS, Inst, Kernel, View
 from jobspec.ir.plan import Call, Plan, Routine, Steps, Turns
+from jobspec.ir.routing import Routing
 
 LINE = 64
 
@@ -58,30 +60,39 @@ def kernel_faults(routine: Routine, kernel: Kernel, turns: tuple[int, ...]) -> I
     for number, inst in enumerate(kernel.body):
         if any(not 0 <= arg < number for arg in inst.args):
             yield f"inst {number} reads what does not stand before it"
-        for view in (value for _, value in inst.attrs if isinstance(value, View)):
-            yield from (f"inst {number}: {fault}" for fault in view_faults(routine, kernel, inst, view, turns))
+        for name, view in ((n, value) for n, value in inst.attrs if isinstance(value, View)):
+            faults = view_faults(routine, kernel, further(kernel, inst, name), view, turns)
+            yield from (f"inst {number}: {fault}" for fault in faults)
+
+
+def further(kernel: Kernel, inst: Inst, name: str) -> tuple[int, int]:
+    """(stride, size) of the axis that an index adds to the view `name` of `inst`."""
+    attrs = dict(inst.attrs)
+    if inst.op == "route":
+        count = prod(kernel.axes[axis].size for axis in kernel.axes_of("place"))
+        return 1, Routing(count, attrs["size"], attrs["block"]).length
+    picked = (inst.op in ("load", "accumulate") or (inst.op == "product" and name == "b")) and "pick" in attrs
+    return (attrs["pick"], attrs["bound"]) if picked else (0, 1)
 
 
 def view_faults(
-    routine: Routine, kernel: Kernel, inst: Inst, view: View, turns: tuple[int, ...]
+    routine: Routine, kernel: Kernel, more: tuple[int, int], view: View, turns: tuple[int, ...]
 ) -> Iterator[str]:
-    """Whether `view` can reach an element outside its buffer."""
+    """Whether `view`, which an index moves along one axis `more`, can reach an element outside its buffer."""
     if not 0 <= view.buffer < len(routine.buffers):
         yield f"there is no buffer {view.buffer}"
         return
     if len(view.strides) != len(kernel.axes) or len(view.turns) != len(turns):
         yield "a view has another number of axes or loops than its kernel"
         return
-    low, high = reach(kernel, inst, view, turns)
+    low, high = reach(kernel, more, view, turns)
     buffer = routine.buffers[view.buffer]
     if low < 0 or high >= buffer.type.size:
         yield f"elements {low} … {high} of buffer {view.buffer} ({buffer.name}), which has {buffer.type.size}"
 
 
-def reach(kernel: Kernel, inst: Inst, view: View, turns: tuple[int, ...]) -> tuple[int, int]:
+def reach(kernel: Kernel, more: tuple[int, int], view: View, turns: tuple[int, ...]) -> tuple[int, int]:
     """The lowest and the highest element that a view can address."""
     steps = [*zip(view.strides, (a.size for a in kernel.axes), strict=True), *zip(view.turns, turns, strict=True)]
-    if inst.op in ("load", "accumulate") and any(name == "pick" for name, _ in inst.attrs):
-        steps.append((inst["pick"], inst["bound"]))
-    ends = [stride * (size - 1) for stride, size in steps]
+    ends = [stride * (size - 1) for stride, size in (*steps, more)]
     return view.offset + sum(e for e in ends if e < 0), view.offset + sum(e for e in ends if e > 0)

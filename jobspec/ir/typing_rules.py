@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from jobspec.ir.routing import Routing
 from jobspec.ir.types import DTYPES, INTEGERS, STORAGE, Type
 
 Attrs = Mapping[str, Any]
@@ -236,6 +237,56 @@ def reduce(operands: Types, attrs: Attrs) -> Type:
 def argmax(operands: Types, attrs: Attrs) -> Type:
     """argmax(axes): position, in the flattened reduced axes, of the first largest element"""
     return Type("i32", reduce(operands, attrs).shape)
+
+
+def experts(operands: Types, _: Attrs) -> Type:
+    """experts: x[l…, K], w[E, K, F], index[l…, q…] → [l…, q…, F], x through the map that the index chooses"""
+    x, w, index = operands
+    tokens(x, index)
+    need(w.dtype == "f32" and w.rank == 3 and w.shape[1] == x.shape[-1], "the maps do not take the values")
+    return Type("f32", (*index.shape, w.shape[2]))
+
+
+def tokens(x: Type, index: Type) -> None:
+    need(x.dtype == "f32" and index.dtype == "i32", "f32 values and an i32 index")
+    need(0 < x.rank <= index.rank + 1 and x.shape[:-1] == index.shape[: x.rank - 1], "values do not match the index")
+
+
+def expert_sums(operands: Types, attrs: Attrs) -> Type:
+    """expert_sums(size): x[l…, K], g[l…, q…, F], index[l…, q…] → [size, K, F], the adjoint of experts by its maps"""
+    x, g, index = operands
+    tokens(x, index)
+    need(g.dtype == "f32" and g.shape[:-1] == index.shape, "cotangents do not match the index")
+    need(attrs["size"] > 0, "sizes must be positive")
+    return Type("f32", (attrs["size"], x.shape[-1], g.shape[-1]))
+
+
+def route(operands: Types, attrs: Attrs) -> Type:
+    """route(size, block): the table of ir/routing.py for an index of experts"""
+    (index,) = operands
+    need(index.dtype == "i32" and index.rank == 1, "the index must be an i32 vector")
+    need(attrs["size"] > 0 and attrs["block"] > 0, "sizes must be positive")
+    return Type("i32", (Routing(index.size, attrs["size"], attrs["block"]).length,))
+
+
+def block_products(operands: Types, attrs: Attrs) -> Type:
+    """block_products(tokens): x[P, M, K], w[E, K, F], owners[P] → [P, M, F], each block through its owner's map; +0.0
+    where the owner is -1. `tokens`: how many of the P M rows are meant, for counting work"""
+    x, w, owners = operands
+    need(x.dtype == w.dtype == "f32" and owners.dtype == "i32", "f32 values and an i32 index")
+    need(attrs["tokens"] > 0, "sizes must be positive")
+    need(x.rank == w.rank == 3 and owners.shape == x.shape[:1] and w.shape[1] == x.shape[2], "shapes do not match")
+    return Type("f32", (*x.shape[:2], w.shape[2]))
+
+
+def segment_sums(operands: Types, attrs: Attrs) -> Type:
+    """segment_sums(tokens): x[S, K], g[S, F], firsts[E], counts[E] → [E, K, F], contractions over stretches of S, which
+    together have `tokens` positions"""
+    x, g, firsts, counts = operands
+    need(x.dtype == g.dtype == "f32" and firsts.dtype == "i32" and firsts == counts, "f32 values and i32 bounds")
+    need(attrs["tokens"] > 0, "sizes must be positive")
+    need(x.rank == g.rank == 2 and x.shape[0] == g.shape[0] and firsts.rank == 1, "shapes do not match")
+    return Type("f32", (firsts.size, x.shape[1], g.shape[1]))
 
 
 def loop(operands: Types, attrs: Attrs) -> tuple[Type, ...]:

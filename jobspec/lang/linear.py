@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobspec.ir.program import make
+from jobspec.lang.chosen import through_chosen
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.values import Axes, Tensor, Value, described, floats, origins
 
@@ -21,13 +22,18 @@ def apply_map(x: Value, w: Value) -> Tensor:
             "E0231",
             "the right side of `@` must be a linear map",
             parts=((1, "this has no arrow"),),
-            help="declare it with an arrow, as in `param w: X -> H`, or name the axes to sum: `dot[K](a, b)`",
+            help="the map stands to the right: swap the two sides"
+            if isinstance(x, Tensor) and x.is_map
+            else "declare it with an arrow, as in `param w: X -> H`, or name the axes to sum: `dot[K](a, b)`",
         )
     if not isinstance(x, Tensor):
         raise Refusal("E0231", "the left side of `@` must be a tensor", parts=((0, "this is a number"),))
     check_map(x, w)
     start = len(w.stacked)
-    return contract(x, w, w.from_axes, tuple(range(start, start + w.left)))
+    places = tuple(range(start, start + w.left))
+    both = [(x.position(axis), i) for i, axis in enumerate(w.stacked) if axis in x.axes]
+    check_pairs(x, w, [*both, *((x.position(axis), j) for axis, j in zip(w.from_axes, places, strict=True))])
+    return through_chosen(x, w) or contract(x, w, w.from_axes, places)
 
 
 def check_map(x: Tensor, w: Tensor) -> None:
@@ -37,7 +43,15 @@ def check_map(x: Tensor, w: Tensor) -> None:
                 "E0232",
                 f"the map takes {' '.join(w.from_axes)}, and the value has no {axis}",
                 parts=((0, f"axes: {described(x)}"), (1, f"maps {arrow(w)}")),
+                help=other_way(x, w),
             )
+
+
+def other_way(x: Tensor, w: Tensor) -> str | None:
+    """Where the value has the axes behind the arrow, the arrow points the wrong way."""
+    if not set(w.to_axes) <= set(x.axes):
+        return None
+    return f"declare it the other way round: `{' '.join(w.to_axes)} -> {' '.join(w.from_axes)}`"
 
 
 def arrow(w: Tensor) -> str:

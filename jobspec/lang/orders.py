@@ -1,8 +1,8 @@
 """Order along an axis: top, sort, argsort, and running sums.
 
 Takes: a tensor and an axis. Promises: one total order of values, the same for all: NaN (of any bits) below -inf below
-… below inf, +0 and -0 equal; what is equal stands in ascending position. A place's rank is the number of places before it,
-counted by comparing every pair; that is exact up to 2^24 places and needs no loop.
+… below inf, +0 and -0 equal; what is equal stands in ascending position. A place's rank is the number of places before
+it, counted by comparing every pair; that is exact up to 2^24 places and needs no loop.
 """
 
 from __future__ import annotations

@@ -71,7 +71,12 @@ def arrange(name: str, kind: str, loops: list[Loop], body: list[Proto]) -> Kerne
     return Kernel(name, kind, tuple(axes), finish(body, table))
 
 
-REQUIRED = {"contract": ("m", "n", "k"), "columns": ("kept", "reduced"), "scatter": ("rest", "place")}
+REQUIRED = {
+    "contract": ("m", "n", "k"),
+    "columns": ("kept", "reduced"),
+    "scatter": ("rest", "place"),
+    "route": ("place",),
+}
 
 
 def complete(kind: str, axes: list[Axis], table: dict[Walk, list[int]]) -> list[Axis]:

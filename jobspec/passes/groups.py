@@ -21,6 +21,7 @@ from jobspec.ir.program import Node
 from jobspec.passes.reads import Reads, chain_of
 from jobspec.passes.views import MOVES, Strided, dense, follow, tidy
 
+PRODUCTS = frozenset({"contract", "block_products", "segment_sums"})
 REDUCES = frozenset({"sum", "reduce_max", "argmax"})
 VIRTUAL_COST = 6
 VIRTUAL_LOADS = 2
@@ -32,7 +33,7 @@ LIBRARY_COST = 20
 
 @dataclass(eq=False)
 class Group:
-    """`kind`: rows | columns | contract | scatter | loop | copy. `domain`: the elements it walks over.
+    """`kind`: rows | columns | contract | scatter | route | loop | copy. `domain`: the elements it walks over.
     `inner`: axes of the domain that are folded (rows: trailing axes, empty until a reduction joins). `reads`: what its
     nodes take, through movements and virtual nodes."""
 
@@ -208,8 +209,10 @@ class Grouping:
         if node.op in REDUCES:
             shape, axes = node.args[0].shape, tuple(node["axes"])
             return self.new("rows" if row_ordered(len(shape), axes) else "columns", shape, axes)
-        if node.op == "contract":
+        if node.op in PRODUCTS:
             return self.new("contract", node.shape)
+        if node.op == "route":
+            return self.new("route", node.args[0].shape)
         if node.op == "scatter_add":
             return self.new("scatter", node.args[0].shape)
         if node.op == "loop":

@@ -72,7 +72,9 @@ class Lowering:
     def _loops(self) -> list[Loop]:
         group = self.group
         if group.kind == "contract":
-            return contract_loops(group.nodes[0])
+            return product_loops(group.nodes[0])
+        if group.kind == "route":
+            return [Loop(n, "place") for n in group.domain]
         if group.kind == "scatter":
             rank = len(group.nodes[0].args[1].shape)
             return [Loop(n, "place" if i < rank else "rest") for i, n in enumerate(group.domain)]
@@ -106,7 +108,11 @@ class Lowering:
             return
         if node.op == "contract":
             self.memo[node] = self._product(node)
-        elif node.op == "scatter_add":
+        elif node.op == "block_products":
+            self.memo[node] = self._block_product(node)
+        elif node.op == "segment_sums":
+            self.memo[node] = self._segment_sum(node)
+        elif node.op in ("scatter_add", "route"):
             self.memo[node] = self.operand(node.args[0], self._positions(node.args[0].shape))
         elif node.op in REDUCES:
             how = {"sum": "sum", "reduce_max": "max", "argmax": "argmax"}[node.op]
@@ -212,10 +218,33 @@ class Lowering:
         a_walk, b_walk = self._walk(a, a_at, node.args[0]), self._walk(b, b_at, node.args[1])
         return self._emit("product", (), "f32", a=a_walk, b=b_walk)
 
+    def _block_product(self, node: Node) -> int:
+        """Loops: block, slot, output, input; the owner of a block picks the map."""
+        x, w, owners = (trace(a, self.grouping.copied) for a in node.args)
+        picked = w.axes[0]
+        if len(picked) > 1:
+            raise NeedsCopy((node.args[1],))
+        a = self._walk(x, (0, 1, 3), node.args[0])
+        b = self._walk(Strided(w.base, w.offset, w.axes[1:]), (3, 2), node.args[1])
+        owner = self._walk(owners, (0,), node.args[2])
+        pick = picked[0][1] if picked else 0
+        attrs = {"owner": owner, "pick": pick, "bound": node.args[1].shape[0], "tokens": node["tokens"]}
+        return self._emit("product", (), "f32", a=a, b=b, **attrs)
+
+    def _segment_sum(self, node: Node) -> int:
+        """Loops: expert, row of x, column of g, slot; of the slots only the expert's own."""
+        x, g, firsts, counts = (trace(a, self.grouping.copied) for a in node.args)
+        a, b = self._walk(x, (3, 1), node.args[0]), self._walk(g, (3, 2), node.args[1])
+        first, count = self._walk(firsts, (0,), node.args[2]), self._walk(counts, (0,), node.args[3])
+        return self._emit("product", (), "f32", a=a, b=b, first=first, count=count, tokens=node["tokens"])
+
     # ---- stores
 
     def _store(self, store: Store) -> None:
         node = store.value
+        if self.group.kind == "route" and node.op == "route":
+            self._route(node, store)
+            return
         if self.group.kind == "scatter" and node.op == "scatter_add":
             self._accumulate(node, store)
             return
@@ -245,6 +274,12 @@ class Lowering:
         args = (self.memo[node], at)
         self._emit("accumulate", args, "f32", view=walk, pick=strides[batch], bound=node["size"], flag=flag)
 
+    def _route(self, node: Node, store: Store) -> None:
+        walk = Walk(store.target, 0, self._spread((), ()), None)
+        size, block = node["size"], node["block"]
+        flag = self.raise_flag(f"index outside 0 … {size - 1}")
+        self._emit("route", (self.memo[node],), "i32", view=walk, size=size, block=block, flag=flag)
+
     def _emit(self, op: str, args: tuple[int, ...], dtype: str, **attrs: object) -> int:
         key = (op, args, dtype, tuple(sorted(attrs.items(), key=lambda kv: kv[0])))
         if key in self.memo and op != "store":
@@ -270,8 +305,11 @@ def said(view: Strided, moves: list[Node]) -> Strided:
     return result
 
 
-def contract_loops(node: Node) -> list[Loop]:
+def product_loops(node: Node) -> list[Loop]:
     """Loops of a contraction in its result's axis order, then the summed axes."""
+    if node.op != "contract":
+        summed_size = node.args[0].shape[2 if node.op == "block_products" else 0]
+        return [Loop(n, role) for n, role in zip((*node.shape, summed_size), ("batch", "m", "n", "k"), strict=True)]
     a, _ = node.args
     kept = ["batch" if i in node["a_batch"] else "m" for i in range(len(a.shape)) if i not in node["a_over"]]
     roles = kept + ["n"] * (len(node.shape) - len(kept))

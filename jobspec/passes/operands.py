@@ -1,7 +1,7 @@
 """Rounds the operands of contractions, for jobs that compute in bfloat16.
 
-Takes: a program without `gradient`. Promises: both operands of every contraction, of loop bodies too, are rounded to the
-nearest bfloat16; the products are exact then, and summed in f32 as ever. A value is rounded where it is made, below
+Takes: a program without `gradient`. Promises: both operands of every contraction, of loop bodies too, are rounded to
+the nearest bfloat16; the products are exact then, and summed in f32 as ever. A value is rounded where it is made, below
 the movements through which contractions read it, so that one rounding serves all of them; `simplify` takes what no turn
 of a loop changes out of the loop.
 """
@@ -13,7 +13,7 @@ from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
 #: movements that a rounding goes below: they make no tensor smaller, and what they fill in is zero
 CARRIERS = frozenset({"reshape", "permute", "broadcast", "window", "flip", "pad"})
 #: op → how many of its first operands are multiplied with each other
-MULTIPLIES = {"contract": 2}
+MULTIPLIES = {"contract": 2, "experts": 2, "expert_sums": 2}
 
 
 def round_operands(program: Program) -> Program:

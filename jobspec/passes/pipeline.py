@@ -29,6 +29,7 @@ from jobspec.passes.memory import find_lives, plan_memory
 from jobspec.passes.operands import round_operands
 from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import Workshop, compile_region, made_by
+from jobspec.passes.route import route_tokens
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
 
@@ -38,8 +39,10 @@ Origins = Mapping[str, Mapping[int, Place]]
 Pass = Callable[[Program], Program]
 #: program → program, in this order, and the stage that each leaves; by the job's profile
 PASSES: Mapping[str, tuple[tuple[Pass, str], ...]] = {
-    PROFILE: ((differentiate, "tensor"), (simplify, "tensor")),
-    BF16_PROFILE: ((differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor")),
+    PROFILE: ((differentiate, "tensor"), (simplify, "tensor"), (route_tokens, "tensor")),
+    BF16_PROFILE: (
+        (differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor"), (route_tokens, "tensor"),
+    ),
 }
 
 

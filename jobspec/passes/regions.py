@@ -15,7 +15,7 @@ from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Call, Steps, Turns
 from jobspec.ir.program import Node, Program, body_of
 from jobspec.ir.types import Type, row_major
-from jobspec.passes.groups import REDUCES, Group, Grouping, choose_virtual, find_copies, operands_of
+from jobspec.passes.groups import PRODUCTS, REDUCES, Group, Grouping, choose_virtual, find_copies, operands_of
 from jobspec.passes.lower import Location, NeedsCopy, Store, lower
 from jobspec.passes.reads import chain_of, is_computed
 from jobspec.passes.sink import find_sunk
@@ -163,7 +163,7 @@ class Region:
     def _write(self, node: Node, location: Location, flag: int = -1) -> Group:
         """Have `node` written to `location`, by the group that computes it where there is one."""
         home = self.grouping.home.get(node)
-        if home is None or home.kind == "loop" or node.op in ("pad", "concat", "scatter_add"):
+        if home is None or home.kind == "loop" or node.op in ("pad", "concat", "scatter_add", "route"):
             home = self._copy_group(node)
         self.extra.setdefault(home, []).append(Store(node, location, None, flag))
         return home
@@ -229,7 +229,7 @@ class Region:
         return found
 
     def _may_overwrite(self, home: Group, node: Node, readers: list[Group], location: Location) -> bool:
-        if home.kind in ("loop", "copy", "scatter"):
+        if home.kind in ("loop", "copy", "scatter", "route"):
             return False
         if any(self.grouping.depends(r, home) for r in readers):
             return False
@@ -241,7 +241,7 @@ class Region:
         straight = node.shape == (group.outside if group.kind == "columns" else group.domain)
         reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
         plain = all(a in old or (chain_of(a)[0] in self.virtual and not chain_of(a)[1]) for a in reads)
-        folding = (*REDUCES, "contract", "gather")
+        folding = (*REDUCES, *PRODUCTS, "gather")
         folded = any(self._touches(a, old) for n in group.nodes if n.op in folding for a in n.args)
         return straight and plain and not folded and not (group.kind == "rows" and group.inner)
 
@@ -366,9 +366,9 @@ def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:
     kept: set[Node] = set()
     lying: list[Node] = []
     for node in nodes:
-        if node.op in ("contract", "pad", "concat", "scatter_add"):
-            kept |= {chain_of(a)[0] for a in node.args[: 2 if node.op == "contract" else 1]}
-        if node.op == "contract":
+        if node.op in PRODUCTS or node.op in ("pad", "concat", "scatter_add"):
+            kept |= {chain_of(a)[0] for a in (node.args if node.op in PRODUCTS else node.args[:1])}
+        if node.op in PRODUCTS:
             lying += [a for a in node.args if chain_of(a)[0].op in ("const", "iota")]
         if node.op == "gather":
             kept.add(chain_of(node.args[0])[0])

@@ -94,7 +94,10 @@ def candidates(kernel: Kernel, target: Target) -> Iterator[Choice]:
 
 
 def worth_packing(form: Contraction, vectors: int, rows: Cut, flat: int, group: int, target: Target) -> bool:
-    """b does not lie as a tile reads it; or it is read often, and is large or lies badly."""
+    """b does not lie as a tile reads it; or it is read often, and is large or lies badly. Never where an index says how
+    much of k there is."""
+    if form.span is not None:
+        return False
     if (form.n[-1].size > 1 and form.n[-1].b != 1) or len(form.kb) > 1:
         return True
     pitch = 4 * abs(form.kb[-1].b)
@@ -108,6 +111,8 @@ def fetched_ahead(c: Choice, target: Target) -> int:
     """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
     rows run along k; 2 for b, a panel of which is a few lines of each step."""
     form = c.form
+    if not form.plain:
+        return 0
     rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
     lying = len(form.kb) == 1 and form.n[-1].b == 1
     panels_of_b = c.pack and lying and 4 * form.n[-1].size * form.k_size > target.l2
@@ -118,6 +123,8 @@ def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Targ
     """Leaves per part of k: a panel's part stays in a quarter of the second cache; small results are shared out by
     parts; sums of all parts that would fill memory are not kept apart."""
     leaves = -(-form.k_size // LEAF)
+    if form.span is not None:
+        return 0
     fitting = max(1, target.l2 // 4 // (LEAF * vectors * 4 * WIDTH))
     tiles = size(form.batch) * size(form.n[:-1]) * -(-form.n[-1].size // (WIDTH * vectors))
     tiles *= rows.parts * (1 if flat else size(form.m[:-1]))

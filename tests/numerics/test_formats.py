@@ -1,4 +1,4 @@
-"""Rounding to bfloat16 and binary16: at every number of the format, at its neighbours' middle, and one f32 beside it."""
+"""Rounding to bfloat16 and binary16: at every number of the format, at the middles between, and one f32 beside."""
 
 from __future__ import annotations
 

@@ -67,6 +67,21 @@ def flattened(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(*kept, *axes).reshape(*(x.shape[i] for i in kept), -1)
 
 
+def rows(x: Array, index: Array) -> Array:
+    """For each entry of the index, its row of x."""
+    flat = x.reshape(-1, x.shape[-1])
+    return flat.repeat(index.size // len(flat), 0)
+
+
+def experts(node: Node, x: Array, w: Array, index: Array) -> Array:
+    return np.einsum("nk,nkf->nf", rows(x, index), w[index.reshape(-1)]).reshape(node.shape)
+
+
+def expert_sums(node: Node, x: Array, g: Array, index: Array) -> Array:
+    hit = index.reshape(-1, 1) == np.arange(node["size"])
+    return np.einsum("ne,nk,nf->ekf", hit, rows(x, index), g.reshape(-1, g.shape[-1]))
+
+
 OPS: dict[str, Any] = {
     **meaning.MEANING,
     "const": lambda n: wide(meaning.constant(n)),
@@ -94,6 +109,8 @@ OPS: dict[str, Any] = {
     "reduce_max": lambda n, x: x.max(n["axes"]),
     "argmax": lambda n, x: flattened(x, n["axes"]).argmax(-1).astype(np.int32),
     "contract": contract,
+    "experts": experts,
+    "expert_sums": expert_sums,
     "pad": pad,
     "scatter_add": scatter_add,
     "cast": cast,

@@ -77,6 +77,12 @@ def op(name: str, **attrs: Any) -> Build:
     return lambda *nodes: make(name, *nodes, **attrs)
 
 
+def chosen(*shape: int) -> Node:
+    """An index of three experts, the last of which gets few."""
+    values = (np.arange(prod(shape)) * 7 % 5 % 3).reshape(shape)
+    return make("const", dtype="i32", shape=shape, bits=tuple(values.reshape(-1).tolist()))
+
+
 def picked(index: Node, batch: int) -> Build:
     return lambda x: make("gather", x, index, batch=batch)
 
@@ -282,6 +288,10 @@ CASES: tuple[Case, ...] = (
     Case("loop reversed", "loop get", ((2, 3), (4, 3, 3), (3,)), lambda *n: loop_case(4, True, *n)),
     Case("loop of one turn", "loop get", ((2, 3), (1, 3, 3), (3,)), lambda *n: loop_case(1, False, *n)),
     Case("loop mixed", "loop get", ((3,), (4, 3)), mixed_loop),
+    Case("experts", "experts", ((2, 3, 4), (3, 4, 5)), lambda x, w: make("experts", x, w, chosen(2, 3, 2))),
+    Case("experts of one map each", "experts", ((6, 4), (3, 4, 5)), lambda x, w: make("experts", x, w, chosen(6))),
+    Case("expert sums", "expert_sums", ((4, 3), (4, 2, 5)),
+         lambda x, g: make("expert_sums", x, g, chosen(4, 2), size=3)),
     Case("bf16", "bf16", ((3, 4),), op("bf16")),
     Case("f16", "f16", ((3, 4),), op("f16")),
     Case("loop in a loop", "loop get", ((3,), (2, 4, 3), (3,)), nested_loop),

@@ -95,7 +95,7 @@ def test_zeros_around_are_not_rounded_apart() -> None:
 
 @pytest.mark.oracle
 def test_pytorch_with_rounded_operands() -> None:
-    """The same roundings made by PyTorch's bfloat16, sums in float64; 1e-6 is what float32 sums of these lengths lose."""
+    """The same roundings made by PyTorch's bfloat16, sums in float64; float32 sums of these lengths lose up to 1e-6."""
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[oracle]'")
     program = perceptron()
     inputs = values(program)

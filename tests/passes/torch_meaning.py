@@ -118,6 +118,19 @@ class Torch:
         out = kept + [c for c in right if c not in left]
         return self.t.einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
 
+    def o_experts(self, n: Node, x: Any, w: Any, index: Any) -> Any:
+        return self.t.einsum("...k,...kf->...f", self.rows(x, index), w[index.long()])
+
+    def o_expert_sums(self, n: Node, x: Any, g: Any, index: Any) -> Any:
+        hit = (index[..., None] == self.t.arange(n["size"])).to(x.dtype)
+        spread = [y.reshape(-1, y.shape[-1]) for y in (hit, self.rows(x, index), g)]
+        return self.t.einsum("ne,nk,nf->ekf", *spread)
+
+    def rows(self, x: Any, index: Any) -> Any:
+        """x with the axes of the index that it lacks."""
+        more = (1,) * (index.dim() + 1 - x.dim())
+        return x.reshape(*x.shape[:-1], *more, x.shape[-1]).expand(*index.shape, x.shape[-1])
+
     def o_sum(self, n: Node, x: Any) -> Any:
         return x.sum(n["axes"])
 

@@ -1,7 +1,7 @@
 """Short jobs trained by the reference and natively, for words of the language that no spec uses.
 
-Takes: the text of a job whose data set is `made`. Promises: states, reports and metrics of a few steps, which the caller
-compares; the data (x f32[X], y u8 below 4) are made here.
+Takes: the text of a job whose data set is `made`. Promises: states, reports and metrics of a few steps, which the
+caller compares; the data (x f32[X], y u8 below 4) are made here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words of the language that no spec uses: native code leaves the reference's state, bit for bit, and training works."""
+"""Words of the language that no spec uses: native code leaves the reference's state, bit for bit, and jobs learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from jobspec.backends.llvm import engine
+from jobspec.backends.llvm.machine import host
 from jobspec.ir.contract import BF16_PROFILE
+from jobspec.passes.pipeline import compile_job
 from tests.specs.both import by_reference, natively, workload
 
 HEAD = """job made
@@ -78,3 +80,54 @@ def test_computing_in_bf16(tmp_path: Path) -> None:
     plain = by_reference(workload(text.replace("; compute = bf16", ""), tmp_path / "f32", 10), 1)
     assert 0 < abs(plain.losses[0] - found.losses[0]) < 0.05
     assert np.isfinite(found.losses).all()
+
+
+MOE = """layer moe(x) {
+  param wr: H -> E ~ normal(.2)
+  param w1 w3: E | H -> F ~ normal(.2), w2: E | F -> H ~ normal(.2)
+  state bias: E = 0
+  s = nn.sigmoid(x @ wr)
+  e = top[E->Q](s + bias)
+  if training {
+    load = mean[B](sum[Q](one_hot[E](e)))
+    bias := bias + .001*sign(mean[E](load) - load)
+  }
+  w = s[E: e]
+  w = w / sum[Q](w)
+  h = nn.silu(x @ w1[E: e]) * (x @ w3[E: e])
+  sum[Q](w * (h @ w2[E: e]))
+}
+layer net(x) {
+  param wi: X -> H ~ normal(.3), wo: H -> Y ~ normal(.3)
+  h = x @ wi
+  repeat L { h = h + moe(h) }
+  h @ wo
+}
+"""
+CHECK = "eval { on = d; every = 3; acc = mean[B](argmax[Y](net(batch.x)) == batch.y) }\n"
+
+
+@pytest.mark.parametrize("compute", ["f32", "bf16"])
+def test_mixture_of_experts(tmp_path: Path, compute: str) -> None:
+    """Sigmoid router, bias that balances the load without a loss of its own, top experts, in a repeat."""
+    text = HEAD + MOE + TRAIN.replace("seed = 3", f"seed = 3; compute = {compute}") + CHECK
+    work = workload(text, tmp_path, 10)
+    found, wanted = natively(work, 3), by_reference(work, 3)
+    assert found.state == wanted.state
+    assert found.losses == wanted.losses and found.metrics == wanted.metrics
+    assert any(found.tensors["moe.bias"].reshape(-1))
+
+
+def test_no_weight_is_copied_for_a_token(tmp_path: Path) -> None:
+    """No buffer of the step is as large as a map for each token."""
+    text = HEAD.replace("B=12", "B=60") + MOE + TRAIN
+    work = workload(text, tmp_path, 10)
+    plan = compile_job(work.job, host())
+    largest = max(b.type.size for b in plan.routine("step").buffers)
+    assert largest < 60 * 3 * 24 * 18
+
+
+def test_experts_learn(tmp_path: Path) -> None:
+    text = HEAD.replace("B=12", "B=30") + MOE + TRAIN.replace("steps = 6", "steps = 60")
+    losses = natively(workload(text, tmp_path, 10), 60).losses
+    assert losses[-1] < 0.6 * losses[0]

@@ -14,6 +14,7 @@ from jobspec.backends.llvm.ahead import NextPanel, next_rows
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
+from jobspec.backends.llvm.found import found_by_index
 from jobspec.backends.llvm.join import join_groups, store_group
 from jobspec.backends.llvm.pack import Panel, pack
 from jobspec.backends.llvm.request import cost
@@ -61,7 +62,7 @@ def generate(
 class Here:
     """The panel whose tiles are being made. `outer`: number of the turn outside; `steps`: first and last + 1 of k;
     `a`, `source`: row 0 and column 0 of the operands at
-    step 0; `b`: the columns as tiles read them."""
+    step 0; `b`: the columns as tiles read them. `used`: whether there is anything to multiply, None: always."""
 
     outer: Int
     group: Int
@@ -72,6 +73,7 @@ class Here:
     source: Value
     b: Columns
     scope: Scope
+    used: Value | None
 
 
 class Tiles:
@@ -127,11 +129,13 @@ class Tiles:
         f, extents = self.f, outer_extents(self.form)
         at = digits(f, outer, [e.size for e in extents])
         column = times(f, vector, WIDTH)
-        steps = self._steps(group)
-        a = f.offset(self.a, _moved(f, at, extents, "a"))
+        found = found_by_index(f, self.form, self.finish.top.site, at)
+        steps = self._steps(group) if found.count is None else (0, found.count)
+        a = f.offset(self.a, total(f, _moved(f, at, extents, "a"), found.a))
         b = f.offset(f.offset(self.b, _moved(f, at, extents, "b")), times(f, column, 4 * self.form.n[-1].b))
+        b = f.offset(b, found.b)
         columns, scope = self._columns(b, kind, steps), self.finish.panel(at, column)
-        return Here(outer, group, column, kind, steps, a, b, columns, scope)
+        return Here(outer, group, column, kind, steps, a, b, columns, scope, found.used)
 
     def _steps(self, group: Int) -> tuple[Int, Int]:
         t = self.tiling
@@ -164,13 +168,21 @@ class Tiles:
         def chain_of(k0: Int, steps: Int) -> Sums:
             return self._chain(of_a, here.b, total(f, begin_, k0), steps, ahead)
 
-        sums = fold(f, count, t.steps, chain_of, stack)
+        sums = self._if_used(here, rows, lambda: fold(f, count, t.steps, chain_of, stack))
         if t.groups > 1:
             store_group(f, t, (here.outer, here.group, row, here.column), here.kind.vectors, sums)
         else:
             self._finish(here, row, rows, sums)
 
+    def _if_used(self, here: Here, rows: int, sums: Callable[[], Sums]) -> Sums:
+        """+0.0 for a batch that an index leaves out."""
+        if here.used is None:
+            return sums()
+        return self.f.when(here.used, sums, lambda: [Value(VECTOR, "zeroinitializer")] * (rows * here.kind.vectors))
+
     def _count(self, here: Here) -> Int:
+        if self.form.span is not None:
+            return here.steps[1]
         return self.tiling.steps if self.tiling.even else self.f.isub(here.steps[1], here.steps[0])
 
     def _ahead(self, here: Here, tile: Int) -> list[Ahead]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.llvm import columns, contract, maps, rows, scatter
+from jobspec.backends.llvm import columns, contract, maps, route, rows, scatter
 from jobspec.backends.llvm.convention import Native, Place
 from jobspec.backends.llvm.emit import Module
 from jobspec.backends.llvm.nest import Nest
@@ -47,4 +47,5 @@ GENERATORS: dict[str, Callable[[Request], Native]] = {
     "columns": of_columns,
     "contract": of_contract,
     "scatter": scatter.generate,
+    "route": route.generate,
 }

@@ -15,7 +15,7 @@ from functools import cached_property
 from jobspec.ir.kernel import Inst, Kernel, View
 
 FOLDS = ("reduce", "product")
-SINKS = ("store", "accumulate")
+SINKS = ("store", "accumulate", "route")
 
 
 @dataclass(frozen=True)

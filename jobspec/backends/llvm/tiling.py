@@ -137,13 +137,14 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
         form = form.swapped()
     flat = bool(schedule.get("flat", 0))
     length = size(form.m) if flat else form.m[-1].size
-    group = schedule.get("group", 0) * LEAF
+    assert form.span is None or readable(form), "what an index cuts out of k is read where it lies"
+    group = schedule.get("group", 0) * LEAF if form.span is None else 0
     return Tiling(
         form=form,
         rows=cut(length, schedule.get("rows", 4)),
         columns=cut(-(-form.n[-1].size // WIDTH), schedule.get("vectors", 2)),
         steps=min(group, form.k_size) if group else form.k_size,
-        packed=bool(schedule.get("pack", 1)) or not readable(form),
+        packed=form.span is None and (bool(schedule.get("pack", 1)) or not readable(form)),
         ahead=schedule.get("ahead", 0),
         flat=flat,
         through=bool(schedule.get("through", 1)),

@@ -49,7 +49,7 @@ def refuse_outside(node: Node, index: Array, size: int) -> None:
     value = int(index[place])
     raise JobspecError(
         "E0501",
-        f"index {value} at position {list(place)} of {origin(node.args[1])} is outside 0 … {size - 1}",
+        f"index {value} at position {list(place)} of {origin(node.args[-1])} is outside 0 … {size - 1}",
         help="check the data: every index must be smaller than the size of the axis it picks from",
     )
 

@@ -8,16 +8,19 @@ arena, so that buffers which overlap by mistake show.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from jobspec.backends.reference import reductions
 from jobspec.backends.reference.contraction import multiply
 from jobspec.backends.reference.elementwise import PRIMITIVES, library, saturated
+from jobspec.backends.reference.experts import routed
 from jobspec.backends.reference.numbers import NUMPY, Array, canonical, from_bits
 from jobspec.ir.kernel import Inst, Kernel, View
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps
+from jobspec.ir.routing import Routing
 
 Memory = list[Array]
 INNER = ("row", "reduced", "k", "place")
@@ -107,7 +110,7 @@ class Interpreter:
         loaded: Array = value.astype(np.int32) if value.dtype in (np.uint8, np.uint16) else value
         return loaded
 
-    def _checked(self, inst: Inst, index: Array) -> Array:
+    def _checked(self, inst: Inst | dict[str, Any], index: Array) -> Array:
         wide = index.astype(np.int64)
         wrong = (wide < 0) | (wide >= inst["bound"])
         if wrong.any():
@@ -138,14 +141,51 @@ class Interpreter:
     def _product(self, inst: Inst) -> Array:
         batch, m, n, k = (self.kernel.axes_of(role) for role in ("batch", "m", "n", "k"))
         a = self._operand(inst["a"], batch, m, k)
-        b = self._operand(inst["b"], batch, k, n)
-        return multiply(a, b).reshape([self.sizes[i] for i in (*batch, *m, *n)] + [1] * len(k))
+        b = self._operand(inst["b"], batch, k, n, moved=self._owned(inst))
+        return self._multiplied(inst, a, b).reshape([self.sizes[i] for i in (*batch, *m, *n)] + [1] * len(k))
 
-    def _operand(self, view: View, *groups: list[int]) -> Array:
-        """An operand as an array with one axis per group of axes."""
+    def _owned(self, inst: Inst) -> Array | int:
+        """Elements by which the owner of each batch position moves b."""
+        if not any(name == "owner" for name, _ in inst.attrs):
+            return 0
+        owners = np.maximum(self.memory[inst["owner"].buffer][self._address(inst["owner"])], 0)
+        moved: Array = owners.astype(np.int64) * inst["pick"]
+        return moved
+
+    def _multiplied(self, inst: Inst, a: Array, b: Array) -> Array:
+        """The products of [batch, m, k] and [batch, k, n], where an index leaves out whole batches, or parts of k."""
+        attrs = dict(inst.attrs)
+        if "owner" in attrs:
+            used = self._per_batch(attrs["owner"]) >= 0
+            return np.where(used[:, None, None], multiply(a, b), np.float32(0))
+        if "first" not in attrs:
+            return multiply(a, b)
+        spans = [self._per_batch(attrs[name]).tolist() for name in ("first", "count")]
+        out = np.zeros((len(a), a.shape[1], b.shape[2]), np.float32)
+        for e, (first, count) in enumerate(zip(*spans, strict=True)):
+            if count:
+                out[e] = multiply(a[e : e + 1, :, first : first + count], b[e : e + 1, first : first + count])[0]
+        return out
+
+    def _per_batch(self, view: View) -> Array:
+        """What `view` reads at each batch position."""
+        shape = [n if i in self.kernel.axes_of("batch") else 1 for i, n in enumerate(self.sizes)]
+        values: Array = np.broadcast_to(self.memory[view.buffer][self._address(view)], shape).reshape(-1)
+        return values
+
+    def _route(self, inst: Inst, index: Array) -> Array:
+        table = Routing(prod(self.sizes), inst["size"], inst["block"])
+        checked = self._checked({**dict(inst.attrs), "bound": inst["size"]}, index)
+        flat = np.broadcast_to(checked, self.sizes).reshape(-1)
+        start = int(self._address(inst["view"]).reshape(-1)[0])
+        self.memory[inst["view"].buffer][start : start + table.length] = routed(flat, table)
+        return index
+
+    def _operand(self, view: View, *groups: list[int], moved: Array | int = 0) -> Array:
+        """An operand as an array with one axis per group of axes; `moved`: elements further, per batch position."""
         own = [axis for group in groups for axis in group]
         shape = [self.sizes[i] if i in own else 1 for i in range(len(self.sizes))]
-        values: Array = self.memory[view.buffer][np.broadcast_to(self._address(view), shape)]
+        values: Array = self.memory[view.buffer][np.broadcast_to(self._address(view) + moved, shape)]
         others = [i for i in range(len(self.sizes)) if i not in own]
         return values.transpose(*own, *others).reshape([prod(self.sizes[i] for i in group) for group in groups])
 

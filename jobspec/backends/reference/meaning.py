@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jobspec.backends.reference import elementwise, indexing, movement, reductions
+from jobspec.backends.reference import elementwise, experts, indexing, movement, reductions
 from jobspec.backends.reference.contraction import contract
 from jobspec.backends.reference.numbers import NUMPY, Array, from_bits
 from jobspec.ir.ops import OPS
@@ -82,6 +82,11 @@ MEANING: dict[str, Meaning] = {
     "gather": indexing.gather,
     "scatter_add": indexing.scatter_add,
     "contract": contraction,
+    "experts": experts.experts,
+    "expert_sums": experts.expert_sums,
+    "route": experts.route,
+    "block_products": experts.block_products,
+    "segment_sums": experts.segment_sums,
     "sum": lambda node, x: reductions.total(x, node["axes"]),
     "reduce_max": lambda node, x: reductions.largest(x, node["axes"]),
     "argmax": lambda node, x: reductions.argmax(x, node["axes"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobspec.ir.program import Node
-from jobspec.passes.gradients import elementwise, movement, reductions
+from jobspec.passes.gradients import elementwise, experts, movement, reductions
 from jobspec.passes.gradients.contraction import contract
 from jobspec.passes.gradients.products import Cotangents
 from jobspec.passes.gradients.windows import window
@@ -74,8 +74,13 @@ RULES: dict[str, Rule | None] = {
     "reduce_max": reductions.reduce_max,
     "argmax": None,
     "scatter_add": reductions.scatter_add,
+    "experts": experts.experts,
+    "expert_sums": experts.expert_sums,
+    "route": None,
     "gradient": None,
     "stop": None,
 }
 #: ops whose gradient is a loop's
 REGIONS = ("loop", "get")
+#: ops that come after differentiation
+LATER = ("block_products", "segment_sums")
