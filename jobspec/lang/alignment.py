@@ -51,9 +51,19 @@ def every_pair(operands: Sequence[Tensor], widest: Tensor) -> Refusal:
         f"this would pair every {mine} with every {theirs}",
         parts=tuple((i, f"axes: {described(t)}") for i, t in enumerate(operands) if t.axes),
         notes=notes,
-        help=f"if both count the same, rename: `[{theirs}->{mine}]`; if all pairs are meant, state the "
+        help=f"{rename_of(widest, other, mine, theirs)}; if all pairs are meant, state the "
         f"result: `name: {' '.join(union)} = …`",
     )
+
+
+def rename_of(widest: Tensor, other: Tensor, mine: str, theirs: str) -> str:
+    """The rename that was forgotten, most probably: one side has T and T', the other T alone."""
+    for full, lacking in ((widest, other), (other, widest)):
+        for axis in full.axes:
+            base = axis.rstrip("'")
+            if axis != base and base in full.axes and axis not in lacking.axes and base in lacking.axes:
+                return f"if one value was to have {axis}, rename it before: `[{base}->{axis}]`"
+    return f"if both count the same, rename: `[{theirs}->{mine}]`"
 
 
 def check_sizes(operands: Sequence[Tensor]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang.hints import of_argument
 from jobspec.lang.refusal import Refusal
 
 MISSING = object()
@@ -26,7 +26,7 @@ def bind(function: str, names: Sequence[str], positional: Sequence[Any], named: 
             raise Refusal(
                 "E0261",
                 f"`{function}` has no parameter `{name}`",
-                help=did_you_mean(name, names) or f"it takes {', '.join(names)}",
+                help=of_argument(name, names),
             )
         if name in given:
             raise Refusal("E0261", f"`{function}`: `{name}` is given twice")
@@ -39,4 +39,4 @@ def count(n: int) -> str:
 
 
 def missing(function: str, name: str) -> Refusal:
-    return Refusal("E0261", f"`{function}` needs its argument `{name}`")
+    return Refusal("E0261", f"`{function}` needs its argument `{name}`", help=f"as in `{function}({name}=…)`")

@@ -60,7 +60,14 @@ def check_callable(b: Builder, function: Any) -> None:
         message = f"`{named.axis.text}` starts uppercase, so it is an axis and cannot be called"
         b.reporter.error("E0117", message, named.span, help=f"functions start lowercase: `{lower}(…)`")
     elif not isinstance(named, tree.Name | tree.Field):
-        b.reporter.error("E0101", "this is no function", named.span, help="call a function by its name; `*` multiplies")
+        b.reporter.error("E0101", "this is no function", named.span, help=called_twice(named))
+
+
+def called_twice(function: Any) -> str:
+    """`mean(B)(x)`, `nn.linear(128, 10)(x)`; or a number before a parenthesis."""
+    if isinstance(function, tree.Call):
+        return "axes stand in the square bracket: `mean[B](x)`, `nn.linear[X H](x)`"
+    return "call a function by its name; `*` multiplies"
 
 
 def labelled(b: Builder, children: Children, span: Span) -> tree.Call:

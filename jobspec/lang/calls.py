@@ -59,7 +59,7 @@ def keywords(frame: Frame, given: Sequence[tree.Keyword]) -> dict[str, Any]:
 
 def call_builtin(frame: Frame, function: Builtin, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
     row = BUILTINS[function.name]
-    check_brackets(function, row)
+    check_brackets(function, row, positional)
     context = Context(frame, function.axes, function.by)
     if row.rest:
         need(not named, "E0261", f"`{function.name}` takes no named arguments")
@@ -72,7 +72,7 @@ def call_builtin(frame: Frame, function: Builtin, positional: Sequence[Any], nam
     return row.run(context, *values.values())
 
 
-def check_brackets(function: Builtin, row: Row) -> None:
+def check_brackets(function: Builtin, row: Row, given: Sequence[Any]) -> None:
     count, by = len(function.axes), len(function.by)
     right = {
         "none": count == 0,
@@ -86,11 +86,18 @@ def check_brackets(function: Builtin, row: Row) -> None:
         return
     if row.brackets == "none":
         raise Refusal("E0262", f"`{function.name}` takes no axes: it works element by element")
-    plain = "[T]" if function.name in BARE else "[T](x)"
+    plain = "[T]" if function.name in BARE else f"[{example_axes(function.name, given)}](…)"
     shown = {"by": "[Y X by Ky Kx](x)", "to": "[E->Q](x)"}.get(row.brackets, plain)
     raise Refusal(
         "E0262", f"`{function.name}` takes {BRACKETS.get(row.brackets, 'axes')}", help=f"as in `{function.name}{shown}`"
     )
+
+
+def example_axes(name: str, given: Sequence[Any]) -> str:
+    """Axes that the arguments have: all of one that is folded, the last that two share."""
+    shared = [t.axes for t in given if isinstance(t, Tensor)]
+    found = [axis for axis in (shared[0] if shared else ()) if all(axis in axes for axes in shared)]
+    return " ".join(found if name in ("sum", "mean", "max", "min") else found[-1:]) or "T"
 
 
 # ---- functions of the text ----
@@ -117,8 +124,16 @@ def call_function(
         raise Silenced
     check_used(inside)
     if result is None:
-        raise Refusal("E0263", f"`{function.name}` gives no value", help="end its body with an expression")
+        help = f"end its body with {value_wanted(definition)}"
+        raise Refusal("E0263", f"`{function.name}` gives no value", help=help)
     return result
+
+
+def value_wanted(definition: tree.Def) -> str:
+    """What would be the value of a body that ends otherwise."""
+    last = definition.body[-1] if definition.body else None
+    names = [target.name.text for target in last.targets] if isinstance(last, tree.Let) else []
+    return f"`{names[0]}` on a line of its own" if len(names) == 1 else "an expression"
 
 
 def check_depth(frame: Frame, function: Function) -> None:

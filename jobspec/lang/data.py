@@ -16,6 +16,7 @@ from jobspec.lang import draws, tree
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Frame, Located
+from jobspec.lang.hints import TYPES
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.things import Batch, DataSet, Ordered, need_whole
 from jobspec.lang.values import Axes, Entry, Tensor, cast
@@ -102,7 +103,7 @@ def field_type(frame: Frame, node: tree.Expr, allowed: tuple[str, ...]) -> tuple
     """`u8[Y X]` or `u8`."""
     base = node.value if isinstance(node, tree.View) else node
     if not isinstance(base, tree.Name) or base.id not in allowed:
-        near = did_you_mean(base.id, allowed) if isinstance(base, tree.Name) else None
+        near = near_type(base.id, allowed) if isinstance(base, tree.Name) else None
         raise Located("E0432", "this is no type of a field", node.span, help=near or f"one of {', '.join(allowed)}")
     axes: Axes = ()
     if isinstance(node, tree.View):
@@ -112,6 +113,11 @@ def field_type(frame: Frame, node: tree.Expr, allowed: tuple[str, ...]) -> tuple
     if BATCH in axes:
         raise Located("E0432", f"{BATCH} counts the examples; a field has it anyway", node.span)
     return Type(base.id, frame.sizes(axes)), axes
+
+
+def near_type(word: str, allowed: tuple[str, ...]) -> str | None:
+    meant = TYPES.get(word)
+    return f"write `{meant}`" if meant in allowed else did_you_mean(word, allowed)
 
 
 # ---- batches ----

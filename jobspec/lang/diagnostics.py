@@ -16,6 +16,8 @@ from jobspec.lang.excerpt import Mark, excerpt
 from jobspec.lang.source import Span
 
 MOST_SHOWN = 20
+#: what is said once, however often the word stands: an axis or a name that is missing, a `def` that is to be a layer
+ONCE = frozenset({"E0201", "E0202", "E0247"})
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,14 @@ class Reporter:
         self.add(Diagnostic(code, message, span, label, tuple(labels), tuple(notes), help, edit))
 
     def add(self, diagnostic: Diagnostic) -> None:
+        cause = (diagnostic.code, diagnostic.message, diagnostic.help)
+        if diagnostic.code in ONCE and cause in {(d.code, d.message, d.help) for d in self.by_span.values()}:
+            return
         self.by_span.setdefault(diagnostic.span, diagnostic)
+
+    def drop(self, diagnostic: Diagnostic) -> None:
+        """Forgets what turned out to follow from another error."""
+        self.by_span.pop(diagnostic.span, None)
 
     def stop_if_any(self) -> None:
         """Raises DiagnosticsError if something was reported."""

@@ -6,6 +6,7 @@ the user's own word and the nearest known one; errors are reported at the user's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -13,6 +14,7 @@ from typing import Any
 
 from jobspec.lang import tree
 from jobspec.lang.diagnostics import Diagnostic, did_you_mean
+from jobspec.lang.hints import CAPITALS
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.region import Loop, Region
 from jobspec.lang.scope import Scope
@@ -95,9 +97,19 @@ class Frame:
             "E0201",
             f"there is no axis {base}",
             axis.span,
-            help=(did_you_mean(base, known) if len(base) > 1 else None)
+            help=CAPITALS.get(base)
+            or self.declared_later(base)
+            or (did_you_mean(base, known) if len(base) > 1 else None)
             or f"declare it as {where}: `{self.example(base)}`",
         )
+
+    def declared_later(self, base: str) -> str | None:
+        """A `dim` that stands further down than the one that uses it."""
+        found = re.search(rf"^[^#\n]*\bdim\b[^#\n]*?\b{base}\s*=", self.module.source.text, re.MULTILINE)
+        if self.kind != "dim" or not found:
+            return None
+        line = self.module.source.text.count("\n", 0, found.start()) + 1
+        return f"`dim {base}` stands at line {line}: move it up, a dim uses those before it"
 
     def example(self, base: str) -> str:
         return f"dim {base}=64" if self.module.is_job else f"name[{base}](…)"

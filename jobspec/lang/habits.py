@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from jobspec.lang.diagnostics import Diagnostic
+from jobspec.lang.diagnostics import Diagnostic, Edit
 from jobspec.lang.mistake import Mistake
 from jobspec.lang.source import Span
 from jobspec.lang.tokens import END
@@ -34,6 +34,9 @@ WORDS = {
 }
 AFTER_NAME = ("EQUAL", "BECOMES", "COLON", "COMMA", "DOT", "LPAR", "LSQB")
 DOUBLED = {"*": "a power is written `x^2`", "/": "a comment starts with `#`; a quotient is `a/b`", "|": "write `or`"}
+BLOCK_COLON = "blocks stand in `{ }`; indentation means nothing"
+BRACE_BELOW = "the `{` stands on the same line: a line that could end does end"
+BRACE_IN_VALUE = "axes stand in `[ ]`, arguments in `( )`: `mean[B](x)`, `adam(lr=.1)`"
 BLOCKS = ("IF", "ELSE", "REPEAT", "PHASE", "SCAN")
 
 
@@ -54,8 +57,56 @@ def colon_for_block(m: Mistake) -> Diagnostic | None:
         return None
     colon = m.place(m.token if opens else m.before)
     what = m.expectation if opens else "`{`"
-    help = "blocks stand in `{ }`; indentation means nothing"
-    return Diagnostic("E0101", f"expected {what}, found `:`", colon, help=help)
+    return Diagnostic("E0101", f"expected {what}, found `:`", colon, help=BLOCK_COLON)
+
+
+def brace_below(m: Mistake) -> Diagnostic | None:
+    """`layer net(x)` and the brace on the next line."""
+    if not m.at_line_end or "LBRACE" not in m.want or m.after.kind != "LBRACE":
+        return None
+    return Diagnostic("E0101", f"expected {m.expectation}, found {m.found}", m.span, help=BRACE_BELOW)
+
+
+def brace_in_value(m: Mistake) -> Diagnostic | None:
+    """`adam({lr: .1})`, `mean{B}(x)`"""
+    behind = m.source.text[: m.token.start].rstrip()[-1:]
+    called = m.token.kind == "LBRACE" and m.before.kind == "NAME" and "LPAR" in m.want
+    if m.token.kind != "LBRACE" or not (called or behind in ("(", "[", ",")):
+        return None
+    return Diagnostic("E0101", "braces hold statements; no value is written with them", m.span, help=BRACE_IN_VALUE)
+
+
+def choice_reversed(m: Mistake) -> Diagnostic | None:
+    """lr = if step < 10 .1 else .2"""
+    if m.token.kind != "IF" or m.before.kind not in ("EQUAL", "LPAR", "COMMA", "BECOMES") or "NUMBER" not in m.want:
+        return None
+    message = f"expected {m.expectation}, found {m.found}"
+    return Diagnostic("E0101", message, m.span, help="the condition stands in the middle: `.1 if step < 10 else .2`")
+
+
+def grouped_digits(m: Mistake) -> Diagnostic | None:
+    """steps = 1,000"""
+    joined = m.before.end == m.token.start and m.token.end == m.after.start
+    if m.before.kind != "NUMBER" or m.token.kind != "COMMA" or m.after.kind != "NUMBER" or not joined:
+        return None
+    number = Span(m.source, m.before.start, m.after.end)
+    digits = f"{m.before.text}_{m.after.text}"
+    return Diagnostic("E0105", "a number has no commas", number, help=f"write `{digits}`", edit=Edit(number, digits))
+
+
+def many_quotes(m: Mistake) -> Diagnostic | None:
+    if m.token.kind != "STRING" or m.before.text != '""' or m.before.end != m.token.start:
+        return None
+    span = Span(m.source, m.before.start, m.token.end)
+    return Diagnostic("E0106", "a text stands in one pair of quotes", span, help=f"write `{m.token.text}`")
+
+
+def size_as_argument(m: Mistake) -> Diagnostic | None:
+    """`argmax(x, dim=1)`: `dim` is a word of the language."""
+    if m.token.kind != "DIM" or m.after.kind != "EQUAL" or m.before.kind not in ("LPAR", "COMMA"):
+        return None
+    message = "a function takes its axes in a bracket, by name"
+    return Diagnostic("E0107", message, m.span, help="as in `max[T](x)`: the bracket stands before the parenthesis")
 
 
 def assignment_operator(m: Mistake) -> Diagnostic | None:
@@ -87,4 +138,16 @@ def semicolon_in_brackets(m: Mistake) -> Diagnostic | None:
     return Diagnostic("E0101", message, m.span, help=help)
 
 
-HABITS = (foreign_word, colon_for_block, assignment_operator, doubled, semicolon_in_brackets)
+HABITS = (
+    foreign_word,
+    colon_for_block,
+    brace_below,
+    brace_in_value,
+    choice_reversed,
+    grouped_digits,
+    many_quotes,
+    size_as_argument,
+    assignment_operator,
+    doubled,
+    semicolon_in_brackets,
+)

@@ -16,8 +16,8 @@ from jobspec.lang.alignment import widen
 from jobspec.lang.arguments import bind, missing
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate
-from jobspec.lang.frame import Frame
-from jobspec.lang.refusal import Refusal, need
+from jobspec.lang.frame import Frame, Located
+from jobspec.lang.refusal import need
 from jobspec.lang.things import need_number, need_value
 from jobspec.lang.values import Axes, Tensor, floats, number_node
 
@@ -40,13 +40,19 @@ def written(frame: Frame, expression: tree.Expr, wanted: Wanted) -> Node:
     """`= 0`, or any expression that needs no input."""
     value = floats(need_value(evaluate(frame, expression)))
     if any(node.op == "input" for node in order([value.node])):
-        raise Refusal("E0250", "a first value is known before training: it can use no parameter, batch or step")
+        message = "a first value is known before training: it can use no parameter, batch or step"
+        raise Located("E0250", message, expression.span, help=random_hint(expression))
     check_axes(value, wanted)
     one = widen(value, wanted.axes, dict(zip(wanted.axes, wanted.shape, strict=True))) if wanted.shape else value
     if not wanted.stacks:
         return one.node
     places = tuple(range(len(wanted.stacks), len(wanted.whole)))
     return make("broadcast", one.node, shape=wanted.whole, axes=places)
+
+
+def random_hint(expression: tree.Expr) -> str | None:
+    name = expression.function if isinstance(expression, tree.Call) else None
+    return "random first values follow `~`: `~ normal(.02)`" if getattr(name, "id", "") in DISTRIBUTIONS else None
 
 
 def check_axes(value: Tensor, wanted: Wanted) -> None:
@@ -72,12 +78,14 @@ def drawn(frame: Frame, expression: tree.Expr, wanted: Wanted) -> Node:
 
 def distribution(frame: Frame, expression: tree.Expr) -> tuple[str, dict[str, Any]]:
     if not isinstance(expression, tree.Call) or not isinstance(expression.function, tree.Name):
-        raise Refusal("E0249", "`~` is followed by a distribution", help="as in `~ normal(.02)` or `~ uniform(.1)`")
+        help = "as in `~ normal(.02)` or `~ uniform(.1)`"
+        raise Located("E0249", "`~` is followed by a distribution", expression.span, help=help)
     name = expression.function.id
     if name not in DISTRIBUTIONS:
-        raise Refusal(
+        raise Located(
             "E0249",
             f"`{name}` is no distribution of first values",
+            expression.span,
             help=did_you_mean(name, DISTRIBUTIONS) or "`normal(s)` or `uniform(a)`",
         )
     values = [evaluate(frame, a) for a in expression.arguments]

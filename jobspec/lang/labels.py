@@ -10,7 +10,6 @@ from __future__ import annotations
 from jobspec.lang import tree
 from jobspec.lang.frame import Activation, Frame
 from jobspec.lang.refusal import Refusal
-from jobspec.lang.source import Span
 
 
 def enter(frame: Frame, definition: tree.Def, node: tree.Call) -> Activation:
@@ -18,7 +17,7 @@ def enter(frame: Frame, definition: tree.Def, node: tree.Call) -> Activation:
     caller = frame.activation
     if node.label is None:
         label = definition.name.text
-        check_once(caller, label, node.span)
+        check_once(caller, label, node)
     else:
         label = node.label.text
         check_label(caller, label, definition)
@@ -33,14 +32,16 @@ def visit(caller: Activation, label: str) -> tuple[str, ...]:
     return (label,) if count == 1 else (label, str(count))
 
 
-def check_once(caller: Activation, name: str, span: Span) -> None:
+def check_once(caller: Activation, name: str, node: tree.Call) -> None:
+    span, function = node.span, node.function.span
     first = caller.unlabelled.setdefault(name, span)
+    said = span.source.text[function.start : function.end]
     if first is not span or name in caller.visits:
         raise Refusal(
             "E0245",
             f"`{name}` is called a second time here without a label",
             notes=(f"first at line {first.line}",),
-            help=f"label both calls: `a:{name}(…)` and `b:{name}(…)`; the same label shares the weights",
+            help=f"label both calls: `a:{said}(…)` and `b:{said}(…)`; the same label shares the weights",
         )
 
 

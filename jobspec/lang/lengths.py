@@ -8,14 +8,13 @@ broken last step is a whole one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any
 
 from jobspec.lang.data import BATCH, examples_of
 from jobspec.lang.frame import Frame
 from jobspec.lang.phases import LENGTHS, Setting
 from jobspec.lang.refusal import Refusal, Silenced, need
-from jobspec.lang.settings import Settings
+from jobspec.lang.settings import Settings, misspelt
 from jobspec.lang.things import Ordered, need_number, need_whole
 
 
@@ -61,9 +60,9 @@ def step_count(frame: Frame, phase: Setting, settings: Settings, stream: Ordered
     given = [name for name in LENGTHS if name in settings.given]
     if len(given) != 1:
         where = f"the phase `{phase.name}`" if phase.name else "`train`"
-        says = f"both {' and '.join(f'`{name}`' for name in given)}" if given else "not how long it is"
-        help = "say one of `steps`, `until` and `epochs`, as in `steps = 2000`"
-        frame.report(Refusal("E0313", f"{where} says {says}", help=help), phase.word)
+        says = f"says both {' and '.join(f'`{name}`' for name in given)}" if given else "does not say how long it is"
+        help = misspelt(settings, *LENGTHS) or "say one of `steps`, `until` and `epochs`, as in `steps = 2000`"
+        frame.report(Refusal("E0313", f"{where} {says}", help=help), phase.word)
         raise Silenced
     (name,) = given
     return int(settings.value(name, lambda value: counted(frame, name, value, stream, seen)))
@@ -89,7 +88,7 @@ def of_epochs(frame: Frame, value: Any, stream: Ordered) -> int:
 def of_until(frame: Frame, value: Any, stream: Ordered, seen: Seen) -> int:
     batch, window = frame.work.sizes[BATCH], stream.window
     before, each = (seen.tokens, batch * window) if window else (seen.examples, batch)
-    count = ceil((need_whole(value, 1) - before) / each) if before < 2**53 else 0
+    count = -(-(need_whole(value, 1) - before) // each)
     word = "tokens" if window else "examples"
     if count < 1:
         help = f"`until` counts {word} from the start of the run"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from jobspec.lang import tree
 from jobspec.lang.builder import Builder, Passing
+from jobspec.lang.consequences import drop_consequences
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.grammar import Rule, load_table
 from jobspec.lang.lalr import accepts
@@ -45,6 +46,7 @@ def read(source: Source, reporter: Reporter) -> tree.Job | None:
     """
     tokens = lay_out(source, tokenize(source, reporter), reporter)
     job = Parser(Builder(source, reporter), tokens).run()
+    drop_consequences(reporter)
     return job if isinstance(job, tree.Job) else None
 
 

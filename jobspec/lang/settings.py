@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobspec.lang import tree
-from jobspec.lang.diagnostics import did_you_mean
+from jobspec.lang.diagnostics import closest, did_you_mean
 from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Frame, Located
 from jobspec.lang.refusal import Refusal, Silenced
@@ -66,6 +66,16 @@ class Settings:
             self.frame.report(
                 Located("E0312", message, statement.span, help or f"it has {', '.join(known)}"), statement.span
             )
+
+
+def misspelt(settings: Settings, *names: str) -> str | None:
+    """Where the section has another word that is nearly one of `names`."""
+    for statement in settings.others:
+        word = setting_name(statement)
+        near = closest(word, names) if word else None
+        if near:
+            return f"line {statement.span.line} says `{word}`: did you mean `{near}`?"
+    return None
 
 
 def setting_name(statement: tree.Statement) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from jobspec.lang.diagnostics import Diagnostic, Edit, Reporter
 from jobspec.lang.habits import HABITS
+from jobspec.lang.hints import of_capital
 from jobspec.lang.layout import GOES_ON
 from jobspec.lang.mistake import PART, STATEMENT, Mistake, is_word
 from jobspec.lang.source import Span
@@ -86,7 +87,7 @@ def wrong_case(m: Mistake) -> Diagnostic | None:
     """An axis where a name belongs, or the other way round."""
     text = m.token.text
     if m.token.kind == "AXIS" and "NAME" in m.want and not m.want & {"AXIS", "COLON"}:
-        right = text[0].lower() + text[1:].rstrip("'")
+        right = of_capital(text) or text[0].lower() + text[1:].rstrip("'")
         message = f"`{text}` starts uppercase, so it is an axis; a name belongs here"
         transposed = text == "T" and m.before.kind == "DOT"
         help = "nothing is transposed: the order of axes has no meaning; rename with `x[T->S]`" if transposed else None
@@ -147,6 +148,7 @@ def side_by_side(m: Mistake) -> Diagnostic | None:
         return None
     brackets = m.token.depth > m.first.depth
     help = "put a comma or an operator between them" if brackets else "put an operator or a new line between them"
+    help = "put a comma between them" if "COMMA" in m.want and not brackets else help
     return replace(unexpected(m), help=f"two values stand side by side: {help}")
 
 

@@ -157,9 +157,19 @@ def strange(source: Source, at: int, reporter: Reporter) -> Token:
     char = source.text[at]
     name = unicodedata.name(char, "a control character").lower()
     shown = f"`{char}` ({name})" if char.isprintable() else f"character U+{ord(char):04X}"
-    help = "outside of comments and quoted texts a job is plain ASCII"
+    meant = PLAIN.get(char)
+    help = f"write `{meant}`" if meant else "outside of comments and quoted texts a job is plain ASCII"
     reporter.error("E0104", f"{shown} means nothing here", source.span(at, end), help=help)
     return Token(BROKEN, source.text[at:end], at, end)
+
+
+#: signs of word processors → those of the keyboard
+PLAIN = {
+    **dict.fromkeys("−–—", "-"),
+    **dict.fromkeys("“”„«»", '"'),
+    **dict.fromkeys("×·∙", "*"),
+    **{"÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "…": "..", "π": "pi", "√": "sqrt(x)", "∞": "inf"},
+}
 
 
 def unknown(text: str, at: int) -> bool:

@@ -57,7 +57,8 @@ def plan(frame: Frame, node: tree.Section, loss: Tensor) -> list[Change]:
             except (Refusal, Silenced) as error:
                 bad = True
                 if isinstance(error, Refusal):
-                    frame.report(error, statement.span)
+                    called = statement.optimizer if isinstance(statement, tree.Update) else statement
+                    frame.report(error, called.span if error.code == "E0261" else statement.span)
     if bad:
         raise Silenced
     check_all_chosen(frame, node, chosen)

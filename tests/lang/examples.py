@@ -2,8 +2,8 @@
 
 Takes: a fragment. Promises: a job that says what the fragment says and, in everything else, what BASE says: items
 take the place of BASE's items of their name (or are added; axes of BASE that nothing mentions go), settings that of its
-`train`'s, `update` that of its updates; other statements stand in its layer, before the last one. A fragment that begins
-with `job` is a whole file, one that begins with `library` is imported as `mine`.
+`train`'s, `update` that of its updates; other statements stand in its layer, before the last one. A fragment that
+begins with `job` is a whole file, one that begins with `library` is imported as `mine`.
 """
 
 from __future__ import annotations
