@@ -6,7 +6,7 @@ imported: this is the one place where our own modules are imported inside functi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +74,25 @@ def backend(name: str = DEFAULT) -> Backend:
         known = ", ".join(BACKENDS)
         raise UsageError("E0811", f"there is no backend `{name}`", help=f"the backends are {known}")
     return BACKENDS[name]()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device of this machine. `wrong`: (clause, what was seen) of all that keeps it from running jobs."""
+
+    backend: str
+    name: str
+    wrong: tuple[tuple[str, str], ...] = ()
+
+
+def surveyed() -> Iterator[Found]:
+    """Everything that could run a job here; a backend that is not installed says so in its place."""
+    from jobspec.backends.llvm import machine
+    from jobspec.backends.opencl import admission
+
+    yield Found("llvm", machine.host().cpu)
+    try:
+        yield from (Found("opencl", device.name, device.wrong) for device in admission.devices())
+    except UsageError as error:
+        yield Found("opencl", "-", (("it is installed", error.reason),))
+    yield Found("reference", "numpy")

@@ -30,7 +30,7 @@ def job_argument(function: F) -> F:
 
 
 def backend_option(function: F) -> F:
-    return click.option("--on", "on", default="llvm", metavar="BACKEND", help="llvm (default) or reference.")(function)
+    return click.option("--on", "on", default="llvm", metavar="BACKEND", help="llvm (default), opencl or reference.")(function)
 
 
 def threads_option(function: F) -> F:

@@ -29,7 +29,7 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
 
 
 def contraction(form: Contraction, target: Target) -> Schedule:
-    swap = form.n[-1].b != 1 and form.m[-1].a == 1 or form.n[-1].size < target.lanes <= form.m[-1].size
+    swap = (form.n[-1].b != 1 and form.m[-1].a == 1) or form.n[-1].size < target.lanes <= form.m[-1].size
     form = form.swapped() if swap else form
     columns, rows = form.n[-1].size, min(CPU_ROWS if target.features == "cpu" else GPU_TILE, size(form.m))
     if target.features != "cpu":

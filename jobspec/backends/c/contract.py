@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from jobspec.backends.c.folds import ended
 from jobspec.backends.c.packing import Packing
 from jobspec.backends.c.request import GROUP, Launch, Request
 from jobspec.backends.c.scalars import Typed
@@ -114,7 +115,7 @@ class Tiles:
         trees = self._open_trees(leaves)
         with w.count("int", leaves, "leaf") as leaf:
             first = w.let(q.index, f"({q.index}){leaf} * {LEAF}", "first")
-            stop = w.let(q.index, f"{form.k_size} - {first} < {LEAF} ? {form.k_size} : {first} + {LEAF}", "stop")
+            stop = ended(w, q.index, form.k_size, first, LEAF)
             self._leaf(a, b, first, stop)
             self._push(trees, leaf)
         self._results(trees)
@@ -210,9 +211,7 @@ class Tiles:
 
     # ---- the rest of the body
 
-    def _finish(
-        self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str, m: int
-    ) -> None:
+    def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str, m: int) -> None:
         w, form, q = self.writer, self.form, self.q
         with w.count("int", self.rows, "r") as r:
             at_m = w.let(q.index, f"{row} + {r}", "m")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobspec.backends.c.folds import SHARED, Folds
+from jobspec.backends.c.folds import SHARED, Folds, Visit
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
@@ -82,7 +82,7 @@ class Sweeps:
             with self.scope.writer.count(self.q.index, nest.size(1), "e") as at:
                 visit(at)
 
-    def _fold(self, reduces: list[int], visit: object) -> None:
+    def _fold(self, reduces: list[int], visit: Visit) -> None:
         body = self.nest.kernel.body
         hows = {i: body[i]["how"] for i in reduces}
         folds = Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team)

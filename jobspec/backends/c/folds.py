@@ -1,13 +1,12 @@
 """C code of one sweep's reductions: row order, column order, first largest.
 
-Takes: a scope outside the folded loop, the reductions of a pass, a function that visits one element. Promises: the orders
-of ir/contract.py to the bit. A row may be shared by LANES work-items, one per lane; then every
-work-item has the result.
+Takes: the reductions of a pass, a function that visits one element. Promises: the orders of ir/contract.py to the
+bit. A row may be shared by LANES work-items, one per lane; then every work-item has the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobspec.backends.c.tree import COMBINE, Tree
@@ -19,6 +18,11 @@ Visit = Callable[[str], Mapping[int, str]]
 NOWHERE = "2147483647"
 #: what work-items that share a row declare at the top of their function
 SHARED = f"LOCAL float shared[{LANES}]; LOCAL int places[{LANES}];"
+
+
+def ended(w: Writer, index: str, size: int, first: str, part: int) -> str:
+    """Where the part of at most `part` elements that begins at `first` ends."""
+    return w.let(index, f"{size} - {first} < {part} ? {size} : {first} + {part}", "stop")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Folds:
         trees = {i: Tree.open(w, COMBINE[self.hows[i]], blocks) for i in self.ordered} if blocks > 1 else {}
         with w.count(self.index, blocks, "block") as block:
             first = w.let(self.index, f"{block} * {ROW_BLOCK}", "first")
-            stop = w.let(self.index, f"{self.size} - {first} < {ROW_BLOCK} ? {self.size} : {first} + {ROW_BLOCK}", "stop")
+            stop = ended(w, self.index, self.size, first, ROW_BLOCK)
             lanes = {i: self._lanes(i) for i in self.ordered}
             self._lane_loops(first, stop, visit, lanes, scans)
             for i in self.ordered:
@@ -90,9 +94,7 @@ class Folds:
             with w.block("else"), w.count("int", "many", "l") as lane:
                 self._enter(f"(group + {lane})", lane, visit, lanes, scans)
 
-    def _enter(
-        self, at: str, lane: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]
-    ) -> None:
+    def _enter(self, at: str, lane: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]) -> None:
         """The element at `at` into lane `lane`."""
         values = visit(at)
         for i, name in lanes.items():
@@ -127,7 +129,7 @@ class Folds:
         trees = {i: Tree.open(w, COMBINE[self.hows[i]], leaves) for i in self.ordered} if leaves > 1 else {}
         with w.count("int", leaves, "leaf") as leaf:
             first = w.let(self.index, f"({self.index}){leaf} * {LEAF}", "first")
-            stop = w.let(self.index, f"{self.size} - {first} < {LEAF} ? {self.size} : {first} + {LEAF}", "stop")
+            stop = ended(w, self.index, self.size, first, LEAF)
             for i in self.ordered:
                 seed = "0.0f" if self.hows[i] == "sum" else "to_float(0x7fc00000u)"
                 w.line(f"{results[i]} = {seed};")

@@ -10,9 +10,9 @@
 #define GROUP ((long)get_group_id(0))
 #define ITEM ((int)get_local_id(0))
 #define f_add(a, b) ((a) + (b))
-// A link of a sum. Written as fma it is the same number, and no compiler takes the loop for one whose order is free:
-// Intel's does so with `acc + x` from 128 turns on, against the standard and without being asked.
-#define f_link(acc, x) fma(x, 1.0f, acc)
+// A link of a sum in a loop. `one` is 1, which no compiler knows, so that it is the same number and stays in its place:
+// Intel's takes `acc + x` in a loop for a sum whose order is free, against the standard and without being asked.
+#define f_link(acc, x) fma(x, one, acc)
 #define f_sub(a, b) ((a) - (b))
 #define f_mul(a, b) ((a) * (b))
 #define f_fma(a, b, c) fma(a, b, c)
@@ -30,7 +30,8 @@
 #define u_mulhi(a, b) mul_hi((uint)(a), (uint)(b))
 #define int_to_f(a) ((float)(a))
 #define uint_to_f(a) ((float)(a))
-#define f_canonical(a) ((a) != (a) ? as_float(0x7fc00000u) : (a))
+// By its bits: compilers take a root for a number, and `a != a` for false.
+#define f_canonical(a) ((as_uint(a) & 0x7fffffffu) > 0x7f800000u ? as_float(0x7fc00000u) : (a))
 static inline int f_to_int(float x) {
   const int inside = (int)(x >= -2147483648.0f && x < 2147483648.0f ? x : 0.0f);
   return x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? (-2147483647 - 1) : inside;

@@ -1,7 +1,7 @@
 """C code that copies an operand of a contraction into strips: what a tile reads at a step lies together.
 
-Takes: a contraction's normal form, how many strips of how many columns. Promises: one launch that writes scratch[outer][strip][k][column];
-values are moved, none is computed.
+Takes: a contraction's normal form, how many strips of how many columns. Promises: one launch that writes
+scratch[outer][strip][k][column]; values are moved, none is computed.
 """
 
 from __future__ import annotations

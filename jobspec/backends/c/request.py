@@ -2,9 +2,9 @@
 
 Takes: a kernel, its schedule, the routine's buffers. Promises: each launch is one function
 
-    KERNEL symbol(GLOBAL uchar* arena, GLOBAL uchar* feed, GLOBAL uchar* scratch, int turn0, …)
+    KERNEL symbol(GLOBAL uchar* arena, GLOBAL uchar* feed, GLOBAL uchar* scratch, float one, int turn0, …)
 
-run by `groups` groups of `items` work-items, in any order; a launch ends before the next one begins.
+`one` being 1, run by `groups` groups of `items` work-items, in any order; a launch ends before the next one begins.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Request:
         """A kernel function; gives the scope outside all loops, pointers for `insts` opened."""
         turns = "".join(f", int turn{i}" for i in range(self.turns))
         spaces = ", ".join(f"GLOBAL uchar* {space}" for space in ("arena", "feed", "scratch"))
-        with writer.block(f"KERNEL {symbol}({spaces}{turns})"):
+        with writer.block(f"KERNEL {symbol}({spaces}, float one{turns})"):
             site = Site(writer, nest, self.buffers, self.flags, self.index)
             site.open(nest.views(insts))
             yield Scope(site)

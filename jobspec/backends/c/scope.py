@@ -139,7 +139,10 @@ class Scope:
 
 
 def scaled(position: str, stride: int) -> str:
-    return position if stride == 1 else f"{position} * {stride}" if position.isidentifier() else f"({position}) * {stride}"
+    """`position` times `stride`, as an expression."""
+    if stride == 1:
+        return position
+    return f"{position} * {stride}" if position.isidentifier() else f"({position}) * {stride}"
 
 
 def digits(writer: Writer, index: str, number: str, sizes: Sequence[int]) -> list[str]:

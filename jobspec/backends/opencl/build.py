@@ -21,7 +21,8 @@ def build(context: cl.Context, text: str) -> cl.Program:
     """The compiled program. Raises RuntimeError with the driver's log."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cl.CompilerWarning)
-        return cl.Program(context, text).build([STANDARD, division(context.devices[0])])
+        program: cl.Program = cl.Program(context, text).build([STANDARD, division(context.devices[0])])
+    return program
 
 
 def division(device: cl.Device) -> str:

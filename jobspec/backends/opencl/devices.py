@@ -22,7 +22,8 @@ def devices() -> list[cl.Device]:
 
 
 def name_of(device: cl.Device) -> str:
-    return f"{device.platform.name.strip()} {device.platform.version.strip()} / {device.name.strip()} / {device.driver_version.strip()}"
+    platform = f"{device.platform.name.strip()} {device.platform.version.strip()}"
+    return f"{platform} / {device.name.strip()} / {device.driver_version.strip()}"
 
 
 def shape_of(device: cl.Device) -> str:
@@ -33,6 +34,11 @@ def shape_of(device: cl.Device) -> str:
 def target_of(device: cl.Device) -> Target:
     lanes = 8 if shape_of(device) == "cpu" else 1
     return Target("opencl", name_of(device), shape_of(device), lanes=lanes, l1=int(device.local_mem_size))
+
+
+def device_named(name: str) -> cl.Device:
+    """The device that was examined under `name`."""
+    return next(device for device in devices() if name_of(device) == name)
 
 
 def device_of(target: Target) -> cl.Device:

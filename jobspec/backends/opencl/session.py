@@ -26,6 +26,13 @@ from jobspec.ir.job import Job
 from jobspec.ir.plan import Buffer, Plan, Routine
 
 Array = NDArray[Any]
+#: version of the rendered C: raised when an unchanged plan becomes other code
+RENDERER = "1"
+
+
+def compilers() -> tuple[tuple[str, str], ...]:
+    """What turns a plan into code here; the device's own compiler is named by the target."""
+    return (("jobspec-c", RENDERER), ("pyopencl", str(cl.VERSION_TEXT)))
 
 
 def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> OpenclSession:
@@ -45,7 +52,7 @@ class OpenclSession:
         self._slots = dict(plan.routines[0].slots)
         self._loaded: dict[str, Loaded] = {}
         self._last = ""
-        cl.enqueue_fill_buffer(self._queue, self._arena, np.uint8(0), 0, self._arena.size)
+        cl.enqueue_fill_buffer(self._queue, self._arena, np.zeros(1, np.uint8), 0, self._arena.size)
 
     def write(self, slot: str, value: Array) -> None:
         buffer = self._slot(slot)
@@ -90,8 +97,8 @@ class OpenclSession:
     def _load(self, name: str) -> Loaded:
         if name not in self._loaded:
             rendered = render_routine(self._plan.routine(name), "opencl")
-            scratch = self._memory(rendered.scratch)
-            self._loaded[name] = Loaded(rendered, build(self._context, rendered.text), (self._arena, self._feed, scratch))
+            program, scratch = build(self._context, rendered.text), self._memory(rendered.scratch)
+            self._loaded[name] = Loaded(rendered, program, (self._arena, self._feed, scratch))
         return self._loaded[name]
 
     def _memory(self, size: int) -> cl.Buffer:
@@ -155,12 +162,13 @@ class Loaded:
         function = cl.Kernel(self.program, launch.symbol)
         for i, space in enumerate(self.spaces):
             function.set_arg(i, space)
+        function.set_arg(3, np.float32(1))
         return function
 
     def queue_all(self, queue: cl.CommandQueue) -> None:
         """Every launch of one step."""
         for function, launch, turns in self.order:
             for i, turn in enumerate(turns):
-                function.set_arg(3 + i, np.int32(turn))
+                function.set_arg(4 + i, np.int32(turn))
             cl.enqueue_nd_range_kernel(queue, function, (launch.groups * launch.items,), (launch.items,))
         queue.flush()
