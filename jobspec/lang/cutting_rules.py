@@ -150,6 +150,17 @@ def contracted_place(node: Node, i: int | None, j: int | None) -> int:
     return len(kept) + own.index(j)
 
 
+def experts(region: Region, node: Node) -> None:
+    """Tokens of single examples through maps that all examples share."""
+    x, w, index = node.args
+    held, asked = region.axis_of(x), region.axis_of(index)
+    axis = asked if held is None else held
+    if axis is None or asked not in (None, axis) or axis >= len(x.shape) - 1 or region.axis_of(w) is not None:
+        raise Mixed(node)
+    image = rebuild(node, (region.cut(x, axis, node), region.image(w, node), region.cut(index, axis, node)))
+    region.each(node, axis, image)
+
+
 def sum_(region: Region, node: Node) -> None:
     x, axis = only(region, node)
     image = rebuild(node, (x,))
@@ -182,6 +193,7 @@ EACH: dict[str, Callable[[Region, Node], None]] = {
     "gather": gather,
     "scatter_add": scatter_add,
     "contract": contract,
+    "experts": experts,
     "sum": sum_,
     "reduce_max": fold,
     "argmax": fold,

@@ -14,16 +14,18 @@ from functools import cache
 from math import prod
 from typing import Any
 
-from jobspec.ir.kernel import Inst, Kernel, View, varying
+from jobspec.ir.contraction import multiplications
+from jobspec.ir.kernel import VIEWS, Inst, Kernel, View, varying
 from jobspec.ir.library.apply import apply
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Buffer, Call, Routine, Steps, Turns
+from jobspec.ir.routing import Routing
 from jobspec.ir.types import DTYPES
 
 #: operations of one primitive on floats; any other primitive counts none
 OPERATIONS = {"fma": 2} | dict.fromkeys(("add", "sub", "mul", "div", "sqrt", "max", "min", "floor", "rint"), 1)
 #: insts that are no operations of the op table
-OWN = ("const", "index", "load", "store", "reduce", "product", "accumulate")
+OWN = ("const", "index", "load", "store", "reduce", "product", "accumulate", "route")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def of_kernel(kernel: Kernel, buffers: Sequence[Buffer]) -> Tally:
     contractions = others = 0
     for inst, count in zip(kernel.body, points, strict=True):
         if inst.op == "product":
-            contractions += 2 * prod(sizes)
+            contractions += 2 * multiplications(kernel)
         elif inst.op == "reduce":
             others += points[inst.args[0]] * (inst["how"] != "argmax")
         elif inst.op == "accumulate":
@@ -108,17 +110,19 @@ def traffic(kernel: Kernel, buffers: Sequence[Buffer], points: Sequence[int]) ->
 
 def tables(inst: Inst, reads: dict[int, int], writes: dict[int, int]) -> tuple[dict[int, int], ...]:
     """Where what an inst touches is entered: adding to memory reads it and writes it."""
-    return {"store": (writes,), "accumulate": (reads, writes)}.get(inst.op, (reads,))
+    return {"store": (writes,), "route": (writes,), "accumulate": (reads, writes)}.get(inst.op, (reads,))
 
 
 def views(inst: Inst) -> list[View]:
-    return [value for key, value in inst.attrs if key in ("view", "a", "b")]
+    return [value for key, value in inst.attrs if key in VIEWS]
 
 
 def elements(kernel: Kernel, inst: Inst, view: View) -> int:
     """Elements that one call touches by way of `view`."""
     if inst.op == "accumulate":
         return prod(axis.size for axis in kernel.axes)
+    if inst.op == "route":
+        return Routing(prod(axis.size for axis in kernel.axes), inst["size"], inst["block"]).length
     return prod(axis.size for axis, stride in zip(kernel.axes, view.strides, strict=True) if stride)
 
 

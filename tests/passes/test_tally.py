@@ -37,6 +37,11 @@ def test_a_contraction_counts_two_for_each_product() -> None:
     assert (found.read, found.written) == (4 * (30 * 50 + 50 * 70), 4 * 30 * 70)
 
 
+def test_a_token_counts_once_however_many_maps_there_are() -> None:
+    index = make("const", dtype="i32", shape=(12, 2), bits=tuple(i % 7 for i in range(24)))
+    assert counted(make("experts", x(12, 5), x(9, 5, 4, name="w"), index)).contractions == 2 * 24 * 5 * 4
+
+
 def test_an_epilogue_is_counted_at_its_points() -> None:
     y = product(x(30, 50), x(50, 70, name="w"))
     found = counted(make("mul", y, full(y.type, 3.0)))

@@ -118,6 +118,16 @@ def test_mixture_of_experts(tmp_path: Path, compute: str) -> None:
     assert any(found.tensors["moe.bias"].reshape(-1))
 
 
+def test_experts_in_pieces(tmp_path: Path) -> None:
+    """`shards = 2`: the loss is that of the whole batch to rounding, and native code has the reference's bits."""
+    text = HEAD + MOE + TRAIN
+    cut = workload(text.replace("seed = 3", "seed = 3; shards = 2"), tmp_path, 10)
+    found, wanted = natively(cut, 2), by_reference(cut, 2)
+    assert found.state == wanted.state
+    whole = natively(workload(text, tmp_path / "whole", 10), 2)
+    np.testing.assert_allclose(found.losses, whole.losses, rtol=1e-5)
+
+
 def test_no_weight_is_copied_for_a_token(tmp_path: Path) -> None:
     """No buffer of the step is as large as a map for each token."""
     text = HEAD.replace("B=12", "B=60") + MOE + TRAIN
