@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobspec.lang import evaluation, saving, training, tree
+from jobspec.lang.phases import LENGTHS
 from jobspec.lang.settings import setting_name
 from jobspec.lang.source import Span
 
-#: ways to say how long; a text says one of them
-LENGTHS = {"train": ("steps", "epochs"), "phase": ("steps", "until")}
+#: sections that say how long; a text says it in one of the ways
+TIMED = ("train", "phase")
 #: settings that may be put where the text leaves them out
 ADDABLE = {
     "train": {*training.STATIC, "clip"},
@@ -80,7 +81,7 @@ def addable(job: tree.Job) -> Iterator[tuple[str, Place]]:
 
 def left_out(path: str, kind: str, body: tree.Body) -> Iterator[tuple[str, Place]]:
     here = {setting_name(statement): statement for statement in body}
-    lengths = LENGTHS.get(kind, ())
+    lengths = LENGTHS if kind in TIMED else ()
     length = next((here[name] for name in lengths if name in here), None)
     if length:
         for name in lengths:
