@@ -156,7 +156,7 @@ def test_checkpoints_at_the_end_of_phases() -> None:
     ("phases", "words"),
     [
         ("phase a { steps = 2 }\n phase b { steps = 1; until = 5 }", "says both `steps` and `until`"),
-        ("phase a { steps = 2 }\n phase b { T = 16 }", "the phase `b` says not how long it is"),
+        ("phase a { steps = 2 }\n phase b { T = 16 }", "the phase `b` does not say how long it is"),
         ("spare = 1\n phase a { steps = 2 }", "`spare` is no setting of `train`"),
         ("phase a { steps = 2; spare = 1 }", "`spare` is no setting of `train`"),
         ("phase a { steps = 2 }\n phase b { steps = 2; T = 0 }", "at least 1 is needed"),
