@@ -29,7 +29,7 @@ from jobspec.ir.errors import CompileError, DataError, JobspecError, UsageError
 from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
 from jobspec.runtime.checkpoints import loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
-from jobspec.runtime.export import weights_metadata, write_weights
+from jobspec.runtime.export import has_averages, weights_metadata, write_weights
 from jobspec.runtime.folder import keep_text, run_folder
 from jobspec.runtime.history import History
 from jobspec.runtime.journal import read_history
@@ -40,6 +40,7 @@ from jobspec.runtime.reporter import Reporter
 from jobspec.runtime.run import Order
 from jobspec.runtime.run import run as run_compiled
 from jobspec.runtime.safetensors import SafetensorsError, from_bytes
+from jobspec.runtime.start import Weights
 from jobspec.store.checkpoint import state_root
 from jobspec.store.home import beside, open_home
 from jobspec.verify.verdict import Verdict
@@ -170,10 +171,15 @@ def read_plan(path: Path, home: Path | None = None) -> Program:
     return Program(Spec(job, beside(path)), compiled)
 
 
-def export(spec: Spec, path: Path, *, best: str | None = None, home: Path | None = None) -> int:
+def export(
+    spec: Spec, path: Path, *, best: str | None = None, average: bool = False, home: Path | None = None
+) -> int:
     """Write the weights of the job's newest checkpoint, or of the one that the evaluation `best` found best, as
-    safetensors; the number of steps done there. Raises JobspecError E0509 where there is none."""
+    safetensors; the number of steps done there. `average`: the averages that `train` keeps. Raises JobspecError E0509
+    where there is no checkpoint, E0840 where there are no averages."""
     need_whole_roots(spec)
+    if average and not has_averages(spec.job):
+        raise UsageError("E0840", "this job keeps no averages", help="say in `train`: `average all by optim.ema(.999)`")
     hash = job_hash(spec.job)
     folder = run_folder(open_home(home), hash)
     history = read_history(folder) if folder.log.is_file() else History()
@@ -184,7 +190,7 @@ def export(spec: Spec, path: Path, *, best: str | None = None, home: Path | None
         raise JobspecError("E0509", reason, help="train it with `jobspec run`")
     tensors = loaded(folder, hash, saved[-1])
     about = weights_metadata(hash, state_root(tensors), saved[-1].chain.done)
-    write_weights(folder.files, path, spec.job, tensors, about)
+    write_weights(folder.files, path, spec.job, tensors, about, average)
     return saved[-1].chain.done
 
 
@@ -207,7 +213,8 @@ def run(
     if program.spec.text is not None:
         keep_text(run_folder(store, program.compiled.job_hash), program.spec.text, program.spec.sets)
     with debug.stage("run"):
-        result = run_compiled(program.compiled, lambda: open_data(program.spec, store), store, order, reporter)
+        weights = Weights(store, program.spec.search)
+        result = run_compiled(program.compiled, lambda: open_data(program.spec, store), store, order, reporter, weights)
     return Run(result)
 
 

@@ -18,12 +18,15 @@ from jobspec.lang.check import load as load_source
 from jobspec.lang.inline import inlined
 from jobspec.lang.override import overridden, said
 from jobspec.lang.source import Source
+from jobspec.runtime.start import Weights
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, open_set, resolve_root
 from jobspec.store.home import Home, beside
 
 #: the store's code for data that is not here
 UNKNOWN = "E0401"
+#: letters of a hash in full
+WHOLE = len("b3:") + 64
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,11 @@ def closed_text(path: Path, home: Home) -> str:
 
 def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:
     store = home.data(search)
-    meant = overridden(source, values)
-    job = load_source(meant, catalog=Catalog(store), fetch=Library(store))
+    meant, weights = overridden(source, values), Weights(home, search)
+    job = load_source(meant, catalog=Catalog(store), fetch=Library(store), weights=weights.shapes)
     known = tuple(_whole(store, used) for used in job.sources)
-    return Spec(replace(job, sources=known), search, meant.text, tuple(said(values)))
+    start = replace(job.start, root=weights.resolve(job.start.root)) if job.start else None
+    return Spec(replace(job, sources=known, start=start), search, meant.text, tuple(said(values)))
 
 
 @dataclass(frozen=True)
@@ -123,4 +127,7 @@ def need_whole_roots(spec: Spec) -> None:
         except ValueError:
             help = "add the data, or write the root in full: `jobspec data ls` shows it"
             raise DataError(UNKNOWN, f"no data set {source.root} is known here", help=help) from None
+    if spec.job.start and len(spec.job.start.root) < WHOLE:
+        help = "add them with `jobspec weights add FILE`, or write the hash in full"
+        raise DataError("E0440", f"no weights {spec.job.start.root} are known here", help=help)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 # the rules of the tree register themselves
-from jobspec.ir.job import Evaluation, Job, Phase
+from jobspec.ir.job import Evaluation, Job, Phase, Start
 from jobspec.ir.program import Program
 from jobspec.lang import declarations, evaluation, expressions, loops, statements, training, tree
 from jobspec.lang.clock import before
@@ -31,6 +31,7 @@ from jobspec.lang.registry import Registry
 from jobspec.lang.saving import Saving, ignored_run, saving
 from jobspec.lang.scope import Scope
 from jobspec.lang.source import Source
+from jobspec.lang.start import Weights, first_values, start_of
 from jobspec.lang.things import Module, need_whole
 from jobspec.lang.work import Places, Watcher, Work
 
@@ -39,13 +40,19 @@ MEANINGS = (expressions, statements, declarations, loops)
 
 
 def load(
-    source: Source, *, catalog: Catalog | None = None, fetch: Fetch | None = None, watcher: Watcher | None = None
+    source: Source,
+    *,
+    catalog: Catalog | None = None,
+    fetch: Fetch | None = None,
+    watcher: Watcher | None = None,
+    weights: Weights | None = None,
 ) -> Job:
     """The checked job of a text; `watcher` is told what each part of it means. Raises DiagnosticsError (exit 3)."""
+    hooks = Hooks(catalog or (lambda root: None), fetch, weights or (lambda root: None))
     reporter = Reporter()
     file = parse(source)
     try:
-        return Elaboration(source, file, reporter, catalog or (lambda root: None), fetch, watcher or Watcher()).job()
+        return Elaboration(source, file, reporter, hooks, watcher or Watcher()).job()
     except Silenced:
         reporter.stop()
     except RecursionError:
@@ -56,6 +63,15 @@ def load(
 def load_file(path: Path, *, catalog: Catalog | None = None, fetch: Fetch | None = None) -> Job:
     """`load` of a file. Raises UsageError where it cannot be read."""
     return load(Source.read(path), catalog=catalog, fetch=fetch)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What is known of the world outside of the text: records of data, imported files, weights to start from."""
+
+    catalog: Catalog
+    fetch: Fetch | None
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -83,8 +99,7 @@ class Elaboration:
     source: Source
     file: tree.Job
     reporter: Reporter
-    catalog: Catalog
-    fetch: Fetch | None
+    hooks: Hooks
     watcher: Watcher = field(default_factory=Watcher)
 
     def job(self) -> Job:
@@ -97,7 +112,7 @@ class Elaboration:
         self.registry = Registry()
         self.used: set[str] = set()
         self.sizes: dict[str, int] = {}
-        self.module: Module = Importer(self.reporter, self.fetch).module(self.source, self.file)
+        self.module: Module = Importer(self.reporter, self.hooks.fetch).module(self.source, self.file)
         self.dims()
         self.data_sets()
         self.reporter.stop_if_any()
@@ -126,16 +141,16 @@ class Elaboration:
 
     def dims(self) -> None:
         """Sizes in the order of the text; a later one may use earlier ones."""
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for item in self.file.items:
             if isinstance(item, tree.DimDef):
                 name = item.axis.text
                 if name in seen or name.endswith("'"):
                     prime = "has a prime: that marks an axis made fresh by a rename"
-                    self.reporter.error(
-                        "E0206", f"{name} {'is declared twice' if name in seen else prime}", item.axis.span
-                    )
-                seen.add(name)
+                    twice = f"is declared twice; first at line {seen[name]}" if name in seen else prime
+                    help = "keep one of the two" if name in seen else None
+                    self.reporter.error("E0206", f"{name} {twice}", item.axis.span, help=help)
+                seen.setdefault(name, item.axis.span.line)
         self.sizes.update(self.sizes_with({}))
 
     def sizes_with(self, rebound: Mapping[str, tree.SetDim], notes: tuple[str, ...] = ()) -> dict[str, int]:
@@ -161,7 +176,7 @@ class Elaboration:
 
     def data_set(self, module: Module, frame: Frame, item: tree.DataDef) -> None:
         with suppress(Silenced):
-            module.data[item.name.text] = declared(frame, item, self.catalog)
+            module.data[item.name.text] = declared(frame, item, self.hooks.catalog)
 
     # ---- phases ----
 
@@ -262,8 +277,18 @@ class Elaboration:
         evaluations = self.evaluations(courses[0])
         kept = self.saving(courses[0], [stage.setting.name for stage in stages])
         self.unused_axes()
+        start = self.start(courses[0])
         self.reporter.stop_if_any()
-        return self.finished(steps, evaluations, kept)
+        return self.finished(steps, evaluations, kept, start)
+
+    def start(self, known: training.Course) -> Start | None:
+        """What the run begins with besides first values; None after reports."""
+        if known.start is None:
+            return None
+        with suppress(Silenced):
+            frame = self.frame(self.work(known.seed), "train")
+            return start_of(frame, known.start, self.registry.ordered(), self.hooks.weights)
+        return None
 
     def evaluations(self, known: training.Course) -> tuple[Evaluation, ...]:
         found: dict[str, Evaluation] = {}
@@ -298,7 +323,9 @@ class Elaboration:
                     help="use it, or take it out",
                 )
 
-    def finished(self, steps: Sequence[Made], evaluations: tuple[Evaluation, ...], kept: Saving) -> Job:
+    def finished(
+        self, steps: Sequence[Made], evaluations: tuple[Evaluation, ...], kept: Saving, start: Start | None
+    ) -> Job:
         held = self.registry.ordered()
         known = steps[0].step.course
         phases = tuple(self.phase(one) for one in steps)
@@ -311,7 +338,8 @@ class Elaboration:
             seed=known.seed,
             sources=tuple(source_of(self.module.data[name]) for name in dict.fromkeys(used)),
             state=tuple(h.slot for h in held),
-            init=Program((), tuple((h.slot.name, h.initial) for h in held)),
+            init=Program((), first_values(held, start)),
+            start=start,
             phases=phases,
             evaluations=evaluations,
             roots_every=known.roots_every,

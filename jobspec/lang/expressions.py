@@ -14,6 +14,8 @@ from jobspec.lang.constants import Number, quotient
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate, means
 from jobspec.lang.frame import Frame, Located
+from jobspec.lang.hints import of_method
+from jobspec.lang.modules import std_names
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.scope import Scope
 from jobspec.lang.things import Batch, Builtin, Function, Listed, Module, kind_of, need_value, need_whole
@@ -67,10 +69,13 @@ def look_up(frame: Frame, word: str, scope: Scope) -> Any:
     if word in BUILTINS:
         return Builtin(word)
     known = [*scope.all_names(), *module.names(), *CONSTANTS, *BUILTINS, "training"]
-    raise Refusal("E0202", f"nothing is called `{word}` here", help=did_you_mean(word, known) or import_hint(word))
+    raise Refusal("E0202", f"nothing is called `{word}` here", help=import_hint(word) or did_you_mean(word, known))
 
 
 def import_hint(word: str) -> str | None:
+    """A library, or a function of one, that the file does not import."""
+    if word in std_names():
+        return f"import it: `import std.{word}`"
     library = STANDARD.get(word)
     return f"`import std.{library}` has `{library}.{word}`" if library else None
 
@@ -156,7 +161,7 @@ def listed(frame: Frame, node: tree.ListExpr) -> Listed:
 
 @means(tree.Rename)
 def renaming(_: Frame, node: tree.Rename) -> Any:
-    raise Refusal("E0290", "renames belong to `start = b3:…`, which is not carried through yet")
+    raise Refusal("E0350", "a rename stands in `start = load(b3:…, …)`")
 
 
 @means(tree.Field)
@@ -169,7 +174,8 @@ def field(frame: Frame, node: tree.Field) -> Any:
         return member(value, word)
     if isinstance(value, Batch):
         return frame.region.reach(value.fetch(word), frame.work.root)
-    raise Refusal("E0227", f"`.{word}`: {kind_of(value)} has no fields")
+    help = of_method(word) if isinstance(value, Tensor) else None
+    raise Refusal("E0227", f"`.{word}`: {kind_of(value)} has no fields", help=help)
 
 
 #: `lr.before`: what `lr` was in the last step of the phase before

@@ -49,14 +49,6 @@ class Settings:
             self.frame.report(refusal, node.span)
             raise Silenced from None
 
-    def refuse(self, name: str, why: str) -> None:
-        """Reports a setting that is not carried through yet."""
-        if name in self.given:
-            self.frame.report(
-                Refusal("E0290", why, help="docs/language.md lists what is not carried through yet"),
-                self.given[name].span,
-            )
-
     def only(self, section: str, known: Iterable[str]) -> None:
         """Reports every statement that is no setting of this section."""
         for statement in self.others:

@@ -20,18 +20,20 @@ from jobspec.lang.data import BATCH, batch_of
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Frame, Located
+from jobspec.lang.hints import SETTINGS
 from jobspec.lang.lengths import Seen, epoch_steps, step_count
 from jobspec.lang.phases import GROUPED, LENGTHS, Setting
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.scope import Bound
-from jobspec.lang.settings import Settings, setting_name
+from jobspec.lang.settings import Settings, misspelt, setting_name
 from jobspec.lang.shards import WHOLE, Shards, shards_of
 from jobspec.lang.source import Span
+from jobspec.lang.start import Begin, begin_of
 from jobspec.lang.things import DataSet, Mixture, Ordered, kind_of, need_number, need_whole
 from jobspec.lang.values import Tensor, described
 
 #: settings that are numbers known before the step, and those that the step computes
-STATIC = ("seed", *LENGTHS, "shards", "compute", "start", "after", "average", "roots")
+STATIC = ("seed", *LENGTHS, "shards", "compute", "start", "roots")
 COMPUTED = ("batch", "loss", "clip")
 ROOTS_EVERY = 100
 NOTHING = Seen()
@@ -57,6 +59,7 @@ class Course:
     mixtures: Mapping[str, Bound] = field(default_factory=dict)
     shards: Shards = WHOLE
     profile: str = PROFILE
+    start: Begin | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def course(frame: Frame, phase: Setting, seen: Seen) -> Course:
     """What is known of the phase, but for the run's steps and its place in its stream. Raises Silenced."""
     node = phase.section
     settings = Settings(frame, node.body, (*STATIC, "batch"))
-    refuse_later(settings)
+    execute(frame, tuple(s for s in settings.others if is_mixture(frame, s)))
     stream = settings.value("batch", need_stream)
     required(frame, node, settings, "batch", "batch = shuffle(train)")
     seed = settings.value("seed", need_whole)
@@ -92,12 +95,14 @@ def course(frame: Frame, phase: Setting, seen: Seen) -> Course:
         mixtures=frame.scope.names,
         shards=shards_of(settings),
         profile=profile_of(settings),
+        start=begin_of(settings),
     )
 
 
 def required(frame: Frame, node: tree.Section, settings: Settings, name: str, example: str) -> None:
     if name not in settings.given:
-        frame.report(Refusal("E0313", f"`train` does not say its `{name}`", help=f"as in `{example}`"), keyword(node))
+        help = misspelt(settings, name) or f"as in `{example}`"
+        frame.report(Refusal("E0313", f"`{node.kind}` does not say its `{name}`", help=help), keyword(node))
         raise Silenced
 
 
@@ -121,13 +126,6 @@ def need_stream(value: Any) -> Ordered:
         else "as in `batch = shuffle(train)`"
     )
     raise Refusal("E0314", f"a batch comes from a stream of examples, this is {kind_of(value)}", help=help)
-
-
-def refuse_later(settings: Settings) -> None:
-    """What of the language does not reach training yet, and decides the result, is an error."""
-    execute(settings.frame, tuple(s for s in settings.others if is_mixture(settings.frame, s)))
-    for name in ("start", "after", "average"):
-        settings.refuse(name, f"`{name}` is not carried through to training yet")
 
 
 def profile_of(settings: Settings) -> str:
@@ -241,7 +239,7 @@ def unused_names(frame: Frame, steps: Sequence[Step]) -> None:
                 read[name, bound.span] = read.get((name, bound.span), False) or bound.used
     for (name, span), used in read.items():
         if not used:
-            help = did_you_mean(name, (*STATIC, *COMPUTED)) or "use it, or take it out"
+            help = SETTINGS.get(name) or did_you_mean(name, (*STATIC, *COMPUTED)) or "use it, or take it out"
             frame.report(Located("E0311", f"`{name}` is no setting of `train`, and nothing uses it", span, help), span)
 
 

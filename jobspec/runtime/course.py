@@ -25,6 +25,7 @@ from jobspec.runtime import chain as chains
 from jobspec.runtime.batches import Ahead, Feeder, Share, evaluation_shares, phase_shares
 from jobspec.runtime.chain import Chain, StepRecord
 from jobspec.runtime.means import mean
+from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import Looks, Pace
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
@@ -81,12 +82,14 @@ class Stretch:
 
 
 class Course:
-    """A job under way. `data`: the job's data sets by source name. The chain is at step 0 of nothing before
-    `begin` or `restore`."""
+    """A job under way. `data`: the job's data sets by source name; `weights`: where those are that it may begin
+    with. The chain is at step 0 of nothing before `begin` or `restore`."""
 
-    def __init__(self, job: Job, hash: Digest, plan: Plan, session: Session, data: Mapping[str, DataSet]) -> None:
+    def __init__(
+        self, job: Job, hash: Digest, plan: Plan, session: Session, data: Mapping[str, DataSet], weights: Weights
+    ) -> None:
         self.job, self.hash, self.plan, self.session = job, hash, plan, session
-        self._data = data
+        self._data, self._weights = data, weights
         self._stretches = [
             Stretch(phase, end, plan.routine(name), phase_shares(job, phase, data))
             for phase, end, name in zip(job.phases, job.borders, job.step_names, strict=True)
@@ -112,6 +115,8 @@ class Course:
         """Make the state before step 0; its root."""
         nothing = np.zeros((1, self.plan.routine("init").feed), np.uint8)
         self._check(self.session.run("init", 0, nothing), "in the initial state")
+        for name, array in self._weights.tensors(self.job).items():
+            self.session.write(name, array)
         root = self.root()
         self._chain = chains.start(self.hash, self.roots, root)
         return root

@@ -45,7 +45,12 @@ def weights_metadata(job: Digest, root: Digest, step: int) -> dict[str, str]:
 
 
 def write_weights(
-    files: FileLayer, path: Path, job: Job, state: Mapping[str, Array], metadata: Mapping[str, str]
+    files: FileLayer,
+    path: Path,
+    job: Job,
+    state: Mapping[str, Array],
+    metadata: Mapping[str, str],
+    average: bool = False,
 ) -> None:
     """Publish the file `path`. Raises StoreError."""
-    write_file(files, path, to_chunks(weights_of(job, state), metadata))
+    write_file(files, path, to_chunks(weights_of(job, state, average), metadata))

@@ -21,12 +21,14 @@ from jobspec.runtime.course import Course, Portion
 from jobspec.runtime.engine import Compiled
 from jobspec.runtime.events import Begun, Evaluated, Recorded, Stepped
 from jobspec.runtime.folder import RunFolder, run_folder
+from jobspec.runtime.forecast import machine_memory, memory_of, too_large
 from jobspec.runtime.history import History
 from jobspec.runtime.interrupts import Interrupts
 from jobspec.runtime.journal import Journal, open_journal, read_history
 from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
 from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.saver import Saver
+from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import closes_record, due, looks_of
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import sweep, write_file
@@ -49,23 +51,33 @@ def run(
     home: Home,
     order: Order,
     reporter: Reporter | None = None,
+    weights: Weights | None = None,
 ) -> Result:
-    """Run `compiled` from where the last run of this job got to. `open_data` gives its data sets by source
-    name; it is not called where the result is known. Raises JobspecError: StoreError, DataError, E0502 and
-    E0503 for a job that fails, E0504 where it is being run."""
+    """Run `compiled` from where the last run of this job got to. `open_data` gives its data sets by source name; it is
+    not called where the result is known. `weights`: where to look for what the job begins with. Raises JobspecError:
+    StoreError, DataError, E0502 and E0503 for a job that fails, E0504 where it is being run, E0511 for one
+    that this machine's memory cannot hold."""
     folder = run_folder(home, compiled.job_hash)
     if not order.again and folder.log.is_file():
         history = read_history(folder)
         if history.finished is not None:
             return known_result(compiled, folder, history)
+    need_memory(compiled)
     data = open_data()
     with open_journal(folder) as journal:
         session = compiled.open(order.threads, home.folder / "cache")
         try:
-            course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data)
+            course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data, weights or Weights(home))
             return Run(compiled, course, folder, journal, order, reporter or Silent()).go()
         finally:
             session.close()
+
+
+def need_memory(compiled: Compiled) -> None:
+    """Raises E0511 before anything is begun that cannot be held."""
+    memory, limit = memory_of(compiled.job, compiled.plan), machine_memory()
+    if compiled.backend.on_host and memory.peak > limit:
+        raise too_large(memory, limit, "`jobspec plan` says what takes it, and what would fit")
 
 
 class Run:
@@ -173,7 +185,7 @@ class Run:
             self._save(evaluation.name)
 
     def _save(self, best: str | None) -> None:
-        self.saver.save(self.course.chain, self.course.state(), best)
+        self.saver.save(self.course.chain, self.course.state, best)
 
 
 def is_best(evaluation: Evaluation, metrics: Mapping[str, np.float32], history: History) -> bool:

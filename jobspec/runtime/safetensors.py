@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -28,6 +29,16 @@ NUMPY: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
+#: spelled in files of other programs, and read as what numpy has for them; BF16 as its bits
+FOREIGN: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "I64": np.dtype("<i8"),
+    "U64": np.dtype("<u8"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+}
 NAMES = {dtype: name for name, dtype in NUMPY.items()}
 METADATA = "__metadata__"
 HEADER = 100_000_000
@@ -35,6 +46,27 @@ HEADER = 100_000_000
 
 class SafetensorsError(ValueError):
     """Bytes that are not a safetensors file."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor as it lies in a file. `dtype`: the format's word."""
+
+    dtype: str
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+
+def widened(stored: Stored) -> Array:
+    """The values as float32; bf16 and f16 lose nothing. Raises SafetensorsError for any other element type."""
+    if stored.dtype == "BF16":
+        return (stored.array.astype(np.uint32) << 16).view(np.float32)
+    if stored.dtype not in ("F32", "F16"):
+        raise SafetensorsError(f"its elements are {stored.dtype}, not F32, F16 or BF16")
+    return stored.array.astype(np.float32, copy=False)
 
 
 def to_chunks(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
@@ -54,7 +86,16 @@ def to_chunks(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> Iter
 
 
 def from_bytes(data: bytes | memoryview) -> tuple[dict[str, Array], dict[str, str]]:
-    """Tensors by name, read-only, in file order, and metadata. Raises SafetensorsError."""
+    """Tensors of our own element types by name, read-only, in file order, and metadata. Raises SafetensorsError."""
+    found, metadata = stored_tensors(data)
+    for name, tensor in found.items():
+        if tensor.dtype not in NUMPY:
+            raise SafetensorsError(f"tensor `{name}` has the element type {tensor.dtype}")
+    return {name: tensor.array for name, tensor in found.items()}, metadata
+
+
+def stored_tensors(data: bytes | memoryview) -> tuple[dict[str, Stored], dict[str, str]]:
+    """Tensors as they lie in the file, by name, in file order, and metadata. Raises SafetensorsError."""
     header, start = _header(data)
     metadata = header.pop(METADATA, {})
     if not _is_text_map(metadata):
@@ -62,8 +103,7 @@ def from_bytes(data: bytes | memoryview) -> tuple[dict[str, Array], dict[str, st
     body = memoryview(data)[start:]
     found, at = {}, 0
     for name, entry in sorted(header.items(), key=_begin):
-        array, at = _tensor(name, entry, body, at)
-        found[name] = array
+        found[name], at = _tensor(name, entry, body, at)
     if at != len(body):
         raise SafetensorsError(f"{len(body) - at} bytes after the last tensor")
     return found, metadata
@@ -97,17 +137,18 @@ def _begin(entry: tuple[str, Any]) -> int:
         raise SafetensorsError(f"tensor `{entry[0]}` has no offsets") from error
 
 
-def _tensor(name: str, entry: Any, body: memoryview, at: int) -> tuple[Array, int]:
+def _tensor(name: str, entry: Any, body: memoryview, at: int) -> tuple[Stored, int]:
     """The tensor, which must begin at `at`, and where it ends."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise SafetensorsError(f"tensor `{name}` is not described as the format asks")
-    dtype, shape = NUMPY.get(entry["dtype"]), entry["shape"]
+    word, shape = entry["dtype"], entry["shape"]
+    dtype = (NUMPY | FOREIGN).get(word) if isinstance(word, str) else None
     if dtype is None or not _is_shape(shape):
         raise SafetensorsError(f"tensor `{name}` has an unknown element type or no shape")
     end = at + prod(shape) * dtype.itemsize
     if entry["data_offsets"] != [at, end] or end > len(body):
         raise SafetensorsError(f"tensor `{name}` does not lie where its shape and the tensors before it put it")
-    return np.frombuffer(body[at:end], dtype).reshape(shape), end
+    return Stored(word, np.frombuffer(body[at:end], dtype).reshape(shape)), end
 
 
 def _is_shape(shape: Any) -> bool:

@@ -7,7 +7,7 @@ under way. What goes wrong on the thread is raised at the next `save`, `poll` or
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
@@ -36,10 +36,11 @@ class Saver:
         self._sweeping: Future[None] | None = None
         self.step: int | None = None
 
-    def save(self, chain: Chain, tensors: Tensors, best: str | None = None) -> None:
-        """Begin to store the state where `chain` stands; `tensors` are not changed afterwards by the caller."""
+    def save(self, chain: Chain, copied: Callable[[], Tensors], best: str | None = None) -> None:
+        """Begin to store the state where `chain` stands. `copied` gives a copy of it; it is asked for one only when
+        the checkpoint before is done, so that no more than one copy is in memory."""
         self._settle()
-        future = self._worker.submit(checkpoint.save, self._states, self._job, chain.done, tensors)
+        future = self._worker.submit(checkpoint.save, self._states, self._job, chain.done, copied())
         self._saving = (future, chain, best)
         self.step = chain.done
 

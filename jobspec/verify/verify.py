@@ -23,6 +23,7 @@ from jobspec.runtime.engine import compile_for
 from jobspec.runtime.facts import data_folders
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.reporter import Reporter, Silent
+from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import looks_of
 from jobspec.store.datasets import DataSet, open_set
 from jobspec.store.files import explained
@@ -32,7 +33,7 @@ from jobspec.verify.claims import differing_fields, find_job
 from jobspec.verify.verdict import MALFORMED, REJECT, UNVERIFIABLE, Findings, Verdict
 
 #: the store's codes for data that is not here, as against data that is not right
-MISSING = frozenset({"E0401", "E0403"})
+MISSING = frozenset({"E0401", "E0403", "E0440"})
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def _replay(
 ) -> Verdict:
     compiled = compile_for(job, means.backend)
     session = compiled.open(means.threads, means.home.folder / "cache")
+    weights = Weights(means.home, means.search)
     try:
-        course = Course(job, compiled.job_hash, compiled.plan, session, data)
+        course = Course(job, compiled.job_hash, compiled.plan, session, data, weights)
         return Replay(receipt, course, folder, reporter).verdict()
     finally:
         session.close()

@@ -24,8 +24,9 @@ NO_EXAMPLE = {
     "E0112": "takes ten thousand bytes",
     "E0274": "a file cannot hold its own hash",
     "E0275": "takes a whole file",
-    "E0290": "says what is not there yet",
     "E0291": "takes two files and fmt",
+    "E0351": "takes a file of weights",
+    "E0352": "takes a file of weights",
 }
 MEANING = [c for c, e in entries().items() if (c[:3] in ("E02", "E03") or c[:4] == "E043") and "wrong" in e]
 SYNTAX = [code for code, entry in entries().items() if code.startswith("E01") and "wrong" in entry]

@@ -15,7 +15,7 @@ from jobspec.lang.source import Source
 REFUSED = Path(__file__).parent / "refused"
 JOBS = sorted(REFUSED.glob("*.job"))
 #: of meaning, but only a file beside the job can show them
-WITH_FILES = {"E0273", "E0274", "E0291"}
+WITH_FILES = {"E0273", "E0274", "E0351", "E0352", "E0291"}
 
 TEMPLATE = """job j
 dim B=4, X=3, H=2

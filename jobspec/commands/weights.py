@@ -1,0 +1,66 @@
+"""`jobspec weights …`: weights that jobs begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jobspec.commands.options import FILE, json_option, say_json
+from jobspec.ir.errors import DataError, UsageError
+from jobspec.runtime.safetensors import SafetensorsError, stored_tensors
+from jobspec.runtime.start import Weights
+from jobspec.store.blobs import BlobStore
+from jobspec.store.files import explained
+from jobspec.store.home import open_home
+
+
+@click.group()
+def command() -> None:
+    """Add weights to start from, and list what is in them."""
+
+
+@command.command("add")
+@click.argument("file", type=FILE)
+@click.option("--into", type=FILE, metavar="FOLDER", help="Put them into FOLDER, to ship them with a job.")
+@json_option
+def add_command(file: Path, into: Path | None, as_json: bool) -> None:
+    """Copy a safetensors file into the store, and print the line to paste into a job."""
+    home = open_home()
+    if not file.is_file():
+        raise UsageError("E0801", f"there is no file {file}", help="give the path of a safetensors file")
+    count = len(checked(file))
+    name = (BlobStore(into, (), home.files) if into else home.data()).put_file(file)
+    if as_json:
+        say_json({"hash": str(name), "tensors": count, "line": f"start = {name}"})
+    else:
+        click.echo(f"start = {name}")
+
+
+def checked(file: Path) -> dict[str, tuple[int, ...]]:
+    """Shape by name of the tensors in the file. Raises DataError."""
+    with explained("read", file):
+        data = file.read_bytes()
+    try:
+        return {name: stored.shape for name, stored in stored_tensors(data)[0].items()}
+    except SafetensorsError as error:
+        raise DataError("E0442", f"{file} is no safetensors file: {error}", help="export it as safetensors") from error
+
+
+@command.command("show")
+@click.argument("root", metavar="b3:…|FILE")
+@json_option
+def show_command(root: str, as_json: bool) -> None:
+    """List the tensors of weights in the store, of a state that a run keeps, or of a file."""
+    shapes = shapes_of(root)
+    if as_json:
+        say_json({"tensors": {name: list(shape) for name, shape in shapes.items()}})
+        return
+    for name, shape in shapes.items():
+        click.echo(f"{name}  {' × '.join(map(str, shape)) or 'one number'}")
+
+
+def shapes_of(root: str) -> dict[str, tuple[int, ...]]:
+    if Path(root).is_file():
+        return checked(Path(root))
+    return {name: shape for name, (shape, _) in Weights(open_home()).open(root).items()}
