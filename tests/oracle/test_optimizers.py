@@ -22,6 +22,8 @@ from jobspec.passes.differentiate import differentiate
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
+from tests.oracle.optimizers import Equations, lion, muon  # noqa: E402
+
 pytestmark = pytest.mark.oracle
 
 Array = NDArray[Any]
@@ -93,43 +95,6 @@ def theirs(first: dict[str, Array], names: Iterable[str], make: Callable[[list[A
     return {name: np.stack([p.detach().numpy() for p in ps]) for name, ps in held.items()}
 
 
-class Equations:
-    """An optimizer out of one function `(p, g, state) -> p`, in float64."""
-
-    def __init__(self, params: list[Any], one: Callable[..., Any]) -> None:
-        self.params, self.one = params, one
-        self.states: list[dict[str, Any]] = [{} for _ in params]
-
-    def step(self) -> None:
-        for p, state in zip(self.params, self.states, strict=True):
-            p.data = self.one(p.data, p.grad, state)
-
-
-def lion(p: Any, g: Any, state: dict[str, Any]) -> Any:
-    """arXiv 2302.06675, algorithm 2."""
-    m = state.get("m", torch.zeros_like(p))
-    u = torch.sign(0.9 * m + 0.1 * g)
-    state["m"] = 0.99 * m + 0.01 * g
-    return p - LR * (u + 0.1 * p)
-
-
-def newton_schulz(x: Any) -> Any:
-    """torch.optim.Muon's, without its bfloat16."""
-    wide = x if x.shape[0] <= x.shape[1] else x.T
-    wide = wide / wide.norm()
-    for _ in range(5):
-        gram = wide @ wide.T
-        wide = 3.4445 * wide + (-4.7750 * gram + 2.0315 * gram @ gram) @ wide
-    return wide if x.shape[0] <= x.shape[1] else wide.T
-
-
-def muon(p: Any, g: Any, state: dict[str, Any]) -> Any:
-    m = 0.95 * state.get("m", torch.zeros_like(p)) + 0.05 * g
-    state["m"] = m
-    u = newton_schulz(0.05 * g + 0.95 * m)
-    return p - LR * (0.1 * p + max(1, p.shape[0] / p.shape[1]) ** 0.5 * u)
-
-
 there = torch.optim
 ALL, MATRICES, VECTORS = ("w", "wide", "c", "b", "s", "v"), ("w", "wide", "c", "s"), ("b", "v")
 #: our update → the parameters it moves, and who says where to
@@ -142,8 +107,11 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[list[Any]], Any]]] = {
     "update all by optim.adagrad(.02, wd=.1)": (ALL, lambda p: there.Adagrad(p, LR, weight_decay=0.1)),
     "update all by optim.rmsprop(.02, wd=.1)": (ALL, lambda p: there.RMSprop(p, LR, weight_decay=0.1)),
     "update all by optim.rmsprop(.02, mu=.9)": (ALL, lambda p: there.RMSprop(p, LR, momentum=0.9)),
-    "update all by optim.lion(.02, wd=.1)": (ALL, lambda p: Equations(p, lion)),
-    "update matrices by optim.muon(.02, wd=.1); freeze vectors": (MATRICES, lambda p: Equations(p, muon)),
+    "update all by optim.lion(.02, wd=.1)": (ALL, lambda p: Equations([{"params": p}], [lion(0.1)], LR)),
+    "update matrices by optim.muon(.02, wd=.1); freeze vectors": (
+        MATRICES,
+        lambda p: Equations([{"params": p}], [muon(0.1)], LR),
+    ),
     "update matrices by optim.adafactor(.02, wd=.1); update vectors by optim.adafactor_full(.02, wd=.1)": (
         ALL,
         lambda p: there.Adafactor(p, LR, weight_decay=0.1),
