@@ -17,8 +17,8 @@ HEAD = f"""# The library
 
 What `import std.nn` and its like bring, edition {EDITION}. This page is written from the library by
 `python -m jobspec.lang.library_page`; the functions themselves are jobspec/std/*.job, in the language. Axes stand in
-the bracket, in this order; `A..` takes one axis or more. An argument with `=` may be left out. The parameters `p, g` (or
-`p, a`) of an optimizer (or an average) are given by `update` (or `average`); the others by the job.
+the bracket, in this order; `A..` takes one axis or more. An argument with `=` may be left out. The parameters `p, g`
+(or `p, a`) of an optimizer (or an average) are given by `update` (or `average`); the others by the job.
 """
 KINDS = {
     "layer": "layers: called with a label where one body calls them twice",
