@@ -23,10 +23,26 @@ RULES: dict[str, tuple[Rule, ...]] = {op: tuple(rule for t in TABLES for rule in
 MOST_ROUNDS = 64
 
 
+#: programs that were simplified already, what they became among them
+Known = dict[Program, Program]
+
+
 def simplify(program: Program) -> Program:
     """`program` in a simpler form with the same bits."""
+    return simpler(program, {})
+
+
+def simpler(program: Program, known: Known) -> Program:
+    """Bodies of loops in loops are met in every round of every loop around them: each is done once."""
+    if program not in known:
+        known[program] = rounds(program, known)
+        known[known[program]] = known[program]
+    return known[program]
+
+
+def rounds(program: Program, known: Known) -> Program:
     for _ in range(MOST_ROUNDS):
-        results = trimmed(rewritten(program.results))
+        results = trimmed(rewritten(program.results, known))
         if results == list(program.results):
             break
         names = (name for name, _ in program.outputs)
@@ -34,22 +50,22 @@ def simplify(program: Program) -> Program:
     return program
 
 
-def rewritten(roots: Iterable[Node]) -> list[Node]:
+def rewritten(roots: Iterable[Node], known: Known) -> list[Node]:
     """`roots` after the rules of single nodes; bodies of loops are simplified on their own."""
     image: dict[Node, Node] = {}
     met: dict[tuple[str, frozenset[Node]], Node] = {}
     wanted = list(roots)
     for node in order(wanted):
         args = tuple(image[a] for a in node.args)
-        image[node] = rule_commuted(settled(with_body(rebuild(node, args))), met)
+        image[node] = rule_commuted(settled(with_body(rebuild(node, args), known)), met)
         inherit(image[node], node)
     return [image[node] for node in wanted]
 
 
-def with_body(node: Node) -> Node:
+def with_body(node: Node, known: Known) -> Node:
     if node.op != "loop":
         return node
-    return make("loop", *node.args, **{**dict(node.attrs), "body": simplify(body_of(node))})
+    return make("loop", *node.args, **{**dict(node.attrs), "body": simpler(body_of(node), known)})
 
 
 def settled(node: Node) -> Node:
