@@ -118,6 +118,7 @@ class Region:
 
     def _group_all(self, asked: frozenset[Node]) -> None:
         self.extra: dict[Group, list[Store]] = {}
+        self.taken: dict[Group, tuple[tuple[int, int], dict[Node, None]]] = {}
         operands = [*operands_of(self.nodes), *self.roots]
         self.grouping = Grouping(self.virtual, find_copies(operands, self.virtual, asked))
         for node in self.nodes:
@@ -216,6 +217,14 @@ class Region:
         return {n for n, at in self.inputs.items() if at.buffer == location.buffer}
 
     def _reads(self, group: Group) -> dict[Node, None]:
+        """What a group takes; found anew when it has more nodes or stores than before."""
+        size = len(group.nodes), len(self.extra.get(group, []))
+        known = self.taken.get(group)
+        if known is None or known[0] != size:
+            known = self.taken[group] = size, self._reads_now(group)
+        return known[1]
+
+    def _reads_now(self, group: Group) -> dict[Node, None]:
         reads, copied = self.grouping.reads, self.grouping.copied
         found: dict[Node, None] = {}
         for node in group.nodes:
