@@ -172,11 +172,18 @@ def read_plan(path: Path, home: Path | None = None) -> Program:
 
 
 def export(
-    spec: Spec, path: Path, *, best: str | None = None, average: bool = False, home: Path | None = None
+    spec: Spec,
+    path: Path,
+    *,
+    best: str | None = None,
+    average: bool = False,
+    names: str | None = None,
+    home: Path | None = None,
 ) -> int:
     """Write the weights of the job's newest checkpoint, or of the one that the evaluation `best` found best, as
-    safetensors; the number of steps done there. `average`: the averages that `train` keeps. Raises JobspecError E0509
-    where there is no checkpoint, E0840 where there are no averages."""
+    safetensors; the number of steps done there. `average`: the averages that `train` keeps; `names`: under another
+    program's names, `gpt2` or `llama`. Raises JobspecError E0509 where there is no checkpoint, E0840 where there are no
+    averages, E0841 and E0842 where the names do not fit."""
     need_whole_roots(spec)
     if average and not has_averages(spec.job):
         raise UsageError("E0840", "this job keeps no averages", help="say in `train`: `average all by optim.ema(.999)`")
@@ -190,7 +197,7 @@ def export(
         raise JobspecError("E0509", reason, help="train it with `jobspec run`")
     tensors = loaded(folder, hash, saved[-1])
     about = weights_metadata(hash, state_root(tensors), saved[-1].chain.done)
-    write_weights(folder.files, path, spec.job, tensors, about, average)
+    write_weights(folder.files, path, spec.job, tensors, about, average, names)
     return saved[-1].chain.done
 
 

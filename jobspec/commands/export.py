@@ -15,14 +15,21 @@ from jobspec.commands.options import FILE, job_argument, json_option, say_json, 
 @click.option("-o", "--output", type=FILE, help="File to write (default: NAME.safetensors here).")
 @click.option("--best", metavar="EVALUATION", help="The state this evaluation found best, in place of the last.")
 @click.option("--weights", type=click.Choice(["average"]), help="The averages that `train` keeps, in their place.")
+@click.option("--names", metavar="TABLE", help="Under another program's names: gpt2, llama (Hugging Face).")
 @json_option
 def command(
-    file: Path, sets: tuple[str, ...], output: Path | None, best: str | None, weights: str | None, as_json: bool
+    file: Path,
+    sets: tuple[str, ...],
+    output: Path | None,
+    best: str | None,
+    weights: str | None,
+    names: str | None,
+    as_json: bool,
 ) -> None:
     """Write a job's trained weights (or those of its newest checkpoint) as safetensors."""
     spec = spec_of(file, sets)
     path = output or Path(f"{spec.job.name}.safetensors")
-    step = api.export(spec, path, best=best, average=weights == "average")
+    step = api.export(spec, path, best=best, average=weights == "average", names=names)
     if as_json:
         say_json({"file": path, "step": step})
     else:

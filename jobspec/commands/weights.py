@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from jobspec.commands.options import FILE, json_option, say_json
+from jobspec.commands.options import FILE, json_option, say_json, spec_of
 from jobspec.ir.errors import DataError, UsageError
-from jobspec.runtime.safetensors import SafetensorsError, stored_tensors
+from jobspec.runtime.export import taken_over
+from jobspec.runtime.safetensors import SafetensorsError, stored_tensors, widened
 from jobspec.runtime.start import Weights
 from jobspec.store.blobs import BlobStore
 from jobspec.store.files import explained
@@ -23,18 +25,31 @@ def command() -> None:
 @command.command("add")
 @click.argument("file", type=FILE)
 @click.option("--into", type=FILE, metavar="FOLDER", help="Put them into FOLDER, to ship them with a job.")
+@click.option("--names", metavar="TABLE", help="The file has another program's names: gpt2, llama (Hugging Face).")
+@click.option("--for", "job", type=FILE, metavar="JOB", help="With --names: the job that begins with them.")
 @json_option
-def add_command(file: Path, into: Path | None, as_json: bool) -> None:
+def add_command(file: Path, into: Path | None, names: str | None, job: Path | None, as_json: bool) -> None:
     """Copy a safetensors file into the store, and print the line to paste into a job."""
     home = open_home()
     if not file.is_file():
         raise UsageError("E0801", f"there is no file {file}", help="give the path of a safetensors file")
     count = len(checked(file))
-    name = (BlobStore(into, (), home.files) if into else home.data()).put_file(file)
+    store = BlobStore(into, (), home.files) if into else home.data()
+    name = store.put_chunks(renamed(file, names, job)) if names or job else store.put_file(file)
     if as_json:
         say_json({"hash": str(name), "tensors": count, "line": f"start = {name}"})
     else:
         click.echo(f"start = {name}")
+
+
+def renamed(file: Path, names: str | None, job: Path | None) -> Iterator[bytes | memoryview]:
+    """The file with the names and shapes of `job`. Raises UsageError, DataError."""
+    if names is None or job is None:
+        raise UsageError("E0841", "`--names` and `--for` go together", help="as in `--names gpt2 --for FILE.job`")
+    with explained("read", file):
+        held = stored_tensors(file.read_bytes())[0]
+    floats = {name: widened(stored) for name, stored in held.items() if stored.dtype in ("F32", "F16", "BF16")}
+    return taken_over(spec_of(job, ()).job, names, floats)
 
 
 def checked(file: Path) -> dict[str, tuple[int, ...]]:

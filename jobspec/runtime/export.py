@@ -7,14 +7,15 @@ gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
-from jobspec.ir.job import Job
+from jobspec.ir.job import Job, Slot
+from jobspec.runtime.foreign import inward, outward
 from jobspec.runtime.safetensors import to_chunks
 from jobspec.store.files import FileLayer, write_file
 
@@ -51,6 +52,22 @@ def write_weights(
     state: Mapping[str, Array],
     metadata: Mapping[str, str],
     average: bool = False,
+    names: str | None = None,
 ) -> None:
-    """Publish the file `path`. Raises StoreError."""
-    write_file(files, path, to_chunks(weights_of(job, state, average), metadata))
+    """Publish the file `path`; `names`: under the names of another program (runtime/foreign.py). Raises StoreError,
+    UsageError where the table does not fit."""
+    weights = weights_of(job, state, average)
+    if names:
+        weights = outward(names, model_slots(job), weights)
+        metadata = {**metadata, "format": "pt"}  # what their loaders ask of a file
+    write_file(files, path, to_chunks(weights, metadata))
+
+
+def model_slots(job: Job) -> list[Slot]:
+    """What is exported, in state order."""
+    return [slot for slot in job.state if slot.kind in EXPORTED]
+
+
+def taken_over(job: Job, names: str, theirs: Mapping[str, Array]) -> Iterator[bytes | memoryview]:
+    """Another program's weights as a file that `job` can begin with. Raises UsageError, DataError."""
+    return to_chunks(inward(names, model_slots(job), theirs), {"names": names})
