@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from jobspec.lang.source import Source
 
 HEAD = """job j
 dim B=4, T=8, S=T, V=16, D=4, X=3
-data words = tokens(b3:{0}, u16)
-data more = tokens(b3:{1}, u16)
-data rows = table(b3:{2}, x=f32[X], y=f32)
+data words = tokens(b3:{}, u16)
+data more = tokens(b3:{}, u16)
+data rows = table(b3:{}, x=f32[X], y=f32)
 layer net(tok) {{
   param e: V -> D ~ normal(.1), w: D = 1
   h = e[V: tok]
@@ -223,3 +224,15 @@ def test_a_mixture_stands_where_a_data_set_does() -> None:
 def test_a_mixture_of_one_is_the_data_set() -> None:
     mixed = job("lr = .1; steps = 2" + TOKENS.replace("shuffle(words)", "shuffle(mix(words=1))"))
     assert job_hash(mixed) == job_hash(job("lr = .1; steps = 2" + TOKENS))
+
+
+def test_the_largest_job_is_one() -> None:
+    """Llama 3 405B in ten phases: its mixtures come out exact, and its tokens are those of the text."""
+    found = load(Source.read(Path(__file__).parent / "jobs" / "llama3_405b.job"))
+    assert sum(s.type.size for s in found.state if s.kind == "parameter") == 405_853_388_800
+    assert [p.name for p in found.phases][::9] == ["ramp1", "anneal"]
+    assert found.also == ("ramp2", "bulk", "ctx6", "anneal")
+    seen = sum(p.steps * p.batches.size * p.batches.stream.window for p in found.phases)
+    assert 15.6e12 <= seen < 15.6e12 + 128 * 2**17
+    counts = {part.source: part.count for part in found.phases[3].batches.stream.parts}
+    assert counts == {"general": 50, "math": 25, "code": 17, "multi": 8, "long": 25}
