@@ -262,15 +262,20 @@ class Grouping:
         return sum(group.domain[i] > 1 for i in axes) > 1 and any(n.op == "gather" for n in group.nodes)
 
     def _operand_fits(self, operand: Node, group: Group) -> bool:
-        return self._leaves_fit(operand, [], operand.shape, group)
+        return self._leaves_fit(operand, [], operand.shape, group, set())
 
-    def _leaves_fit(self, operand: Node, moves: list[Node], shape: tuple[int, ...], group: Group) -> bool:
+    def _leaves_fit(
+        self, operand: Node, moves: list[Node], shape: tuple[int, ...], group: Group, seen: set[tuple[Node, ...]]
+    ) -> bool:
         """Whether what `operand`, moved by `moves` into `shape`, takes from `group` itself lies at the very element
-        that is being computed."""
+        that is being computed. `seen`: what was found to fit, so that a shared operand is followed once."""
         base, inner = chain_of(operand, self.copied)
         moves = inner + moves
+        if (base, *moves) in seen:
+            return True
+        seen.add((base, *moves))
         if base in self.virtual and base not in self.copied:
-            return all(self._leaves_fit(a, moves, shape, group) for a in base.args)
+            return all(self._leaves_fit(a, moves, shape, group, seen) for a in base.args)
         if self.home.get(base) is not group:
             return True
         view = follow(dense(base), moves)
