@@ -30,7 +30,8 @@ def job_argument(function: F) -> F:
 
 
 def backend_option(function: F) -> F:
-    return click.option("--on", "on", default="llvm", metavar="BACKEND", help="llvm (default), opencl or reference.")(function)
+    help = "llvm (default), opencl or reference."
+    return click.option("--on", "on", default="llvm", metavar="BACKEND", help=help)(function)
 
 
 def threads_option(function: F) -> F:

@@ -17,8 +17,6 @@ from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.job"))
-#: specs whose programs are large: the others are compiled twice here
-SMALL = [path for path in SPECS if path.stem in ("digits", "mnist_cnn", "char_gpt")]
 
 JOB = """job j
 {imports}
@@ -62,7 +60,7 @@ def mine() -> str:
     return f"import {blob_digest(LIBRARY)} as mine\nimport std.nn"
 
 
-@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_is_the_same_job(path: Path) -> None:
     flat(path.read_text())
 
