@@ -15,6 +15,9 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.program import Program, order
+from jobspec.lang.check import load_file
+from jobspec.runtime.export import model_slots
+from jobspec.runtime.foreign import matched, table
 from jobspec.runtime.safetensors import from_bytes
 from jobspec.store.home import Home
 from jobspec.store.shards import write_tokens
@@ -151,6 +154,12 @@ def test_the_way_back_is_exact(
         assert back[key].shape == value.shape and back[key].tobytes() == value.tobytes(), key
     again = api.load((found.text or "").replace("seed = ", f"{line}\n  seed = ", 1), home=home.folder)
     assert again.job.start is not None and {s for s, _ in again.job.start.tensors} == set(run.weights)
+
+
+@pytest.mark.parametrize(("shipped", "name"), [("gpt2_124m", "gpt2"), ("llama3_8b", "llama"), ("llama3_70b", "llama")])
+def test_shipped_jobs_have_their_names(shipped: str, name: str) -> None:
+    slots = model_slots(load_file(SPECS / f"{shipped}.job"))
+    assert {s.name for _, held in matched(table(name), slots, name) for s in held} == {s.name for s in slots}
 
 
 def test_names_that_do_not_fit(home: Home, tmp_path: Path) -> None:
