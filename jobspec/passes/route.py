@@ -2,7 +2,8 @@
 
 Takes: a program without `gradient`. Promises: the same bits, as sums along a map's input do not depend on the tokens
 beside, and an expert's own tokens stay in ascending order. Tokens are copied into blocks that belong to one expert
-each, with a few empty slots at the end of an expert's last block; no weight is copied, and an empty block costs nothing.
+each, with a few empty slots at the end of an expert's last block; no weight is copied, and an empty block costs
+nothing.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ REFERENCE = ("--on", "reference")
 def test_help_and_version(call: Call) -> None:
     said = call("--help")
     assert said.code == 0
-    for name in ("check", "plan", "fmt", "compile", "hash", "run", "verify", "data", "show", "export", "new", "explain"):
+    names = ("check", "plan", "fmt", "compile", "hash", "run", "verify", "data", "show", "export", "new", "explain")
+    for name in names:
         assert f"\n  {name} " in said.out
         assert call(name, "--help").code == 0
     assert call("--version").out.startswith("jobspec, version")
