@@ -82,6 +82,11 @@ def expert_sums(node: Node, x: Array, g: Array, index: Array) -> Array:
     return np.einsum("ne,nk,nf->ekf", hit, rows(x, index), g.reshape(-1, g.shape[-1]))
 
 
+def narrowly(node: Node, x: Array) -> Array:
+    """What is said of float32's bits, of the nearest float32."""
+    return wide(meaning.MEANING[node.op](node, x.astype(np.float32) if x.dtype == np.float64 else x))
+
+
 OPS: dict[str, Any] = {
     **meaning.MEANING,
     "const": lambda n: wide(meaning.constant(n)),
@@ -114,6 +119,9 @@ OPS: dict[str, Any] = {
     "pad": pad,
     "scatter_add": scatter_add,
     "cast": cast,
+    "bitcast": narrowly,
+    "bf16": narrowly,
+    "f16": narrowly,
     "loop": loop,
 }
 
