@@ -62,7 +62,8 @@ def _opencl() -> Backend:
     from jobspec.backends.opencl import devices, session
 
     device = devices.device_named(name)
-    return Backend("opencl", devices.target_of(device), session.compilers(), session.open_session)
+    target = devices.target_of(device)
+    return Backend("opencl", target, session.compilers(), session.open_session, on_host=target.features == "cpu")
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "opencl": _opencl, "reference": _reference}
