@@ -260,6 +260,8 @@ class Resolver:
             self.expression(keyword.value, names)
             if keyword.name.text in formal:
                 self.mention(keyword.name, formal[keyword.name.text])
+            elif isinstance(node.function, tree.Name) and node.function.id == "mix":
+                self.use(keyword.name, names)
         if node.label:
             key = (id(names.home), node.label.text)
             symbol = self.labels.setdefault(key, Symbol("label", node.label.text, names.home, node))
