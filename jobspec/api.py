@@ -42,7 +42,8 @@ from jobspec.runtime.run import run as run_compiled
 from jobspec.runtime.safetensors import SafetensorsError, from_bytes
 from jobspec.runtime.start import Weights
 from jobspec.store.checkpoint import state_root
-from jobspec.store.home import beside, open_home
+from jobspec.store.datasets import DataSet
+from jobspec.store.home import Home, beside, open_home
 from jobspec.verify.verdict import Verdict
 from jobspec.verify.verify import Means
 from jobspec.verify.verify import verify as verify_receipt
@@ -217,12 +218,18 @@ def run(
     store = open_home(home)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     order = Order(threads or default_threads(), until, again)
-    if program.spec.text is not None:
-        keep_text(run_folder(store, program.compiled.job_hash), program.spec.text, program.spec.sets)
     with debug.stage("run"):
         weights = Weights(store, program.spec.search)
-        result = run_compiled(program.compiled, lambda: open_data(program.spec, store), store, order, reporter, weights)
+        result = run_compiled(program.compiled, lambda: begin(program, store), store, order, reporter, weights)
     return Run(result)
+
+
+def begin(program: Program, store: Home) -> dict[str, DataSet]:
+    """The job's data; where that is whole, the run's folder keeps the text."""
+    found = open_data(program.spec, store)
+    if program.spec.text is not None:
+        keep_text(run_folder(store, program.compiled.job_hash), program.spec.text, program.spec.sets)
+    return found
 
 
 def verify(
@@ -243,4 +250,3 @@ def verify(
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     with debug.stage("verify"):
         return verify_receipt(Path(receipt), means, reporter)
-

@@ -58,7 +58,12 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
     return Both(of_spec(request.param, spec, Home(tmp_path)), model, tmp_path)
 
 
-@pytest.mark.parametrize("both", NAMES, indirect=True)
+#: compiling one takes half a minute on a busy machine
+LONG = ("resnet50_imagenet",)
+CASES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
+
+
+@pytest.mark.parametrize("both", CASES, indirect=True)
 def test_model(both: Both) -> None:
     steps = min(STEPS, both.work.job.phases[0].steps)
     run = ours.ran(both.work, steps, both.cache)

@@ -16,7 +16,7 @@ from tests.specs.tiny import SPECS, Tiny, entries
 SAME = 2
 TINY = entries()
 #: they take half a minute or more, most of it to compile; with ten phases, to train
-SLOW = {"t5_small", "deepseek_v3", "llama3_405b"}
+SLOW = {"resnet50_imagenet", "t5_small", "deepseek_v3", "llama3_405b"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TINY]
 
 
