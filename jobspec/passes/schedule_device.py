@@ -36,7 +36,7 @@ def contraction(form: Contraction, target: Target) -> Schedule:
         return made(swap=int(swap), rows=rows, columns=min(GPU_TILE, columns), lanes=1)
     lanes = next((n for n in (target.lanes, 4) if columns >= n), 1)
     vectors = min(CPU_VECTORS if lanes > 1 else GPU_TILE, columns // lanes)
-    pack = lanes > 1 and form.n[-1].b != 1 and size(form.m) >= REUSE * rows
+    pack = form.plain and lanes > 1 and form.n[-1].b != 1 and size(form.m) >= REUSE * rows
     return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack))
 
 

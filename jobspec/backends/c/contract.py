@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c.folds import ended
+from jobspec.backends.c.found import Found, found_by_index
 from jobspec.backends.c.packing import Packing
 from jobspec.backends.c.request import GROUP, Launch, Request
 from jobspec.backends.c.scalars import Typed
@@ -32,7 +33,8 @@ def render(q: Request, writer: Writer) -> list[Launch]:
     whole = last // span * span
     if whole:
         tiles = Tiles(q, writer, form, q.name, (0, whole), rows, columns, lanes)
-        packing = Packing(q, writer, form, tiles.strips, tiles.width) if q.schedule.get("pack", 0) else None
+        packs = q.schedule.get("pack", 0) and form.plain
+        packing = Packing(q, writer, form, tiles.strips, tiles.width) if packs else None
         if packing:
             launches.append(packing.render())
         launches.append(replace(tiles, packing=packing).render())
@@ -106,33 +108,40 @@ class Tiles:
     def _sums(self, scope: Scope, outer: dict[Extent, str], row: str, column: str, strip: str) -> None:
         """Declares `sum[rows * columns]`."""
         w, form, q = self.writer, self.form, self.q
-        a, b = self._rows(scope, outer, row), self._strip(scope, outer, column, strip)
+        found = found_by_index(scope, form, outer)
+        a, b = self._rows(scope, outer, row, found.a), self._strip(scope, outer, column, strip, found.b)
         leaves = -(-form.k_size // LEAF)
         w.line(f"{self.vector} sum[{self.sums}];")
         if leaves == 1:
-            self._leaf(a, b, "0", str(form.k_size))
+            self._leaf(a, b, "0", found.steps)
             return
         trees = self._open_trees(leaves)
-        with w.count("int", leaves, "leaf") as leaf:
+        with w.count("int", self._leaves(found), "leaf") as leaf:
             first = w.let(q.index, f"({q.index}){leaf} * {LEAF}", "first")
-            stop = ended(w, q.index, form.k_size, first, LEAF)
+            stop = ended(w, q.index, found.steps, first, LEAF)
             self._leaf(a, b, first, stop)
             self._push(trees, leaf)
         self._results(trees)
 
-    def _strip(self, scope: Scope, outer: dict[Extent, str], column: str, strip: str) -> str:
+    def _leaves(self, found: Found) -> str:
+        """How many leaves there are: at least one, which may be over nothing."""
+        if found.fixed:
+            return str(-(-found.at_most // LEAF))
+        return self.writer.let("int", f"{found.steps} > 0 ? ({found.steps} + {LEAF - 1}) / {LEAF} : 1", "leaves")
+
+    def _strip(self, scope: Scope, outer: dict[Extent, str], column: str, strip: str, further: str) -> str:
         """Pointer to the first column of b at the first step."""
         if self.packing is not None:
             at = self.packing.strip(outer, strip)
             return self._pointer("(GLOBAL const float*)scratch", [f"(long)({at}) * {self.packing.size}"])
         last = self.form.n[-1].b
         terms = [scaled(at, e.b) for e, at in outer.items() if e.b] + ([scaled(column, last)] if last else [])
-        return self._pointer(scope.site.pointer(self.form.b), terms)
+        return self._pointer(scope.site.pointer(self.form.b), [*terms, further])
 
-    def _rows(self, scope: Scope, outer: dict[Extent, str], row: str) -> list[str]:
+    def _rows(self, scope: Scope, outer: dict[Extent, str], row: str, further: str) -> list[str]:
         """Pointers to the first step of each row of a."""
         w, form, q = self.writer, self.form, self.q
-        base_a = [scaled(at, e.a) for e, at in outer.items() if e.a]
+        base_a = [further, *(scaled(at, e.a) for e, at in outer.items() if e.a)]
         a = []
         for r in range(self.rows):
             with_row = w.let(q.index, f"{row} + {r} < {size(form.m)} ? {row} + {r} : {size(form.m) - 1}", "m")

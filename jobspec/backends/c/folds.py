@@ -20,7 +20,7 @@ NOWHERE = "2147483647"
 SHARED = f"LOCAL float shared[{LANES}]; LOCAL int places[{LANES}];"
 
 
-def ended(w: Writer, index: str, size: int, first: str, part: int) -> str:
+def ended(w: Writer, index: str, size: int | str, first: str, part: int) -> str:
     """Where the part of at most `part` elements that begins at `first` ends."""
     return w.let(index, f"{size} - {first} < {part} ? {size} : {first} + {part}", "stop")
 

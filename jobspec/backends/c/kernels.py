@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, scatter
+from jobspec.backends.c import contract, folded, maps, route, scatter
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 
@@ -29,4 +29,5 @@ RENDERERS: dict[str, Callable[[Request, Writer], list[Launch]]] = {
     "fill": maps.render,
     "contract": contract.render,
     "scatter": scatter.render,
+    "route": route.render,
 }

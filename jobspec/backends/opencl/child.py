@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyopencl as cl
 
-from jobspec.backends.conformance.examine import examine
+from jobspec.backends.conformance.examine import Run, examine
 from jobspec.backends.opencl.devices import devices, name_of, target_of
 from jobspec.backends.opencl.trial import Trial
 from jobspec.backends.opencl.vendors import announce
@@ -33,7 +33,7 @@ class Disagreement(Exception):
     """Two schedules of one kernel gave different bits."""
 
 
-def runner(device: cl.Device) -> object:
+def runner(device: cl.Device) -> Run:
     trial = Trial(device)
 
     def run(kernel: Kernel, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -57,7 +57,7 @@ def main(folder: Path, name: str | None) -> None:
             target = target_of(device)
             say(name=name_of(device), shape=target.features, memory=int(device.global_mem_size))
         elif name_of(device) == name:
-            for clause, wrong in examine(runner(device)):  # type: ignore[arg-type]
+            for clause, wrong in examine(runner(device)):
                 say(clause=clause, wrong=wrong)
 
 
