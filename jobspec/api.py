@@ -44,6 +44,8 @@ from jobspec.runtime.start import Weights
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.home import Home, beside, open_home
+from jobspec.verify.challenge import fresh
+from jobspec.verify.sampled import Sample
 from jobspec.verify.verdict import Verdict
 from jobspec.verify.verify import Means
 from jobspec.verify.verify import verify as verify_receipt
@@ -239,14 +241,18 @@ def verify(
     job: Spec | None = None,
     threads: int | None = None,
     data: tuple[Path, ...] = (),
+    sample: int | None = None,
+    challenge: bytes | None = None,
     progress: bool | Reporter = False,
     home: Path | None = None,
 ) -> Verdict:
     """The verdict on a receipt's file, by full replay. `job`: where it does not lie beside or in the store;
-    `data`: more folders with data."""
+    `data`: more folders with data; `sample`: replay only so many segments, drawn with `challenge` (32 bytes; made
+    afresh where None)."""
     store = open_home(home)
     search = (*data, *(job.search if job else ()))
-    means = Means(store, on, threads or default_threads(), search, job.job if job else None)
+    drawn = Sample(sample, challenge or fresh()) if sample else None
+    means = Means(store, on, threads or default_threads(), search, job.job if job else None, drawn)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     with debug.stage("verify"):
         return verify_receipt(Path(receipt), means, reporter)

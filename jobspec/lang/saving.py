@@ -26,7 +26,7 @@ KEEP = 2
 
 @dataclass(frozen=True)
 class Saving:
-    """`every`: steps between checkpoints. `keep`: how many stay. `also`: phases whose end keeps one for good."""
+    """`every`: steps between checkpoints. `keep`: how many stay, 0 for all. `also`: phases whose end keeps one for good."""
 
     every: int
     keep: int
@@ -42,9 +42,17 @@ def saving(frame: Frame, sections: Sequence[tree.Section], known: Course, phases
         settings = Settings(frame, node.body, STATIC)
         settings.only("save", STATIC)
         every = settings.value("every", need_interval) or every
-        keep = settings.value("keep", lambda x: need_whole(x, 1)) or keep
+        keep = kept(settings, keep)
         also = phases_in(frame, settings, "also", phases) or also
     return Saving(every, keep, also)
+
+
+def kept(settings: Settings, otherwise: int) -> int:
+    """How many checkpoints stay; `all`: 0."""
+    node = settings.given.get("keep")
+    if isinstance(node, tree.Name) and node.id == "all":
+        return 0
+    return settings.value("keep", lambda x: need_whole(x, 1)) or otherwise
 
 
 def phases_in(frame: Frame, settings: Settings, name: str, phases: Sequence[str]) -> tuple[str, ...]:

@@ -164,9 +164,13 @@ class Run:
         if closes_record(self.job, step):
             self.journal.add(Recorded(self.course.record(self.course.root())))
         self._evaluate_due(step)
-        falls = due(self.job.save_every, step) and not self.saver.busy  # else the disk is still at the last
+        falls = due(self.job.save_every, step) and self._has_time()
         if self.saver.step != step and (falls or step in self.job.milestones):
             self._save(None)
+
+    def _has_time(self) -> bool:
+        """Whether a checkpoint may be made: not while the disk is at the last one, unless all are to be kept."""
+        return self.job.keep == 0 or not self.saver.busy
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations that fall on `step`, but for those that a killed process had done."""

@@ -7,10 +7,13 @@ where every bit agrees.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from jobspec.runtime.chain import StepRecord
 
 Array = NDArray[Any]
 
@@ -46,3 +49,8 @@ def _bits(array: Array) -> NDArray[Any]:
 
 def _kind(array: Array) -> str:
     return f"{array.dtype}{list(array.shape)}"
+
+
+def differing(first: StepRecord, second: StepRecord) -> list[str]:
+    """Names of the fields in which two records differ."""
+    return [f.name for f in fields(StepRecord) if getattr(first, f.name) != getattr(second, f.name)]

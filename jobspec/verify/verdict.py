@@ -1,18 +1,25 @@
 """What a verification says.
 
-    ACCEPT        replayed in full: every field follows from the job and its data, and what lies beside matches
-    REJECT        something differs; the reasons name it
-    UNVERIFIABLE  cannot be replayed here: unknown job or profile, missing data, open chain
-    MALFORMED     not a receipt in its canonical form
+ACCEPT          replayed in full: every field follows from the job and its data, and what lies beside matches
+ACCEPT-SAMPLED  the drawn segments were replayed, and each came out as claimed
+REJECT          something differs; the reasons name it
+UNVERIFIABLE    cannot be replayed here: unknown job or profile, missing data, open chain
+MALFORMED       not a receipt in its canonical form
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ACCEPT, REJECT, UNVERIFIABLE, MALFORMED = "ACCEPT", "REJECT", "UNVERIFIABLE", "MALFORMED"
+ACCEPT, ACCEPT_SAMPLED, REJECT, UNVERIFIABLE, MALFORMED = (
+    "ACCEPT",
+    "ACCEPT-SAMPLED",
+    "REJECT",
+    "UNVERIFIABLE",
+    "MALFORMED",
+)
 
-EXIT_CODES = {ACCEPT: 0, REJECT: 4, MALFORMED: 4, UNVERIFIABLE: 5}
+EXIT_CODES = {ACCEPT: 0, ACCEPT_SAMPLED: 0, REJECT: 4, MALFORMED: 4, UNVERIFIABLE: 5}
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        return self.word == ACCEPT
+        return self.word in (ACCEPT, ACCEPT_SAMPLED)
 
     @property
     def exit_code(self) -> int:

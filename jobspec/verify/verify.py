@@ -1,15 +1,15 @@
 """Verification: a receipt's claim, computed again.
 
 Takes: a receipt's file, the store, a backend. Promises: ACCEPT only after a full replay from the job and its
-data in which every field came out the same, and what lies beside the receipt matched too; any other
-verdict says where. Nothing that the prover declared is believed. A data shard that is there but changed
-is a DataError naming it.
+data in which every field came out the same, and what lies beside the receipt matched too; of a sample,
+ACCEPT-SAMPLED; any other verdict says where. Nothing that the prover declared is believed. A data shard that is
+there but changed is a DataError naming it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
@@ -17,7 +17,6 @@ from jobspec.ir.contract import PROFILES
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
-from jobspec.runtime.chain import StepRecord
 from jobspec.runtime.course import Course, TrainingError
 from jobspec.runtime.engine import compile_for
 from jobspec.runtime.facts import data_folders
@@ -30,6 +29,8 @@ from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.verify import beside
 from jobspec.verify.claims import differing_fields, find_job
+from jobspec.verify.compare import differing
+from jobspec.verify.sampled import Sample, SampledReplay
 from jobspec.verify.verdict import MALFORMED, REJECT, UNVERIFIABLE, Findings, Verdict
 
 #: the store's codes for data that is not here, as against data that is not right
@@ -39,13 +40,14 @@ MISSING = frozenset({"E0401", "E0403", "E0440"})
 @dataclass(frozen=True)
 class Means:
     """What to verify with; none of it can change a verdict but by what data it finds. `search`: more folders
-    to look for data in; `job`: the job, where the caller has it."""
+    to look for data in; `job`: the job, where the caller has it; `sample`: replay only so much."""
 
     home: Home
     backend: str
     threads: int
     search: tuple[Path, ...] = ()
     job: Job | None = None
+    sample: Sample | None = None
 
 
 def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdict:
@@ -106,6 +108,8 @@ def _replay(
     weights = Weights(means.home, means.search)
     try:
         course = Course(job, compiled.job_hash, compiled.plan, session, data, weights)
+        if means.sample is not None:
+            return SampledReplay(receipt, course, folder, reporter, means.sample).verdict()
         return Replay(receipt, course, folder, reporter).verdict()
     finally:
         session.close()
@@ -173,8 +177,3 @@ class Replay:
         saved = beside.last_checkpoint(self.history, self.receipt)
         beside.check_weights(self.folder, job, self.receipt, state, self.findings)
         beside.check_checkpoint(self.folder, saved, state, self.findings)
-
-
-def differing(first: StepRecord, second: StepRecord) -> list[str]:
-    """Names of the fields in which two records differ."""
-    return [f.name for f in fields(StepRecord) if getattr(first, f.name) != getattr(second, f.name)]

@@ -323,6 +323,7 @@ def test_an_evaluation_of_so_many_batches() -> None:
 def test_saving() -> None:
     kept = job(TWO, TRAIN + "save { every = 3; keep = 9 }\n")
     assert (kept.save_every, kept.keep) == (3, 9)
+    assert job(TWO, TRAIN + "save { keep = all }\n").keep == 0
     rooted = job(TWO, TRAIN.replace("seed", "roots = 2; seed"))
     assert (rooted.roots_every, job(TWO).roots_every) == (2, 100)
 
