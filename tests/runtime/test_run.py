@@ -311,5 +311,8 @@ def test_a_checkpoint_is_left_out_while_the_disk_is_busy(
     line: Job, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Saver, "busy", True)
-    train(replace(line, keep=0), home)
+    train(replace(line, keep=9), home)
     assert [s.chain.done for s in read_history(folder_of(line, home)).saved] == [12]
+    all_kept = replace(line, keep=0)
+    train(all_kept, home, again=True)
+    assert [s.chain.done for s in read_history(folder_of(all_kept, home)).saved] == [3, 6, 9, 12]
