@@ -26,7 +26,7 @@ KEEP = 2
 
 @dataclass(frozen=True)
 class Saving:
-    """`every`: steps between checkpoints. `keep`: how many stay, 0: all. `also`: phases whose end keeps one for good."""
+    """`every`: steps between checkpoints. `keep`: how many stay, 0: all. `also`: phases whose end keeps one."""
 
     every: int
     keep: int
