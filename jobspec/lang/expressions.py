@@ -100,6 +100,8 @@ STANDARD = {
             "avg_pool",
             "embedding",
             "dropout",
+            "rope",
+            "swiglu",
         ],
         "nn",
     ),

@@ -160,6 +160,7 @@ def test_schedules() -> None:
     def rate(text: str, step: int) -> float:
         return float(Bench(text, DIMS, {"at": (np.array(step, np.int32), "")}, STD).array()[0])
 
+    assert rate("schedule.constant(.5) + 0*at", 5) == 0.5
     assert rate("schedule.linear(at, 10, .5)", 5) == 0.25
     assert rate("schedule.cosine(at, 10, .5, .1)", 0) == 0.5
     assert abs(rate("schedule.cosine(at, 10, .5, .1)", 10) - 0.1) < 1e-7

@@ -5,6 +5,7 @@ the reference after two steps. The full-size text loads, and has the parameters 
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name fo
 def test_tiny(name: str, tmp_path: Path) -> None:
     """Stopped after two steps, compared, and trained on from there."""
     tiny = TINY[name]
+    tiny.begin(tmp_path / "llvm")
+    if tiny.base:
+        copytree(tmp_path / "llvm", tmp_path / "plain")
     native = tiny.compiled(tmp_path / "llvm")
     begun = jobspec.run(native, until=SAME, threads=1, home=tmp_path / "llvm")
     plain = jobspec.run(tiny.compiled(tmp_path / "plain", "reference"), until=SAME, home=tmp_path / "plain")
@@ -37,6 +41,14 @@ def trains(tiny: Tiny, run: jobspec.Run) -> None:
     assert run.steps >= 100 and len(losses) >= 10
     assert losses[0] > tiny.loss > np.mean(losses[-(len(losses) // 10) :])
     assert all(np.isfinite(value) for value in run.final.values())
+
+
+def test_a_base_is_the_state_that_is_named() -> None:
+    """Where a small job is its spec as it stands, the hash in the text is what training the base gives; that the base
+    gives it, `test_tiny` sees: nothing else is in the store."""
+    assert {tiny.name for tiny in TINY.values() if tiny.base} == {
+        path.stem for path in SPECS.glob("*.job") if "  start = " in path.read_text()
+    }
 
 
 def test_every_spec_has_a_small_sibling() -> None:

@@ -19,16 +19,23 @@ SPECS = Path(__file__).parents[2] / "specs"
 
 @dataclass(frozen=True)
 class Tiny:
-    """`report`: which of a run's series must fall below `loss`: the losses, or an evaluation's metric."""
+    """`report`: which of a run's series must fall below `loss`: the losses, or an evaluation's metric. `base`: the
+    spec whose last state it begins with."""
 
     name: str
     values: dict[str, str]
     loss: float
     report: str
+    base: str | None
 
     def spec(self, home: Path) -> Spec:
         """The job made small; its data lie beside the specs, or in `home`."""
         return read_spec(SPECS / f"{self.name}.job", self.values, Home(home))
+
+    def begin(self, home: Path) -> None:
+        """Trains the base, if there is one; its last state is then in `home`."""
+        if self.base is not None:
+            jobspec.run(SPECS / f"{self.base}.job", threads=1, home=home)
 
     def compiled(self, home: Path, on: str = "llvm") -> jobspec.Program:
         return jobspec.compile(self.spec(home), on, home=home)
@@ -40,5 +47,5 @@ def entries() -> dict[str, Tiny]:
     return {name: entry(name, **row) for name, row in table.items()}
 
 
-def entry(name: str, set: list[str], loss: float, report: str = "step.loss") -> Tiny:
-    return Tiny(name, assignments(set), loss, report)
+def entry(name: str, set: list[str], loss: float, report: str = "step.loss", base: str | None = None) -> Tiny:
+    return Tiny(name, assignments(set), loss, report, base)
