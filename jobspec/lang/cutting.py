@@ -3,7 +3,8 @@
 Takes: nodes of the step, made for the whole batch. Promises: each node is *whole* (it depends on no example, or on all
 of them through sums), *each* (an axis counts the examples, and a place on it depends on no other), or *part* (a sum
 over examples, so that the pieces' values may be added). `each` and `part` have an image for one piece. Raises Mixed
-where a value of one example depends on others, and where a gradient is asked of what is no sum over examples.
+where a value of one example depends on others, and where a gradient is asked of what is no sum over examples; Early
+where a total that no gradient goes through is all that is wanting.
 """
 
 from __future__ import annotations
@@ -49,11 +50,20 @@ class Mixed(Exception):
         self.node, self.objective = node, objective
 
 
+class Early(Exception):
+    """The total of `node` is needed before the pieces. `loops`: those it stands in, outermost first."""
+
+    def __init__(self, node: Node, loops: tuple[Node, ...] = ()) -> None:
+        super().__init__(node.op)
+        self.node, self.loops = node, loops
+
+
 @dataclass(eq=False)
 class Region:
     """Nodes of one region (the step, or the body of a loop) and what is known of them. `images`: a node as one piece
-    computes it; `linear`: nodes whose parts stay parts, because a gradient is taken of them; `touched`: whole nodes
-    that come out of a loop that is cut; `waited`: parts that are needed in total."""
+    computes it; `linear`: nodes whose parts stay parts, because a gradient is taken of them; `moving`: those that a
+    gradient goes through; `touched`: whole nodes that come out of a loop that is cut; `waited`: parts that are needed
+    in total."""
 
     size: int
     count: int
@@ -61,6 +71,7 @@ class Region:
     kinds: dict[Node, Kind] = field(default_factory=dict)
     images: dict[Node, Node] = field(default_factory=dict)
     linear: Collection[Node] = ()
+    moving: Collection[Node] = ()
     cuts: dict[tuple[Node, int], Node] = field(default_factory=dict)
     loops: dict[Node, CutLoop] = field(default_factory=dict)
     touched: set[Node] = field(default_factory=set)
@@ -101,7 +112,10 @@ class Region:
         kinds = [self.kinds[a] for a in node.args]
         if any(isinstance(k, Each) for k in kinds) or node.op in ("loop", "get"):
             rule = self.rules.each.get(node.op, self.rules.elementwise if OPS[node.op].has("elementwise") else None)
-            if rule is None or (any(isinstance(k, Part) for k in kinds) and node.op not in ("loop", "get")):
+            if rule is None:
+                raise Mixed(node)
+            if any(isinstance(k, Part) for k in kinds) and node.op not in ("loop", "get"):
+                self.ask(node.args)
                 raise Mixed(node)
             rule(self, node)
         elif any(isinstance(k, Part) for k in kinds):
@@ -123,6 +137,12 @@ class Region:
         for a in node.args:
             self.wait_for(a)
         self.kinds[node] = Whole(after=True)
+
+    def ask(self, nodes: Iterable[Node]) -> None:
+        """Raises Early for the first of `nodes` that is known in total only, and that no gradient goes through."""
+        for node in nodes:
+            if node not in self.moving and (isinstance(self.kinds[node], Part) or self.is_after(node)):
+                raise Early(node)
 
     def wait_for(self, node: Node) -> None:
         """`node`, if it is a sum over examples, is needed in total."""
@@ -150,6 +170,7 @@ class Region:
         if node in self.images:
             return self.images[node]
         if self.is_after(node):
+            self.ask([node])
             raise Mixed(user)
         return self.bring(node)
 
@@ -164,6 +185,7 @@ class Region:
         if kind == Each(axis):
             return self.images[node]
         if not isinstance(kind, Whole) or kind.after:
+            self.ask([node])
             raise Mixed(user)
         if (node, axis) not in self.cuts:
             self.cuts[node, axis] = self.cut_whole(node, axis, user)

@@ -14,7 +14,8 @@ from jobspec.ir import regions
 from jobspec.ir.program import Node, order, rebuild
 from jobspec.ir.regions import Loop, body_input, parts
 from jobspec.ir.types import Type
-from jobspec.lang.cutting import CutLoop, Each, Kind, Mixed, Part, Region, Whole
+from jobspec.lang.cutting import CutLoop, Each, Early, Kind, Mixed, Part, Region, Whole
+from jobspec.lang.cutting_first import moved_by
 
 
 class Promoted(Exception):
@@ -70,9 +71,20 @@ def loop(region: Region, node: Node) -> None:
         region.whole(node)
         return
     old = parts(node)
-    body = settled(region, node, old, starting(region, node, old))
+    try:
+        body = settled(region, node, old, starting(region, node, old))
+    except Early as early:
+        raise from_inside(node, old, early) from None
     region.kinds[node] = Whole()
     region.loops[node] = cut_loop(region, node, old, body)
+
+
+def from_inside(node: Node, loop: Loop, early: Early) -> Early:
+    """What the body wants early, as the region around the loop sees it: an operand, or a value of each turn."""
+    given = dict(zip((*loop.cuts, *loop.common), (*loop.sliced, *loop.shared), strict=True))
+    if not early.loops and early.node in given:
+        return Early(given[early.node])
+    return Early(early.node, (node, *early.loops))
 
 
 def get(region: Region, node: Node) -> None:
@@ -103,9 +115,9 @@ def starting(region: Region, node: Node, loop: Loop) -> dict[Node, Kind]:
 
 def settled(region: Region, node: Node, loop: Loop, kinds: dict[Node, Kind]) -> Body:
     """The body visited, with kinds of its inputs that hold in every turn."""
-    linear = linear_nodes(region, node, loop)
+    linear, moving = linear_nodes(region, node, loop), moving_nodes(region, loop)
     while True:
-        body = Body(region.size, region.count, region.rules, linear=linear)
+        body = Body(region.size, region.count, region.rules, linear=linear, moving=moving)
         for x, kind in kinds.items():
             body.open(x, kind)
         change = changes(body, loop)
@@ -142,6 +154,12 @@ def linear_nodes(region: Region, node: Node, loop: Loop) -> set[Node]:
     if not read:
         return set()
     return set(order([*(loop.results[i] for i in sorted(read)), *(out for _, out in loop.step)]))
+
+
+def moving_nodes(region: Region, loop: Loop) -> set[Node]:
+    """Nodes of the body that a gradient goes through, as far as one can tell: carried values may be such."""
+    pairs = zip((*loop.cuts, *loop.common), (*loop.sliced, *loop.shared), strict=True)
+    return moved_by(loop.results, {*loop.state, *(x for x, outside in pairs if outside in region.moving)})
 
 
 def given(body: Body, out: Node, kind: Kind) -> Node | None:

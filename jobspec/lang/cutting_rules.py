@@ -211,10 +211,12 @@ PRODUCTS = frozenset({"mul", "contract"})
 def part(region: Region, node: Node) -> None:
     """A node with a part among its operands, and no value of single examples."""
     image = linear_image(region, node) if node in region.linear else None
-    if image is None:
-        region.after(node)
-    else:
+    if image is not None:
         region.part(node, image)
+        return
+    if node in region.linear:
+        region.ask(node.args)
+    region.after(node)
 
 
 def linear_image(region: Region, node: Node) -> Node | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from jobspec.ir.program import Node, Program, make
 from jobspec.lang.alignment import reorder
+from jobspec.lang.refusal import need
 from jobspec.lang.values import Tensor
 
 
@@ -93,8 +94,15 @@ class Loop(Region):
         return Tensor(node, t.axes, t.left, t.right, t.entered)
 
     def slice(self, t: Tensor) -> Tensor:
-        """`t` without the loop's axis: what it is at this turn."""
-        place = t.axes.index(self.axis)
+        """`t` without the loop's axis: what it is at this turn. Refuses an axis of another length."""
+        axis, size = self.axis, t.size(self.axis)
+        need(
+            size == self.size,
+            "E0211",
+            f"{axis} has {size} places here, and the loop along it makes {self.size} turns",
+            f"{f'take `[{axis}: ..{self.size}]`' if size > self.size else f'`pad[{axis}](…)` it'} before the loop",
+        )
+        place = t.axes.index(axis)
         rest = (*t.axes[:place], *t.axes[place + 1 :])
         outer = t.node if place == 0 else reorder(t, (self.axis, *rest))
         node = self.sliced.get(outer)

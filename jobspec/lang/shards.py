@@ -16,7 +16,8 @@ from jobspec.ir.program import Node, make, order, rebuild
 from jobspec.ir.regions import body_input
 from jobspec.ir.types import Type
 from jobspec.lang import tree
-from jobspec.lang.cutting import Each, Mixed, Step
+from jobspec.lang.cutting import Each, Early, Mixed, Step
+from jobspec.lang.cutting_first import First, moved_by
 from jobspec.lang.cutting_rules import RULES
 from jobspec.lang.cutting_totals import Later
 from jobspec.lang.data import BATCH
@@ -124,8 +125,9 @@ def mixing(mixed: Mixed, shards: Shards) -> Refusal:
         return Refusal(
             "E0333",
             "the loss is no sum over the examples, so it has no pieces",
-            notes=("values folded over B may only be added, and scaled by what does not depend on the batch",),
-            help="fold over B last, as in `mean[B](…)`: a masked mean is taken within each example",
+            notes=("sums over B that depend on parameters may only be added, and scaled by what does not",),
+            help="divide within each example and fold over B last, as in `mean[B](sum[T](m*e)/sum[T](m))`; or wrap what "
+            f"scales it in `stop(…)`; or `shards = {PER_PIECE}({shards.count})` takes the quotient in each piece",
         )
     return Refusal(
         "E0332",
@@ -139,13 +141,25 @@ def mixing(mixed: Mixed, shards: Shards) -> Refusal:
 
 
 def pieces(work: Work, shards: Shards, roots: list[Node]) -> list[Node]:
-    """`roots` of the whole batch, by way of the pieces."""
-    batch = work.sizes[BATCH]
-    piece = Piece(batch, shards.count)
+    """`roots` of the whole batch, by way of the pieces; once more before that, for totals that these need."""
+    first = First()
+    while True:
+        try:
+            values = cut(work, shards, roots)
+        except Early as early:
+            roots = first.taken_out(roots, early)
+        else:
+            return first.put_back(values, lambda nodes: cut(work, shards, nodes))
+
+
+def cut(work: Work, shards: Shards, roots: list[Node]) -> list[Node]:
+    """`roots` by way of the pieces. Raises Early for a total that they need."""
+    piece = Piece(work.sizes[BATCH], shards.count)
     gradients = [n for n in order(roots) if n.op == "gradient"]
     linear = set(order(g.args[0] for g in gradients))
-    deep = above(roots, {g.args[1] for g in gradients})
-    step = Step(piece.size, shards.count, RULES, linear=linear, piece=piece, deep=deep)
+    parameters = {g.args[1] for g in gradients}
+    deep, moving = above(roots, parameters), moved_by(roots, parameters)
+    step = Step(piece.size, shards.count, RULES, linear=linear, moving=moving, piece=piece, deep=deep)
     for feed in work.feeds.values():
         step.each(feed.node, 0, piece.cut(feed.node, 0))
     step.visit_all(roots)
