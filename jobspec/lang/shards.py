@@ -126,8 +126,8 @@ def mixing(mixed: Mixed, shards: Shards) -> Refusal:
             "E0333",
             "the loss is no sum over the examples, so it has no pieces",
             notes=("sums over B that depend on parameters may only be added, and scaled by what does not",),
-            help="divide within each example and fold over B last, as in `mean[B](sum[T](m*e)/sum[T](m))`; or wrap what "
-            f"scales it in `stop(…)`; or `shards = {PER_PIECE}({shards.count})` takes the quotient in each piece",
+            help="divide within each example and fold over B last, as in `mean[B](sum[T](m*e)/sum[T](m))`; or wrap "
+            f"what scales it in `stop(…)`; or `shards = {PER_PIECE}({shards.count})` takes the quotient in each piece",
         )
     return Refusal(
         "E0332",
