@@ -126,6 +126,8 @@ class Grouping:
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.above: list[int] = []
+        #: groups by the elements that they fold and the axes: columns share their loops, rows what they read
+        self._folding: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Group]] = {}
 
     def bases(self, node: Node) -> tuple[Node, ...]:
         """Nodes in memory or in groups that `node` reads, through movements and virtual nodes."""
@@ -168,13 +170,9 @@ class Grouping:
     def _candidates(self, node: Node) -> set[Group]:
         found = {self.home[b] for b in self.bases(node) if b in self.home}
         if node.op in REDUCES:
-            found |= {g for g in self.groups if self._folds_alike(g, node)}
+            alike = self._folding.get((node.args[0].shape, tuple(node["axes"])), [])
+            found |= {g for g in alike if g.kind == "columns" or not g.reads.isdisjoint(self.bases(node))}
         return found
-
-    def _folds_alike(self, group: Group, node: Node) -> bool:
-        """Whether `group` folds the same axes of as many elements: columns share their loops, rows what they read."""
-        same = group.domain == node.args[0].shape and group.inner == tuple(node["axes"])
-        return same and (group.kind == "columns" or not group.reads.isdisjoint(self.bases(node)))
 
     def _enter(self, node: Node, group: Group) -> None:
         group.nodes.append(node)
@@ -196,13 +194,40 @@ class Grouping:
                 if self.above[other.number] & bit:
                     self.above[other.number] |= self.above[group.number]
 
+    def after(self, group: Group, earlier: Iterable[Group]) -> None:
+        """Record that `group` comes after those of `earlier` that are others."""
+        for other in earlier:
+            if other is not group:
+                self.raise_over(group, self.above[other.number] | 1 << other.number)
+
     def depends(self, later: Group, earlier: Group) -> bool:
         return bool(self.above[later.number] >> earlier.number & 1)
 
     def new(self, kind: str, domain: tuple[int, ...], inner: tuple[int, ...] = ()) -> Group:
-        group = Group(len(self.groups), kind, domain, inner)
+        group = Group(len(self.groups), kind, domain)
         self.groups.append(group)
         self.above.append(0)
+        self._fold(group, inner)
+        return group
+
+    def _fold(self, group: Group, axes: tuple[int, ...]) -> None:
+        group.inner = axes
+        if axes:
+            self._folding.setdefault((group.domain, axes), []).append(group)
+
+    def copy(self, node: Node) -> None:
+        """Give `node`, which is `copied`, a group that makes it in memory."""
+        group = self._copier(node, self.reads.below(node))
+        group.nodes.append(node)
+        self.home[node] = group
+
+    def copier(self, node: Node) -> Group:
+        """A new group that copies `node` from where it lies or is made."""
+        return self._copier(node, self.reads.of(node))
+
+    def _copier(self, node: Node, found: Iterable[Node]) -> Group:
+        group = self.new("copy", node.shape)
+        self.after(group, [self.home[b] for b in found if b in self.home])
         return group
 
     def _start(self, node: Node) -> Group:
@@ -254,7 +279,7 @@ class Grouping:
         if group.kind != "rows" or not row_ordered(len(group.domain), axes) or self._picks_across(group, axes):
             return False
         if not group.inner:
-            group.inner = axes
+            self._fold(group, axes)
         return axes == group.inner
 
     def _picks_across(self, group: Group, axes: tuple[int, ...]) -> bool:

@@ -28,10 +28,11 @@ from jobspec.passes.lower import Location
 from jobspec.passes.memory import find_lives, plan_memory
 from jobspec.passes.operands import round_operands
 from jobspec.passes.regions import Target as Output
-from jobspec.passes.regions import Workshop, compile_region, made_by
+from jobspec.passes.regions import compile_region, made_by
 from jobspec.passes.route import route_tokens
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
+from jobspec.passes.workshop import Workshop
 
 #: routine → number of a buffer → line and column of the text that makes it
 Origins = Mapping[str, Mapping[int, Place]]

@@ -7,59 +7,19 @@ value comes first. Buffers get numbers here and places later (memory.py); barrie
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
-from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Call, Steps, Turns
 from jobspec.ir.program import Node, Program, body_of
-from jobspec.ir.types import Type, row_major
-from jobspec.passes.groups import PRODUCTS, REDUCES, Group, Grouping, choose_virtual, find_copies, operands_of
-from jobspec.passes.lower import Location, NeedsCopy, Store, lower
-from jobspec.passes.reads import chain_of, is_computed
-from jobspec.passes.sink import find_sunk
-from jobspec.passes.views import Strided, tidy
-
-
-@dataclass
-class Workshop:
-    """What a routine is made of so far: kernels, buffers (name, type), flags, constants by buffer, and the node whose
-    value each buffer is for."""
-
-    kernels: list[Kernel] = field(default_factory=list)
-    buffers: list[tuple[str, Type]] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
-    constants: dict[Node, int] = field(default_factory=dict)
-    counters: dict[int, int] = field(default_factory=dict)
-    made_for: dict[int, Node] = field(default_factory=dict)
-
-    def buffer(self, name: str, type: Type, value: Node | None = None) -> int:
-        self.buffers.append((name, type))
-        number = len(self.buffers) - 1
-        if value is not None:
-            self.made_for[number] = value
-        return number
-
-    def call(self, kernel: Kernel) -> Call:
-        self.kernels.append(kernel)
-        return Call(len(self.kernels) - 1)
-
-    def flag(self, meaning: str) -> int:
-        if meaning not in self.flags:
-            self.flags.append(meaning)
-        return self.flags.index(meaning)
-
-    def constant(self, node: Node) -> int:
-        if node not in self.constants:
-            self.constants[node] = self.buffer("constant", node.type, node)
-        return self.constants[node]
-
-    def counter(self, count: int) -> int:
-        """The buffer that holds 0 … count-1, from which a loop body reads its turn."""
-        if count not in self.counters:
-            self.counters[count] = self.buffer("turns", Type("i32", (count,)))
-        return self.counters[count]
+from jobspec.ir.types import Type
+from jobspec.passes.calls import Caller, Locate
+from jobspec.passes.fuse import fuse
+from jobspec.passes.groups import PRODUCTS, REDUCES, Group
+from jobspec.passes.lower import Location, NeedsCopy, Store
+from jobspec.passes.reads import chain_of
+from jobspec.passes.workshop import Workshop
 
 
 @dataclass(frozen=True)
@@ -77,16 +37,12 @@ def compile_region(
     """The steps of one region, `depth` loops deep."""
     asked: frozenset[Node] = frozenset()
     while True:
-        marks = len(shop.kernels), len(shop.buffers)
+        marks = shop.marks()
         try:
             return Region(shop, program, inputs, targets, depth, asked).steps()
         except NeedsCopy as need:
-            assert need.operands and not set(need.operands) <= asked, need
             asked |= set(need.operands)
-            del shop.kernels[marks[0] :], shop.buffers[marks[1] :]
-            shop.constants = {n: b for n, b in shop.constants.items() if b < marks[1]}
-            shop.counters = {n: b for n, b in shop.counters.items() if b < marks[1]}
-            shop.made_for = {b: n for b, n in shop.made_for.items() if b < marks[1]}
+            shop.back_to(marks)
 
 
 class Region:
@@ -102,35 +58,13 @@ class Region:
         asked: frozenset[Node],
     ) -> None:
         self.shop, self.inputs, self.targets, self.depth = shop, inputs, targets, depth
-        self.nodes = program.nodes()
-        self.roots = [t.node for t in targets]
-        kept, lying = must_lie(self.nodes)
-        kept |= {n for n in self.roots if n not in inputs}
-        self.virtual = choose_virtual(self.nodes, self.roots, kept)
-        asked |= {n for n in lying if chain_of(n)[0] in self.virtual or chain_of(n)[1]}
-        asked |= rotated(inputs, targets)
-        self.places: dict[Node, Location] = {}
-        self.carries: dict[Node, list[Location]] = {}
-        self._group_all(asked)
-        while sunk := find_sunk(self.grouping, self.nodes, self.roots, kept):
-            self.virtual = {**self.virtual, **sunk}
-            self._group_all(asked)
-
-    def _group_all(self, asked: frozenset[Node]) -> None:
+        self.asked = asked | rotated(inputs, targets)
+        self.grouping = fuse(program.nodes(), [t.node for t in targets], inputs, self.asked)
         self.extra: dict[Group, list[Store]] = {}
         self.taken: dict[Group, tuple[tuple[int, int], dict[Node, None]]] = {}
-        operands = [*operands_of(self.nodes), *self.roots]
-        self.grouping = Grouping(self.virtual, find_copies(operands, self.virtual, asked))
-        for node in self.nodes:
-            self._group(node)
-
-    def _group(self, node: Node) -> None:
-        if node in self.grouping.copied:
-            group = self._copy_group(node, below=True)
-            group.nodes.append(node)
-            self.grouping.home[node] = group
-        elif is_computed(node) and node not in self.virtual:
-            self.grouping.add(node)
+        self.places: dict[Node, Location] = {}
+        self.carries: dict[Node, list[Location]] = {}
+        self.caller = Caller(shop, self.grouping, self._locate)
 
     def steps(self) -> Steps:
         for group in list(self.grouping.groups):
@@ -140,32 +74,29 @@ class Region:
         writers = [self._aim(t) for t in [*(t for t in self.targets if t not in direct), *direct]]
         self._order_writers([w for w in writers if w is not None])
         self._own_buffers()
+        return self._made(self._ordered())
+
+    def _made(self, groups: list[Group]) -> Steps:
+        """The steps of all groups. Raises NeedsCopy with what any of their kernels needs."""
         result: list[Call | Turns] = []
-        for group in self._ordered():
-            result += self._emit(group)
+        needed: dict[Node, None] = {}
+        for group in groups:
+            try:
+                result += self._emit(group)
+            except NeedsCopy as need:
+                assert need.operands and not set(need.operands) <= self.asked, need
+                needed |= dict.fromkeys(need.operands)
+        if needed:
+            raise NeedsCopy(tuple(needed))
         return tuple(result)
 
     # ---- where values go
-
-    def _copy_group(self, node: Node, below: bool = False) -> Group:
-        """A group that copies `node` into memory (`below`: node is one of the copied, so look below it)."""
-        group = self.grouping.new("copy", node.shape)
-        reads = self.grouping.reads
-        found = reads.below(node) if below else reads.of(node)
-        self._after(group, [self.grouping.home[b] for b in found if b in self.grouping.home])
-        self.extra.setdefault(group, [])
-        return group
-
-    def _after(self, group: Group, earlier: list[Group]) -> None:
-        for other in earlier:
-            if other is not group:
-                self.grouping.raise_over(group, self.grouping.above[other.number] | 1 << other.number)
 
     def _write(self, node: Node, location: Location, flag: int = -1) -> Group:
         """Have `node` written to `location`, by the group that computes it where there is one."""
         home = self.grouping.home.get(node)
         if home is None or home.kind == "loop" or node.op in ("pad", "concat", "scatter_add", "route"):
-            home = self._copy_group(node)
+            home = self.grouping.copier(node)
         self.extra.setdefault(home, []).append(Store(node, location, None, flag))
         return home
 
@@ -176,7 +107,7 @@ class Region:
         types = loop.result if isinstance(loop.result, tuple) else ()
         self.carries[loop] = [self._new(f"loop.{i}", type, made_by(loop, i)) for i, type in enumerate(types)]
         for operand, location in zip(loop.args[:carried], self.carries[loop][:carried], strict=True):
-            self._after(group, [self._write(operand, location)])
+            self.grouping.after(group, [self._write(operand, location)])
 
     def _new(self, name: str, type: Type, value: Node) -> Location:
         return Location(self.shop.buffer(name, type, value), 0, (0,) * self.depth)
@@ -193,9 +124,9 @@ class Region:
             self._write(node, location, flag)
             self.places[node] = location
         else:
-            home = self._copy_group(node)
-            self.extra[home].append(Store(node, location, None, flag))
-        self._after(home, readers)
+            home = self.grouping.copier(node)
+            self.extra.setdefault(home, []).append(Store(node, location, None, flag))
+        self.grouping.after(home, readers)
         return home, location
 
     def _order_writers(self, writers: list[tuple[Group, Location]]) -> None:
@@ -203,7 +134,7 @@ class Region:
         for writer, location in writers:
             readers = [r for r in self._readers(location) if r is not writer]
             assert not any(self.grouping.depends(r, writer) for r in readers), "rotating inputs are copied first"
-            self._after(writer, readers)
+            self.grouping.after(writer, readers)
 
     def _readers(self, location: Location) -> list[Group]:
         """Groups that read the input which lies at `location`; of a copied input only the group that copies it."""
@@ -249,7 +180,7 @@ class Region:
         old = self._inputs_at(location) - self.grouping.copied
         straight = node.shape == (group.outside if group.kind == "columns" else group.domain)
         reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
-        plain = all(a in old or (chain_of(a)[0] in self.virtual and not chain_of(a)[1]) for a in reads)
+        plain = all(a in old or (chain_of(a)[0] in self.grouping.virtual and not chain_of(a)[1]) for a in reads)
         folding = (*REDUCES, *PRODUCTS, "gather")
         folded = any(self._touches(a, old) for n in group.nodes if n.op in folding for a in n.args)
         return straight and plain and not folded and not (group.kind == "rows" and group.inner)
@@ -276,7 +207,7 @@ class Region:
             result.append(group)
         return result
 
-    def _seen_from(self, group: Group) -> Callable[[Node], Location]:
+    def _seen_from(self, group: Group) -> Locate:
         """Where nodes lie for `group`; a group that copies an input sees the input, not the copy."""
         return lambda node: self._origin(node) if node in group.nodes else self._locate(node)
 
@@ -294,39 +225,10 @@ class Region:
 
     # ---- kernels
 
-    def _emit(self, group: Group) -> list[Call | Turns]:
+    def _emit(self, group: Group) -> Sequence[Call | Turns]:
         if group.kind == "loop":
             return [self._loop(group.nodes[0])]
-        stores = self.extra.get(group, [])
-        if not stores:
-            return []
-        if group.nodes and group.nodes[0].op in ("pad", "concat"):
-            return self._place_parts(group.nodes[0], stores)
-        calls: list[Call | Turns] = []
-        if group.kind == "scatter":
-            calls = [self._fill(s.target, s.value.type, 0) for s in stores]
-        kernel = lower(group, self.grouping, stores, self._seen_from(group), self.shop.flag)
-        return [*calls, self.shop.call(kernel)]
-
-    def _place_parts(self, node: Node, stores: list[Store]) -> list[Call | Turns]:
-        """A pad or concat: fill what stays constant, then copy each operand to its place."""
-        calls: list[Call | Turns] = []
-        for store in stores:
-            if node.op == "pad":
-                calls.append(self._fill(store.target, node.type, node["bits"]))
-            for part, walk in parts(node):
-                group = Group(-1, "copy", part.shape)
-                placed = Store(part, store.target, walk, store.flag)
-                calls.append(self.shop.call(lower(group, self.grouping, [placed], self._locate, self.shop.flag)))
-        return calls
-
-    def _fill(self, target: Location, type: Type, bits: int) -> Call:
-        view = View(target.buffer, target.offset, (1,), target.turns)
-        body = (
-            Inst("const", (), type.dtype, (("bits", bits),)),
-            Inst("store", (0,), type.dtype, (("flag", -1), ("view", view))),
-        )
-        return self.shop.call(Kernel("fill", "fill", (Axis(type.size, "outer"),), body))
+        return self.caller.calls(group, self.extra.get(group, []), self._seen_from(group))
 
     def _loop(self, loop: Node) -> Turns:
         body, count, carried = body_of(loop), loop["count"], loop["carried"]
@@ -368,39 +270,3 @@ def rotated(inputs: dict[Node, Location], targets: list[Target]) -> set[Node]:
         if t.node in inputs and inputs[t.node] != t.location
         if t.location.buffer in places and inputs[t.node].buffer in written
     }
-
-
-def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:
-    """(nodes that cannot be recomputed by readers, operands that must be dense in memory)."""
-    kept: set[Node] = set()
-    lying: list[Node] = []
-    for node in nodes:
-        if node.op in PRODUCTS or node.op in ("pad", "concat", "scatter_add"):
-            kept |= {chain_of(a)[0] for a in (node.args if node.op in PRODUCTS else node.args[:1])}
-        if node.op in PRODUCTS:
-            lying += [a for a in node.args if chain_of(a)[0].op in ("const", "iota")]
-        if node.op == "gather":
-            kept.add(chain_of(node.args[0])[0])
-            lying += [a for a in node.args[:1] if chain_of(a)[0].op == "iota"]
-        if node.op == "loop":
-            kept |= {chain_of(a)[0] for a in node.args}
-            lying += node.args[node["carried"] :]
-    return kept, lying
-
-
-def parts(node: Node) -> list[tuple[Node, Strided]]:
-    """Each operand of a pad or concat with the place of its elements in the result."""
-    strides = row_major(node.shape)
-    if node.op == "pad":
-        offset = sum(low * s for low, s in zip(node["low"], strides, strict=True))
-        steps = [s * (inner + 1) for inner, s in zip(node["inner"], strides, strict=True)]
-        return [(node.args[0], placed(node.args[0], offset, steps))]
-    result, offset = [], 0
-    for part in node.args:
-        result.append((part, placed(part, offset, list(strides))))
-        offset += part.shape[node["axis"]] * strides[node["axis"]]
-    return result
-
-
-def placed(part: Node, offset: int, strides: list[int]) -> Strided:
-    return Strided(part, offset, tuple(tidy(((n, s),)) for n, s in zip(part.shape, strides, strict=True)))

@@ -2,43 +2,62 @@
 
 Takes: a finished grouping. Promises: names elementwise values that lie in memory only because another group
 reads them, that cost a few instructions to compute from values which lie there anyway, and that every
-reader can reach; made virtual, they are recomputed by each reader, with the same bits.
+reader can reach; made virtual, they are recomputed by each reader, with the same bits. Those named together are
+strangers: none reads or is read by what another reads or is read by.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
-from jobspec.passes.groups import VIRTUAL_COST, VIRTUAL_LOADS, Group, Grouping, operands_of, unreachable, weight
+from jobspec.passes.groups import VIRTUAL_COST, VIRTUAL_LOADS, Group, Grouping, unreachable, weight
 from jobspec.passes.reads import chain_of
 
 MANY_READERS = 3
 
 
-def find_sunk(grouping: Grouping, nodes: list[Node], roots: list[Node], kept: set[Node]) -> dict[Node, int]:
-    """Values to make virtual next, with their costs; empty when nothing is left to sink."""
-    readers = find_readers(grouping, nodes)
-    operands = [*operands_of(nodes), *roots]
+def find_sunk(grouping: Grouping, nodes: list[Node], operands: list[Node], kept: set[Node]) -> dict[Node, int]:
+    """Values to make virtual next, with their costs; empty when nothing is left to sink. `operands`: what is read."""
+    users = find_users(grouping, nodes)
+    readers = find_readers(grouping, users)
+    seen = seen_as(operands, grouping.copied)
     found: dict[Node, int] = {}
+    touched: set[Node] = set()
     for node in nodes:
-        if node in readers and node not in kept and node not in grouping.copied:
-            cost = sunk_cost(grouping, node, readers)
-            if cost is not None and reachable(grouping, node, operands, found):
-                found[node] = cost
-                return found
+        if node not in readers or node in kept or node in grouping.copied:
+            continue
+        near = {node, *users[node], *(b for b in grouping.bases(node) if b in grouping.home)}
+        cost = sunk_cost(grouping, node, readers) if near.isdisjoint(touched) else None
+        if cost is not None and reachable({**grouping.virtual, **found, node: cost}, seen.get(node, [])):
+            found[node] = cost
+            touched |= near
     return found
 
 
-def find_readers(grouping: Grouping, nodes: list[Node]) -> dict[Node, set[Group]]:
-    """For each value that crosses from one group to others, the others."""
-    readers: dict[Node, set[Group]] = {}
+def find_users(grouping: Grouping, nodes: list[Node]) -> dict[Node, list[Node]]:
+    """For each value that a group makes, the nodes in groups that take it."""
+    users: dict[Node, list[Node]] = {}
     for node in nodes:
-        group = grouping.home.get(node)
-        for base in grouping.bases(node) if group is not None else ():
-            if base in grouping.home and grouping.home[base] is not group:
-                assert group is not None
-                readers.setdefault(base, set()).add(group)
-    return readers
+        for base in grouping.bases(node) if node in grouping.home else ():
+            if base in grouping.home:
+                users.setdefault(base, []).append(node)
+    return users
+
+
+def find_readers(grouping: Grouping, users: dict[Node, list[Node]]) -> dict[Node, set[Group]]:
+    """For each value that crosses from one group to others, the others."""
+    found = {n: {grouping.home[u] for u in by} - {grouping.home[n]} for n, by in users.items()}
+    return {node: groups for node, groups in found.items() if groups}
+
+
+def seen_as(operands: Iterable[Node], copied: frozenset[Node]) -> dict[Node, list[Node]]:
+    """For each node the operands through which it is read."""
+    seen: dict[Node, list[Node]] = {}
+    for operand in operands:
+        seen.setdefault(chain_of(operand, copied)[0], []).append(operand)
+    return seen
 
 
 def sunk_cost(grouping: Grouping, node: Node, readers: dict[Node, set[Group]]) -> int | None:
@@ -54,7 +73,6 @@ def sunk_cost(grouping: Grouping, node: Node, readers: dict[Node, set[Group]]) -
     return cost if fits else None
 
 
-def reachable(grouping: Grouping, node: Node, operands: list[Node], found: dict[Node, int]) -> bool:
-    virtual = {**grouping.virtual, **found, node: 0}
-    reads = [a for a in operands if chain_of(a, grouping.copied)[0] is node]
-    return not any(unreachable(a, [], virtual) for a in reads)
+def reachable(virtual: dict[Node, int], reads: list[Node]) -> bool:
+    """Whether a node that is read as `reads` can be recomputed by all its readers."""
+    return not any(unreachable(read, [], virtual) for read in reads)
