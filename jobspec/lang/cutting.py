@@ -9,6 +9,7 @@ where a total that no gradient goes through is all that is wanting.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from math import prod
@@ -59,7 +60,7 @@ class Early(Exception):
 
 
 @dataclass(eq=False)
-class Region:
+class Region(ABC):
     """Nodes of one region (the step, or the body of a loop) and what is known of them. `images`: a node as one piece
     computes it; `linear`: nodes whose parts stay parts, because a gradient is taken of them; `moving`: those that a
     gradient goes through; `touched`: whole nodes that come out of a loop that is cut; `waited`: parts that are needed
@@ -79,21 +80,21 @@ class Region:
 
     # ---- what the step and a loop's body do in their own way ----
 
+    @abstractmethod
     def bring(self, node: Node) -> Node:
         """A whole node, not `after`, as the piece sees it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leaf(self, node: Node, axis: int) -> Node:
         """The piece's part of a whole node that cannot be cut by cutting its operands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def examples(self) -> Node:
         """Places in the batch of the piece's examples (i32)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def want(self, image: Node) -> None:
         """The sum of `image` over all pieces is needed."""
-        raise NotImplementedError
 
     def other(self, node: Node) -> bool:
         """Visits an op that is not the same everywhere (`gradient`); whether it did."""
