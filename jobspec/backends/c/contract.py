@@ -18,7 +18,7 @@ from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tree import Tree, add
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Extent, normal_form, size
 

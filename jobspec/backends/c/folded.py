@@ -14,7 +14,7 @@ from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scope import digits, scaled
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Contraction, Extent, size
 
 

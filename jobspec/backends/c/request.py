@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from jobspec.backends.c.scope import Scope, Site
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Buffer, Schedule
 

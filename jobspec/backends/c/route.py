@@ -14,7 +14,7 @@ from functools import cached_property
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scope import Scope, digits
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Inst
 from jobspec.ir.routing import Routing
 

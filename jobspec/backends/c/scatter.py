@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scope import digits
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import Nest
+from jobspec.backends.nest import Nest
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:

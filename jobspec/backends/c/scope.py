@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from jobspec.backends.c.scalars import HELD, CScalars, Typed, constant
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.llvm.nest import FOLDS, SINKS, Nest
+from jobspec.backends.nest import FOLDS, SINKS, Nest
 from jobspec.ir.kernel import Inst, View
 from jobspec.ir.library.apply import apply
 from jobspec.ir.plan import Buffer

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from jobspec.backends.llvm.emit import Function, Int, int_of
 from jobspec.backends.llvm.evaluate import get, run, run_stores
 from jobspec.backends.llvm.folds import Fold, State, flatten, fold_adjacent, types_of, unflatten
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import LINE, cost
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import mask_of
 from jobspec.backends.llvm.sweeps import roots
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 
 #: a light chain is unrolled so many times, one of few instructions in all is no loop

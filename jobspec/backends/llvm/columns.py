@@ -12,10 +12,10 @@ from jobspec.backends.llvm import split_columns
 from jobspec.backends.llvm.column_folds import Shape, Strip, before, fold_leaves, opened_strip
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.evaluate import put, run_stores
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of, vector_axis
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 
 #: vectors side by side at most; strips wanted before they are made wider

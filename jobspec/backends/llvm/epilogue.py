@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from jobspec.backends.llvm.convention import Place
 from jobspec.backends.llvm.emit import Function, Int
 from jobspec.backends.llvm.evaluate import put, run, run_stores
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.scope import WIDTH, Scope, Site, opened
 from jobspec.backends.llvm.values import Value, prefix_mask
 from jobspec.backends.llvm.walks import digits
+from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Contraction, Extent
 from jobspec.ir.kernel import Kernel
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from jobspec.backends.llvm import columns, contract, maps, route, rows, scatter
 from jobspec.backends.llvm.convention import Native, Place
 from jobspec.backends.llvm.emit import Module
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Request
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.evaluate import run, run_stores
 from jobspec.backends.llvm.folds import State
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Request, cost, vector_axis
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import STRIP, leftover, vectors, walk
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 
 CHUNK = 4096
 UNROLLED = 4 * WIDTH

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from jobspec.backends.llvm.convention import Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Module
 from jobspec.backends.llvm.evaluate import run
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.scope import WIDTH, Scope, Site, opened
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Schedule

@@ -14,10 +14,10 @@ from jobspec.backends.llvm.builder import Int
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.evaluate import get, run
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import LINE, Request
 from jobspec.backends.llvm.scope import Scope, digits
 from jobspec.backends.llvm.values import Value, integer
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Inst
 from jobspec.ir.routing import Routing
 

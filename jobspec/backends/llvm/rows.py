@@ -14,12 +14,12 @@ from jobspec.backends.llvm import split_rows
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.evaluate import get, put, run, run_stores
 from jobspec.backends.llvm.folds import Fold, fold_lanes
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import vectors
 from jobspec.backends.llvm.sweeps import Keeping, enter, sweep
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES
 
 #: rows of at most this many vectors are held in registers

@@ -15,10 +15,10 @@ from jobspec.backends.llvm.columns import widest
 from jobspec.backends.llvm.convention import Native
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import get, run
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Request, cost, vector_axis
 from jobspec.backends.llvm.scope import Scope, digits
 from jobspec.backends.llvm.values import Value, integer
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Inst
 
 #: with fewer strips of columns than this, rows are shared out too, in so many ranges

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from jobspec.backends.llvm.convention import Place
 from jobspec.backends.llvm.emit import Function, Int
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import View
 from jobspec.ir.types import DTYPES
 

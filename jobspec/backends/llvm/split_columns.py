@@ -15,12 +15,12 @@ from jobspec.backends.llvm.convention import Native, Phase
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import put, run_stores
 from jobspec.backends.llvm.folds import types_of
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import LINE, Layout, Request, cost, shared
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.split_rows import due
 from jobspec.backends.llvm.sweeps import roots
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 
 

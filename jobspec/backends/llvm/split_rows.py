@@ -13,11 +13,11 @@ from jobspec.backends.llvm.convention import Native, Phase
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import put, run, run_stores
 from jobspec.backends.llvm.folds import fold_adjacent, types_of
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.request import Layout, Request, cost, shared
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.sweeps import Keeping, block, fold_of, roots
 from jobspec.backends.llvm.values import Value
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import ROW_BLOCK
 
 

@@ -13,11 +13,11 @@ from jobspec.backends.llvm.access import lane_positions
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import get, run, run_stores
 from jobspec.backends.llvm.folds import Fold, State, fold_adjacent, fold_lanes, types_of
-from jobspec.backends.llvm.nest import Nest
 from jobspec.backends.llvm.scalars import ELEMENT
 from jobspec.backends.llvm.scope import WIDTH, Scope
 from jobspec.backends.llvm.strips import STRIP, walk
 from jobspec.backends.llvm.values import Value, vector
+from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES, ROW_BLOCK
 from jobspec.ir.ops import OPS
 
