@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LIMIT = 110
+LIMIT = 120
 CONTINUED = "    "
 
 # Kinds of tokens that a line may end with, the best first.

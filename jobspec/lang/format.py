@@ -1,17 +1,18 @@
 """The one formatter.
 
 Takes: a source. Promises: the same tree and the same comments in one style without options; formatting again
-changes nothing. Two blanks a level; lines of at most 110 characters where that is possible; one statement a line,
-but `a; b` and `{ a; b }` stay on one line if the author wrote them so and they fit. A source with errors is refused
-(DiagnosticsError).
+changes nothing. Two blanks a level; lines of at most 120 characters where that is possible; one statement a line,
+but `a; b` and `{ a; b }` stay on one line if the author wrote them so and they fit; comments behind neighbouring lines
+in one column. A source with errors is refused (DiagnosticsError).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobspec.lang.breaking import CONTINUED, LIMIT, Word, broken_lines, joined
+from jobspec.lang.columns import Row, in_columns
 from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.layout import lay_out
 from jobspec.lang.lines import Block, Comment, Line, Part, Reader, Statement
@@ -31,38 +32,38 @@ def format_source(source: Source) -> str:
     placed = {token.start: token for token in tokens if token.kind != EOF}
     ends = {token.start for token in tokens if token.kind == END}
     lines = Reader([*(placed.get(token.start, token) for token in everything), tokens[-1]], ends).lines()
-    text = "\n".join(Printer(Spacing.of(job, tokens)).body(lines, "")) + "\n"
+    text = "\n".join(in_columns(Printer(Spacing.of(job, tokens)).body(lines, ""))) + "\n"
     assert parse(Source(source.name, text)) == job, "the formatter would change what the job says"
     return text
 
 
 @dataclass(frozen=True)
 class Printer:
-    """Lines of tokens to lines of text."""
+    """Lines of tokens to lines of text, with their comments still apart."""
 
     spacing: Spacing
 
-    def body(self, lines: Sequence[Line], pad: str) -> list[str]:
-        out: list[str] = []
+    def body(self, lines: Sequence[Line], pad: str) -> list[Row]:
+        out: list[Row] = []
         for i, line in enumerate(lines):
-            out += [""] if line.blank_before and i else []
+            out += [Row("")] if line.blank_before and i else []
             out += self.line(line, pad)
         return out
 
-    def line(self, line: Line, pad: str) -> list[str]:
+    def line(self, line: Line, pad: str) -> list[Row]:
         if not line.statements:
-            return [f"{pad}{line.comment}"]
-        texts = [self.statement(statement, pad) for statement in line.statements]
-        together = "; ".join(text[0].strip() for text in texts)
-        if all(len(text) == 1 for text in texts) and len(pad + together) <= LIMIT:
-            texts = [[pad + together]]
-        return with_comment([part for text in texts for part in text], line.comment)
+            return [Row(f"{pad}{line.comment}")]
+        rows = [self.statement(statement, pad) for statement in line.statements]
+        together = "; ".join(row[0].text.strip() for row in rows)
+        if all(len(row) == 1 for row in rows) and len(pad + together) <= LIMIT:
+            rows = [[Row(pad + together)]]
+        return with_comment([part for row in rows for part in row], line.comment)
 
-    def statement(self, statement: Statement, pad: str) -> list[str]:
+    def statement(self, statement: Statement, pad: str) -> list[Row]:
         if all(is_flat(part) for part in statement):
             fits = len(pad + self.flat(statement)) <= LIMIT
             if fits or not any(isinstance(part, Block) for part in statement):
-                return broken_lines(self.words(statement), pad, pad)
+                return [Row(text) for text in broken_lines(self.words(statement), pad, pad)]
         return self.tall(statement, pad)
 
     def flat(self, statement: Statement) -> str:
@@ -91,9 +92,9 @@ class Printer:
         close = token.start in self.spacing.tight or token.start in self.spacing.signs
         return Word(token.text, space, token.depth, "" if close else token.kind)
 
-    def tall(self, statement: Statement, pad: str) -> list[str]:
+    def tall(self, statement: Statement, pad: str) -> list[Row]:
         """The statement with its blocks on lines of their own."""
-        out: list[str] = []
+        out: list[Row] = []
         previous: Block | Comment | None = None
         for run, after in chunks(statement):
             out += self.chunk(run, previous, after, pad)
@@ -102,21 +103,22 @@ class Printer:
 
     def chunk(
         self, run: Sequence[Token], previous: Block | Comment | None, after: Block | Comment | None, pad: str
-    ) -> list[str]:
+    ) -> list[Row]:
         """A run of tokens between blocks and comments, and the block or comment behind it."""
         closing = [Word("}")] if isinstance(previous, Block) else []
         opening = [Word("{", " ")] if isinstance(after, Block) else []
         goes_on = isinstance(previous, Comment) and run and run[0].kind != "ELSE"
-        lines = broken_lines([*closing, *self.words(run), *opening], pad, pad + CONTINUED if goes_on else pad)
+        words = [*closing, *self.words(run), *opening]
+        lines = [Row(text) for text in broken_lines(words, pad, pad + CONTINUED if goes_on else pad)]
         if isinstance(after, Block):
             return [*with_comment(lines, after.comment), *self.body(after.lines, pad + STEP)]
         if isinstance(after, Comment) and after.own_line:
-            return [*lines, f"{pad}{CONTINUED}{after.text}"]
+            return [*lines, Row(f"{pad}{CONTINUED}{after.text}")]
         return with_comment(lines, after.text if isinstance(after, Comment) else None)
 
 
-def with_comment(lines: list[str], comment: str | None) -> list[str]:
-    return [*lines[:-1], f"{lines[-1]}  {comment}"] if comment else lines
+def with_comment(rows: list[Row], comment: str | None) -> list[Row]:
+    return [*rows[:-1], replace(rows[-1], comment=comment)] if comment else rows
 
 
 def is_flat(part: Part) -> bool:

@@ -67,6 +67,11 @@ def test_is_in_style_already(text: str) -> None:
         ("repeat 2 {\ny = 1 } # why", "repeat 2 {\n    y = 1  # why\n  }"),
         ("repeat 2 { # head\n# alone\n}", "repeat 2 {  # head\n    # alone\n  }"),
         ("x = a +\nb", "x = a + b"),
+        ("x = 1 # one\ny = 20   # two", "x = 1   # one\n  y = 20  # two"),
+        ("x = 1 # one\n\ny = 20 # apart", "x = 1  # one\n\n  y = 20  # apart"),
+        ("x = 1 # one\nz = 3\ny = 20 # apart", "x = 1  # one\n  z = 3\n  y = 20  # apart"),
+        ("x = 1 # one\n# alone\ny = 20 # apart", "x = 1  # one\n  # alone\n  y = 20  # apart"),
+        ("repeat 2 { # out\ny = 1 # in\nzz = 1 # in\n}", "repeat 2 {  # out\n    y = 1   # in\n    zz = 1  # in\n  }"),
     ],
 )
 def test_style(text: str, styled: str) -> None:
@@ -90,6 +95,15 @@ def test_a_block_that_is_too_long_for_one_line_is_opened() -> None:
     statements = "; ".join(f"variable{i} = {i}" for i in range(12))
     lines = line(f"repeat 2 {{ {statements} }}").splitlines()
     assert lines[:3] == ["repeat 2 {", "    variable0 = 0", "    variable1 = 1"]
+
+
+def test_a_column_that_a_comment_would_leave_the_line_for_is_none() -> None:
+    """As long as the longest line has its comment two blanks behind, that is the column; one sign more is too much."""
+    short, word = "x = 1", "y = " + "z" * 100
+    wide = "  " + word + "  # "
+    for signs, column in ((LIMIT - len(wide), len(wide) - 2), (LIMIT - len(wide) + 1, len("  x = 1") + 2)):
+        comment = "# " + "n" * signs
+        assert line(f"{short} {comment}\n{word} # b").splitlines()[0].index("#") == column - 2
 
 
 def test_windows_newlines_and_a_byte_order_mark_go() -> None:
