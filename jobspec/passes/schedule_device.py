@@ -7,37 +7,42 @@ a pure function of the two; what the choices mean stands in backends/c; none of 
 from __future__ import annotations
 
 from jobspec.ir.contract import LANES
-from jobspec.ir.contraction import Contraction, normal_form, size
+from jobspec.ir.contraction import normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.passes.schedule_contract import epilogue_cost
 
-#: rows of a work-item's tile on a processor, vectors beside each other
-CPU_ROWS, CPU_VECTORS = 6, 2
+#: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
+CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
 GPU_TILE = 4
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
+#: instructions of an epilogue that are worth a launch of their own, which a compiler makes vectors of
+APART = 15
 
 
 def choose(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
     if kernel.kind == "contract":
-        return contraction(normal_form(kernel), target)
+        return contraction(kernel, target)
     if kernel.kind == "rows" and any(inst.op == "reduce" for inst in kernel.body):
         return made(team=LANES)
     return Schedule()
 
 
-def contraction(form: Contraction, target: Target) -> Schedule:
+def contraction(kernel: Kernel, target: Target) -> Schedule:
+    form = normal_form(kernel)
     swap = (form.n[-1].b != 1 and form.m[-1].a == 1) or form.n[-1].size < target.lanes <= form.m[-1].size
     form = form.swapped() if swap else form
     columns, rows = form.n[-1].size, min(CPU_ROWS if target.features == "cpu" else GPU_TILE, size(form.m))
     if target.features != "cpu":
         return made(swap=int(swap), rows=rows, columns=min(GPU_TILE, columns), lanes=1)
-    lanes = next((n for n in (target.lanes, 4) if columns >= n), 1)
-    vectors = min(CPU_VECTORS if lanes > 1 else GPU_TILE, columns // lanes)
+    lanes = next((n for n in (target.lanes, 8, 4) if n <= min(target.lanes, columns)), 1)
+    vectors = max(1, min(CPU_VECTORS.get(lanes, GPU_TILE), columns // lanes))
     pack = form.plain and lanes > 1 and form.n[-1].b != 1 and size(form.m) >= REUSE * rows
-    return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack))
+    apart = epilogue_cost(kernel) > APART
+    return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack), apart=int(apart))
 
 
 def made(**choices: int) -> Schedule:

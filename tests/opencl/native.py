@@ -42,6 +42,8 @@ TILES = (
     made(rows=6, columns=2, lanes=8, pack=1),
     made(rows=2, columns=1, lanes=4, pack=1, swap=1),
     made(rows=1, columns=3, lanes=4, swap=1),
+    made(rows=6, columns=4, lanes=16, apart=1),
+    made(rows=3, columns=2, lanes=4, pack=1, apart=1, swap=1),
 )
 
 

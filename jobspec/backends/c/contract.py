@@ -1,19 +1,20 @@
 """C code of contractions: a tile of sums per work-item, the epilogue on each.
 
 Takes: a kernel of kind contract and its schedule: `rows`, `columns`, `lanes` of a work-item's tile (columns are
-vectors of `lanes`); `swap`: the roles of m and n exchanged; `pack`: b is first copied strip by strip. Promises:
-contraction order of ir/contract.py to the bit; any schedule gives the same bits. Columns that fill no
-vector are a launch of their own.
+vectors of `lanes`); `swap`: the roles of m and n exchanged; `pack`: b is first copied strip by strip; `apart`: the
+epilogue is a launch of its own, element by element. Promises: contraction order of ir/contract.py to the bit; any
+schedule gives the same bits. Columns that fill no tile are a launch of their own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from jobspec.backends.c.folds import ended
 from jobspec.backends.c.found import Found, found_by_index
 from jobspec.backends.c.packing import Packing
-from jobspec.backends.c.request import GROUP, Launch, Request
+from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tree import Tree, add
@@ -22,86 +23,124 @@ from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Extent, normal_form, size
 
+#: groups that a launch should have for all processors to have work, and work-items of a group at most
+SHARED_OUT, TOGETHER = 16, GROUP // 8
+
 
 def render(q: Request, writer: Writer) -> list[Launch]:
     form = normal_form(q.kernel)
     form = form.swapped() if q.schedule.get("swap", 0) else form
-    lanes = q.schedule.get("lanes", 1)
-    rows, columns = q.schedule.get("rows", 4), q.schedule.get("columns", 4)
-    last, span = form.n[-1].size, lanes * columns
-    launches = []
-    whole = last // span * span
+    apart = Apart(q, writer, form) if q.schedule.get("apart", 0) else None
+    rows, launches = q.schedule.get("rows", 4), []
+    for number, part in enumerate(parts(q, form)):
+        tiles = Tiles(q, writer, form, f"{q.name}_{number}", part, rows, apart)
+        if part.pack:
+            launches.append(tiles.packing.render())
+        launches.append(tiles.render())
+    return [*launches, apart.render()] if apart else launches
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns first … last-1 of the last axis of n, in strips of `columns` vectors of `lanes`."""
+
+    first: int
+    last: int
+    columns: int
+    lanes: int
+    pack: bool
+
+    @property
+    def width(self) -> int:
+        """Elements of a row of a tile."""
+        return self.columns * self.lanes
+
+    @property
+    def strips(self) -> int:
+        return -(-(self.last - self.first) // self.width)
+
+    @property
+    def valid(self) -> int:
+        """Elements of a row of a tile that exist."""
+        return min(self.width, self.last - self.first)
+
+
+def parts(q: Request, form: Contraction) -> Iterator[Part]:
+    """Whole strips; what is left in one strip, whose last vector is filled up when it is copied; where b cannot be
+    copied, as an index says where it lies, single columns at the end."""
+    lanes, columns, last = q.schedule.get("lanes", 1), q.schedule.get("columns", 4), form.n[-1].size
+    pack = bool(q.schedule.get("pack", 0)) and form.plain
+    whole = last // (lanes * columns) * lanes * columns
     if whole:
-        tiles = Tiles(q, writer, form, q.name, (0, whole), rows, columns, lanes)
-        packs = q.schedule.get("pack", 0) and form.plain
-        packing = Packing(q, writer, form, tiles.strips, tiles.width) if packs else None
-        if packing:
-            launches.append(packing.render())
-        launches.append(replace(tiles, packing=packing).render())
-    if last - whole:
-        rest = last - whole
-        launches.append(Tiles(q, writer, form, f"{q.name}_rim", (whole, last), rows, rest, 1).render())
-    return launches
+        yield Part(0, whole, columns, lanes, pack)
+    if form.plain and last > whole:
+        yield Part(whole, last, -(-(last - whole) // lanes), lanes, pack or (last - whole) % lanes > 0)
+        return
+    vectors = (last - whole) // lanes
+    if vectors:
+        yield Part(whole, whole + vectors * lanes, vectors, lanes, False)
+    if whole + vectors * lanes < last:
+        yield Part(whole + vectors * lanes, last, last - whole - vectors * lanes, 1, False)
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """One function: columns `span` of the last axis of n, in tiles of `rows` × `columns` vectors of `lanes`."""
+    """One function: a part of the columns, in tiles of `rows` × `part.columns` vectors."""
 
     q: Request
     writer: Writer
     form: Contraction
     symbol: str
-    span: tuple[int, int]
+    part: Part
     rows: int
-    columns: int
-    lanes: int
-    packing: Packing | None = None
+    apart: Apart | None
 
     @property
     def outer(self) -> tuple[Extent, ...]:
         """The loops outside the tiles: batch, and of n all but the last."""
-        return (*self.form.batch, *self.form.n[:-1])
+        return outer_of(self.form)
 
     @property
-    def width(self) -> int:
-        """Elements of a row of the tile."""
-        return self.columns * self.lanes
+    def packing(self) -> Packing:
+        part, place = self.part, self.apart.bytes if self.apart else 0
+        return Packing(
+            self.q, self.writer, self.form, f"{self.symbol}_pack", place, part.first, part.last, part.strips, part.width
+        )
 
     @property
-    def strips(self) -> int:
-        return (self.span[1] - self.span[0]) // self.width
+    def columns(self) -> int:
+        return self.part.columns
 
     @property
     def vector(self) -> str:
-        return "float" if self.lanes == 1 else f"float{self.lanes}"
+        return "float" if self.part.lanes == 1 else f"float{self.part.lanes}"
 
     @property
     def sums(self) -> int:
         return self.rows * self.columns
 
     def render(self) -> Launch:
-        form, q, w = self.form, self.q, self.writer
-        axes = tuple(e.axis for e in (*form.batch, *form.m, *form.n))
-        nest = Nest(q.kernel, (axes,), -1, 1)
-        stores = [i for i, inst in enumerate(q.kernel.body) if inst.op == "store"]
-        live = nest.needed(stores)
+        form, q, w, part = self.form, self.q, self.writer, self.part
+        nest, stores, live = epilogue_of(q, form)
         m, outer = size(form.m), self.outer
-        parts = -(-m // self.rows)
-        tasks = size(outer) * self.strips * parts
-        items = min(GROUP // 8, tasks)
-        with q.function(w, self.symbol, nest, live) as top:
+        runs = -(-m // self.rows)
+        tasks = size(outer) * part.strips * runs
+        items = max(1, min(TOGETHER, tasks // SHARED_OUT))
+        with q.function(w, self.symbol, nest, () if self.apart else live) as top:
             top.site.open((form.a, form.b))
             task = w.let(q.index, f"({q.index})GROUP * {items} + ITEM", "task")
             if tasks % items:
                 w.line(f"if ({task} >= {tasks}) return;")
-            *at, strip, part = digits(w, q.index, task, [*(e.size for e in outer), self.strips, parts])
-            column = w.let(q.index, f"{self.span[0]} + {strip} * {self.width}", "column")
-            row = w.let(q.index, f"{part} * {self.rows}", "row")
+            *at, strip, run = digits(w, q.index, task, [*(e.size for e in outer), part.strips, runs])
+            column = w.let(q.index, f"{part.first} + {strip} * {part.width}", "column")
+            row = w.let(q.index, f"{run} * {self.rows}", "row")
             scope = top.enter((e.axis for e in outer), at)
             self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
-            self._finish(scope, live, stores, row, column, m)
-        return Launch(self.symbol, -(-tasks // items), items, q.turns, self.packing.bytes if self.packing else 0)
+            self._finish(scope, at, live, stores, row, column)
+        packed = self.packing.end if part.pack else 0
+        return Launch(
+            self.symbol, -(-tasks // items), items, q.turns, max(packed, self.apart.bytes if self.apart else 0)
+        )
 
     # ---- sums
 
@@ -131,9 +170,10 @@ class Tiles:
 
     def _strip(self, scope: Scope, outer: dict[Extent, str], column: str, strip: str, further: str) -> str:
         """Pointer to the first column of b at the first step."""
-        if self.packing is not None:
-            at = self.packing.strip(outer, strip)
-            return self._pointer("(GLOBAL const float*)scratch", [f"(long)({at}) * {self.packing.size}"])
+        if self.part.pack:
+            packing = self.packing
+            start = f"(GLOBAL const float*)(scratch + {packing.place}l)"
+            return self._pointer(start, [f"(long)({packing.strip(outer, strip)}) * {packing.size}"])
         last = self.form.n[-1].b
         terms = [scaled(at, e.b) for e, at in outer.items() if e.b] + ([scaled(column, last)] if last else [])
         return self._pointer(scope.site.pointer(self.form.b), [*terms, further])
@@ -163,7 +203,7 @@ class Tiles:
             w.line(f"{self.vector} {name} = 0.0f;")
         with w.count(q.index, stop, "k", first) as k:
             at_a = self._walk(self.form.ka, k, "a")
-            at_b = scaled(k, self.width) if self.packing else self._walk(self.form.kb, k, "b")
+            at_b = scaled(k, self.part.width) if self.part.pack else self._walk(self.form.kb, k, "b")
             columns = [w.let(self.vector, self._loaded(b, at_b, c), "b") for c in range(self.columns)]
             for r in range(self.rows):
                 left = w.let("float", f"{a[r]}[{at_a}]", "a")
@@ -181,13 +221,14 @@ class Tiles:
 
     def _loaded(self, b: str, at: str, column: int) -> str:
         """Vector `column` of b at one step."""
-        step, first = 1 if self.packing else self.form.n[-1].b, column * self.lanes
-        if self.lanes == 1:
+        lanes = self.part.lanes
+        step, first = 1 if self.part.pack else self.form.n[-1].b, column * lanes
+        if lanes == 1:
             return f"{b}[{at} + {first * step}]"
         if step == 1:
-            return f"vload{self.lanes}(0, {b} + {at} + {first})"
-        lanes = ", ".join(f"{b}[{at} + {(first + lane) * step}]" for lane in range(self.lanes))
-        return f"({self.vector})({lanes})"
+            return f"vload{lanes}(0, {b} + {at} + {first})"
+        elements = ", ".join(f"{b}[{at} + {(first + lane) * step}]" for lane in range(lanes))
+        return f"({self.vector})({elements})"
 
     # ---- leaves
 
@@ -220,15 +261,73 @@ class Tiles:
 
     # ---- the rest of the body
 
-    def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str, m: int) -> None:
+    def _finish(
+        self, scope: Scope, outer: list[str], live: frozenset[int], stores: list[int], row: str, column: str
+    ) -> None:
         w, form, q = self.writer, self.form, self.q
+        m = size(form.m)
         with w.count("int", self.rows, "r") as r:
             at_m = w.let(q.index, f"{row} + {r}", "m")
             w.line(f"if ({at_m} >= {m}) break;")
-            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
             w.line(f"const float* const sums = (const float*)(sum + {r} * {self.columns});")
-            with w.count("int", self.width, "c") as c:
+            if self.apart:
+                self.apart.keep(outer, at_m, column, self.part)
+                return
+            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
+            with w.count("int", self.part.valid, "c") as c:
                 here = rows.enter((form.n[-1].axis,), (w.let(q.index, f"{column} + {c}", "n"),))
                 here.values[form.product] = Typed("f32", w.let("float", f"sums[{c}]"))
                 here.run(live)
                 here.store(stores)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The epilogue as a launch of its own: sums lie in scratch[outer][m][n] until then."""
+
+    q: Request
+    writer: Writer
+    form: Contraction
+
+    @property
+    def extents(self) -> tuple[Extent, ...]:
+        return (*outer_of(self.form), *self.form.m, self.form.n[-1])
+
+    @property
+    def bytes(self) -> int:
+        return -(-4 * size(self.extents) // 64) * 64
+
+    def keep(self, outer: list[str], row: str, column: str, part: Part) -> None:
+        """Keep the sums of one row of a tile, which `sums` points to."""
+        w, number = self.writer, "0"
+        for extent, at in zip(outer_of(self.form), outer, strict=True):
+            number = f"({number} * {extent.size} + {at})"
+        first = f"((long){number} * {size(self.form.m)} + {row}) * {self.form.n[-1].size} + {column}"
+        w.line(f"GLOBAL float* const kept = (GLOBAL float*)scratch + {first};")
+        with w.count("int", part.valid, "c") as c:
+            w.line(f"kept[{c}] = sums[{c}];")
+
+    def render(self) -> Launch:
+        q, w, symbol = self.q, self.writer, f"{self.q.name}_rest"
+        nest, stores, live = epilogue_of(q, self.form)
+        with q.function(w, symbol, nest, live) as top:
+            task, groups, items = spread(w, q.index, size(self.extents))
+            at = digits(w, q.index, task, [e.size for e in self.extents])
+            here = top.enter((e.axis for e in self.extents), at)
+            kept = w.let("float", f"((GLOBAL const float*)scratch)[{task}]")
+            here.values[self.form.product] = Typed("f32", kept)
+            here.run(live)
+            here.store(stores)
+        return Launch(symbol, groups, items, q.turns, self.bytes)
+
+
+def outer_of(form: Contraction) -> tuple[Extent, ...]:
+    return (*form.batch, *form.n[:-1])
+
+
+def epilogue_of(q: Request, form: Contraction) -> tuple[Nest, list[int], frozenset[int]]:
+    """The body behind the sums: its nest, its stores, all that they need."""
+    axes = tuple(e.axis for e in (*form.batch, *form.m, *form.n))
+    nest = Nest(q.kernel, (axes,), -1, 1)
+    stores = [i for i, inst in enumerate(q.kernel.body) if inst.op == "store"]
+    return nest, stores, nest.needed(stores)

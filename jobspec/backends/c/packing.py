@@ -18,11 +18,16 @@ from jobspec.ir.contraction import Contraction, Extent, size
 
 @dataclass(frozen=True)
 class Packing:
-    """`strips` of `width` columns along the last axis of n."""
+    """`strips` of `width` columns along the last axis of n, from `first` on; those from `last` on are filled with 0.
+    `place`: byte of the scratch memory where they begin."""
 
     q: Request
     writer: Writer
     form: Contraction
+    symbol: str
+    place: int
+    first: int
+    last: int
     strips: int
     width: int
 
@@ -37,8 +42,9 @@ class Packing:
         return self.form.k_size * self.width
 
     @property
-    def bytes(self) -> int:
-        return 4 * size(self.outer) * self.strips * self.size
+    def end(self) -> int:
+        """The first byte of the scratch memory behind them."""
+        return self.place + 4 * size(self.outer) * self.strips * self.size
 
     def strip(self, at: Mapping[Extent, str], strip: str) -> str:
         """Number of a strip, given the positions outside."""
@@ -49,8 +55,8 @@ class Packing:
 
     def render(self) -> Launch:
         q, w, form = self.q, self.writer, self.form
-        symbol, nest = f"{q.name}_pack", Nest(q.kernel, ((),), -1, 1)
-        with q.function(w, symbol, nest, ()) as top:
+        nest = Nest(q.kernel, ((),), -1, 1)
+        with q.function(w, self.symbol, nest, ()) as top:
             top.site.open((form.b,))
             tasks = size(self.outer) * self.strips * self.size
             task, groups, items = spread(w, q.index, tasks)
@@ -58,6 +64,10 @@ class Packing:
             *at, strip, k, column = digits(w, q.index, task, sizes)
             steps = digits(w, q.index, k, [e.size for e in form.kb])
             terms = [scaled(p, e.b) for p, e in zip((*at, *steps), (*self.outer, *form.kb), strict=True) if e.b]
-            terms.append(scaled(f"({strip} * {self.width} + {column})", form.n[-1].b))
-            w.line(f"((GLOBAL float*)scratch)[{task}] = {top.site.pointer(form.b)}[{' + '.join(terms)}];")
-        return Launch(symbol, groups, items, q.turns, self.bytes)
+            here = w.let(q.index, f"{self.first} + {strip} * {self.width} + {column}", "column")
+            target = f"((GLOBAL float*)(scratch + {self.place}l))[{task}]"
+            if self.first + self.strips * self.width > self.last:
+                w.line(f"if ({here} >= {self.last}) {{ {target} = 0.0f; return; }}")
+            terms.append(scaled(here, form.n[-1].b))
+            w.line(f"{target} = {top.site.pointer(form.b)}[{' + '.join(terms)}];")
+        return Launch(self.symbol, groups, items, q.turns, self.end)

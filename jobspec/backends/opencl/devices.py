@@ -31,9 +31,17 @@ def shape_of(device: cl.Device) -> str:
     return "cpu" if device.type & cl.device_type.CPU else "gpu"
 
 
+def lanes_of(device: cl.Device) -> int:
+    """Numbers of the widest vector that its code should use; PoCL takes no wider ones than 8 in one piece."""
+    if shape_of(device) != "cpu":
+        return 1
+    widest = 8 if "Portable" in device.platform.name else 16
+    return max(4, min(widest, int(device.native_vector_width_float)))
+
+
 def target_of(device: cl.Device) -> Target:
-    lanes = 8 if shape_of(device) == "cpu" else 1
-    return Target("opencl", name_of(device), shape_of(device), lanes=lanes, l1=int(device.local_mem_size))
+    shape, local = shape_of(device), int(device.local_mem_size)
+    return Target("opencl", name_of(device), shape, lanes=lanes_of(device), l1=local)
 
 
 def device_named(name: str) -> cl.Device:
