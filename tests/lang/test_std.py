@@ -51,6 +51,16 @@ def test_functions_of_one_value(ours: str, theirs: str) -> None:
     close(value(f"nn.{ours}(x)", x=(x, "B C")), getattr(F, theirs)(t(x)))
 
 
+def test_small_values_keep_their_digits() -> None:
+    """log1p and softplus within 2 ulp of float64, where 1 + x has lost most of x, or all of it."""
+    near = [-0.9, -1e-4, 1e-8, 3e-5, 0.01, 0.7, 1.0, 300.0]
+    below = [-0.5, -1.0, -5.0, -10.0, -17.0, -20.0, -80.0, 3.0]
+    for name, x, exact in (("log1p", near, torch.log1p), ("softplus", below, F.softplus)):
+        array = np.array(x, np.float32)
+        found = value(f"nn.{name}(x)", x=(array, "C")).double()
+        torch.testing.assert_close(found, exact(torch.from_numpy(array).double()), rtol=2.0**-22, atol=0)
+
+
 def test_functions_along_an_axis() -> None:
     x = 9 * arrays(5, 4)
     close(value("nn.softmax[C](x)", x=(x, "B C")), F.softmax(t(x), 1))

@@ -96,7 +96,7 @@ def mixed_entropy(z: Tensor, label: Tensor, share: Tensor, smooth: float) -> Ten
 
 def sincos(down: int, across: int, width: int, last: float) -> Tensor:
     """Fixed positions, width/4 frequencies from 1 to 10,000^-(W-1)/last: sin x, cos x, sin y, cos y. T D."""
-    f = 10_000 ** (-torch.arange(width // 4, dtype=torch.float64) / last)
+    f = 10_000 ** (-torch.arange(width // 4) / last)
     y = (torch.arange(down)[:, None, None] * f).expand(down, across, -1)
     x = (torch.arange(across)[None, :, None] * f).expand(down, across, -1)
     return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], -1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Our side of a comparison with PyTorch: some steps of native code, every gradient of the first, and the draws.
+"""Our side of a comparison with PyTorch: some steps of native code, the gradients of the first and last, and the draws.
 
 Takes: a job of any phases (its first is what runs). Promises: the same initial state, batches and random draws for
 whoever computes beside us.
@@ -18,10 +18,12 @@ from bench.workloads import Workload, begun, fields_of, of_kind, state_of
 from jobspec.backends.llvm.machine import host
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.registry import backend
+from jobspec.backends.session import Session
 from jobspec.ir.job import Job, Slot
 from jobspec.ir.program import Node, Program, make
 from jobspec.lang.draws import key_words
 from jobspec.passes.pipeline import compile_job, lower_program
+from jobspec.runtime.batches import Rows
 from jobspec.runtime.engine import lowered
 
 Array = NDArray[Any]
@@ -31,30 +33,51 @@ DRAWS = ("uniform", "normal", "random_bits")
 
 
 @dataclass(frozen=True)
-class Ran:
-    """The state before, the losses, the batches by field; `gradients`: of the first step, before any clipping."""
+class Moment:
+    """The state before a step, and what the step's gradients are before any clipping."""
 
-    before: dict[str, Array]
+    step: int
+    state: dict[str, Array]
     gradients: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The first and the last step, the losses, the batches by field."""
+
+    first: Moment
+    last: Moment
     losses: Array
     batches: list[dict[str, Array]]
 
 
 def ran(work: Workload, steps: int, cache: Path) -> Ran:
-    """The first `steps` steps."""
+    """The first `steps` steps, three at least."""
     work = replace(work, job=keeping_gradients(work.job))
     plan = compile_job(work.job, host())
     session = backend("llvm").open(plan, lowered(work.job), 1, cache)
-    name = work.job.step_names[0]
     before, rows = begun(session, work.job), work.rows(plan, 0, steps)
-    first = session.run(name, 0, rows[:1])
-    gradients = {slot: a for slot, a in state_of(session, work.job).items() if slot.endswith(GRADIENT)}
-    others = session.run(name, 1, rows[1:])
-    assert not first.flags + others.flags, first.flags + others.flags
+    first, losses = moment(session, work.job, 0, before, rows[:1])
+    more = stepped(session, work.job, 1, rows[1:-1])
+    last, end = moment(session, work.job, steps - 1, state_of(session, work.job), rows[-1:])
     session.close()
-    batches = [fields_of(work.job, plan.routine(name), row) for row in rows]
-    reports = np.concatenate([first.reports, others.reports])
-    return Ran(before, {n.removesuffix(GRADIENT): a for n, a in gradients.items()}, reports[:, 0], batches)
+    batches = [fields_of(work.job, plan.routine(work.job.step_names[0]), row) for row in rows]
+    return Ran(first, last, np.concatenate([losses, more, end]), batches)
+
+
+def moment(session: Session, job: Job, step: int, before: dict[str, Array], row: Rows) -> tuple[Moment, Array]:
+    losses = stepped(session, job, step, row)
+    after = state_of(session, job)
+    gradients = {name.removesuffix(GRADIENT): a for name, a in after.items() if name.endswith(GRADIENT)}
+    return Moment(step, before, gradients), losses
+
+
+def stepped(session: Session, job: Job, first: int, rows: Rows) -> Array:
+    """The losses."""
+    outcome = session.run(job.step_names[0], first, rows)
+    assert not outcome.flags, outcome.flags
+    losses: Array = outcome.reports[:, 0]
+    return losses
 
 
 def keeping_gradients(job: Job) -> Job:

@@ -1,13 +1,14 @@
 """How a PyTorch model is trained beside ours: the same weights, batches, draws, learning rates and decay.
 
-Takes: our tensors by label path, axes as the job declares them. Promises: everything in float64; `losses` gives the
-loss before each step, `gradients` those of the first batch.
+Takes: our tensors by label path, axes as the job declares them. Promises: everything in the precision that
+`computed_in` says; `losses` gives the loss before each step, `gradients` those of the first batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Batch", "Kept", "Model", "Tensor", "Weights", "gradients", "layer", "losses", "tensors"]
+__all__ = ["Batch", "Kept", "Model", "Tensor", "Weights", "gradients", "layer", "losses", "real", "tensors"]
 
 Weights = Mapping[str, Tensor]
 #: what layers keep from step to step; a loss changes it in place
@@ -32,9 +33,7 @@ Optimizer = Callable[..., torch.optim.Optimizer]
 class Model:
     """One spec. `rate`: step, steps of the job → learning rate. `decayed`: globs of what the decay is taken from.
     `frozen`: globs of what is not trained. `draws`: name → the label path of the draw in our text and its number
-    there. `optimizer`: AdamW where nothing is said. `vanishing`: globs of parameters whose gradient is nothing but
-    rounding, whatever the batch. `values`: what is set beyond specs/tiny.toml. `tolerance`: of each loss, of its size;
-    `gradient`: of each gradient, of its largest element; a module that needs more than this says why."""
+    there. `optimizer`: AdamW where nothing is said. `values`: what is set beyond specs/tiny.toml."""
 
     loss: Callable[[Weights, Kept, Batch], Tensor]
     rate: Callable[[int, int], float]
@@ -46,19 +45,13 @@ class Model:
     frozen: tuple[str, ...] = ()
     draws: Mapping[str, tuple[str, ...]] | None = None
     optimizer: Optimizer | None = None
-    vanishing: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
-    tolerance: float = 1e-4
-    gradient: float = 5e-6
 
     def is_decayed(self, name: str) -> bool:
         return among(name, self.decayed)
 
     def is_trained(self, name: str) -> bool:
         return not among(name, self.frozen)
-
-    def vanishes(self, name: str) -> bool:
-        return among(name, self.vanishing)
 
 
 def among(name: str, globs: tuple[str, ...]) -> bool:
@@ -71,13 +64,31 @@ def layer(w: Weights, path: str, index: int | None = None) -> dict[str, Tensor]:
     return below if index is None else {name: t[index] for name, t in below.items()}
 
 
+@contextmanager
+def computed_in(dtype: torch.dtype) -> Iterator[None]:
+    """`dtype` is what `tensors`, `real`, constants and quotients of whole numbers are in."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def real(x: Tensor) -> Tensor:
+    """In the precision that is computed in."""
+    return x.to(torch.get_default_dtype())
+
+
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-    """float64; whole numbers as indices."""
-    return {name: torch.from_numpy(np.ascontiguousarray(wide(a))) for name, a in arrays.items()}
+    """Copies; whole numbers as indices."""
+    return {name: tensor(a) for name, a in arrays.items()}
 
 
-def wide(array: NDArray[Any]) -> NDArray[Any]:
-    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+def tensor(array: NDArray[Any]) -> Tensor:
+    if array.dtype.kind == "f":
+        return torch.tensor(array, dtype=torch.get_default_dtype())
+    return torch.from_numpy(array.astype(np.int64))
 
 
 def losses(

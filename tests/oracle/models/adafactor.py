@@ -10,11 +10,11 @@ from tests.oracle.images import linear
 from tests.oracle.optimizers import Equations, stacked
 from tests.oracle.optimizers import adafactor as rule
 from tests.oracle.parts import cross_entropy, rms_norm
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, constant, layer
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, constant, layer, real
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    h = linear(layer(w, "embed"), batch["x"].double() / 8 - 1)
+    h = linear(layer(w, "embed"), real(batch["x"]) / 8 - 1)
     for i in range(len(w["norm.g"])):
         m = layer(w, "half", i)
         h = h + F.silu(rms_norm(h, w["norm.g"][i], 1e-6) @ m["w1"] + m["b1"]) @ m["w2"] + m["b2"]

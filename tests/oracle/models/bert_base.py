@@ -53,6 +53,4 @@ MODEL = Model(
     clip=1.0,
     draws={"guess": ("0",), "r": ("1",), "word": ("2",)},
     values={"train.drop": "0"},
-    vanishing=("attention.bk",),
-    gradient=2e-5,  # half the pairs pull at the pool one way, half the other: what is left is small beside each
 )

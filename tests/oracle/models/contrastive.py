@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from tests.oracle.images import linear, shifted
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, cosine, layer
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, cosine, layer, real
 
 
 def view(batch: Batch, name: str) -> Tensor:
-    x = shifted(batch["x"].double().reshape(-1, 8, 8), batch[f"{name}.down"], 1, 1)
+    x = shifted(real(batch["x"]).reshape(-1, 8, 8), batch[f"{name}.down"], 1, 1)
     x = shifted(x, batch[f"{name}.across"], 1, 2).flatten(1) / 16
     return torch.where(batch[f"{name}.dark"] < 0.05, 0, x) + 0.05 * batch[f"{name}.noise"]
 

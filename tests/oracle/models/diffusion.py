@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from tests.oracle.images import linear
 from tests.oracle.parts import layer_norm
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warmup_cosine
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, real, warmup_cosine
 
 
 def time(w: Weights, t: Tensor) -> Tensor:
-    at = t[:, None] * 1000 * 10_000 ** (-torch.arange(16, dtype=torch.float64) / 16)
+    at = t[:, None] * 1000 * 10_000 ** (-torch.arange(16) / 16)
     return F.silu(linear(w, torch.cat([at.cos(), at.sin()], 1)))
 
 
@@ -29,7 +29,7 @@ def denoiser(w: Weights, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
     t, noise = batch["t"], batch["noise"]
     angle = math.pi / 2 * t[:, None]
-    seen = angle.cos() * (batch["x"].double() / 8 - 1) + angle.sin() * noise
+    seen = angle.cos() * (real(batch["x"]) / 8 - 1) + angle.sin() * noise
     return F.mse_loss(denoiser(w, seen, t, batch["y"]), noise)
 
 

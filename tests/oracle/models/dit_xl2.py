@@ -33,7 +33,7 @@ def block(w: Weights, x: Tensor, c: Tensor) -> Tensor:
 
 
 def time(w: Weights, t: Tensor) -> Tensor:
-    at = t[:, None] * 10_000 ** (-torch.arange(16, dtype=torch.float64) / 16)
+    at = t[:, None] * 10_000 ** (-torch.arange(16) / 16)
     e = torch.cat([at.cos(), at.sin()], 1)
     return F.silu(e @ w["w1"] + w["b1"]) @ w["w2"] + w["b2"]
 
@@ -50,9 +50,9 @@ def dit(w: Weights, x: Tensor, t: Tensor, lab: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    beta = torch.linspace(1e-4, 0.02, TIMES, dtype=torch.float64)
+    beta = torch.linspace(1e-4, 0.02, TIMES)
     kept_share = (1 - beta).cumprod(0)
-    before = torch.cat([torch.ones(1, dtype=torch.float64), kept_share[:-1]])
+    before = torch.cat([torch.ones(1), kept_share[:-1]])
     posterior = beta * (1 - before) / (1 - kept_share)
     posterior[0] = posterior[1]
     t = whole(batch["t"], 0, TIMES)
@@ -71,5 +71,4 @@ MODEL = Model(
     loss,
     constant(5e-3),
     draws={"t": ("0",), "noise": ("1",), "drop": ("2",)},
-    gradient=1e-4,  # the width's is a difference of nearly equal exponentials of logarithms around -9
 )

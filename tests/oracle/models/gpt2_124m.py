@@ -30,5 +30,4 @@ MODEL = Model(
     decay=0.1,
     decayed=("wte", "wpe", "*.w?"),
     clip=1.0,
-    vanishing=("attention.bk",),
 )

@@ -41,5 +41,4 @@ MODEL = Model(
     decay=0.1,
     decayed=("emb", "block.w", "block.wz", "block.wo", "*.wr", "*.wb", "*.wc", "*.wt"),
     clip=1.0,
-    gradient=1e-5,  # 5.4e-6 in block.ssm.wc, whose gradients are a thousandth of the others: dt begins at .01
 )

@@ -10,7 +10,7 @@ from tests.oracle.images import linear
 from tests.oracle.optimizers import Equations, adamw, muon, stacked
 from tests.oracle.parts import attended, cross_entropy, rms_norm
 from tests.oracle.parts import linear as folded
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warmup_cosine
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, real, warmup_cosine
 
 
 def attention(w: Weights, x: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ def attention(w: Weights, x: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    h = (batch["x"].double() / 8 - 1).reshape(-1, 8, 8) @ w["embed"] + w["place"]
+    h = (real(batch["x"]) / 8 - 1).reshape(-1, 8, 8) @ w["embed"] + w["place"]
     for i in range(len(w["n1.g"])):
         h = h + attention(layer(w, "attn", i), rms_norm(h, w["n1.g"][i], 1e-6))
         m = layer(w, "mlp", i)

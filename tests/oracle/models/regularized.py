@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.oracle.images import beta, conv, linear, mixed, mixed_entropy, pooled, shifted
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warmup_cosine
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, real, warmup_cosine
 
 
 def net(w: Weights, x: Tensor, drawn: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def net(w: Weights, x: Tensor, drawn: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    x = shifted(batch["x"].double().reshape(-1, 8, 8), batch["down"], 1, 1)
+    x = shifted(real(batch["x"]).reshape(-1, 8, 8), batch["down"], 1, 1)
     x = shifted(x, batch["across"], 1, 2) / 16
     share = beta(batch["u"], batch["v"], 0.2)
     return mixed_entropy(net(w, mixed(x, share), batch["drop"]), batch["y"], share, 0.1)

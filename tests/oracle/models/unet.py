@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.oracle.images import conv, group_norm, linear, pooled
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, cosine, layer
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, cosine, layer, real
 
 
 def down(w: Weights, name: str, x: Tensor) -> Tensor:
@@ -27,9 +27,9 @@ def unet(w: Weights, x: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    x = batch["x"].double().reshape(-1, 8, 8, 1)
+    x = real(batch["x"]).reshape(-1, 8, 8, 1)
     scores = unet(w, x / 16 + 0.5 * batch["noise"])
-    return F.binary_cross_entropy_with_logits(scores, (x[..., 0] >= 8).double())
+    return F.binary_cross_entropy_with_logits(scores, real(x[..., 0] >= 8))
 
 
 MODEL = Model(loss, cosine(5e-3), draws={"noise": ("0",)})

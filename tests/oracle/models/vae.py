@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 
 from tests.oracle.images import linear
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, constant, layer
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, constant, layer, real
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    x = batch["x"].double() / 16
+    x = real(batch["x"]) / 16
     h = F.relu(linear(layer(w, "enc.a"), x))
     m, s = linear(layer(w, "enc.mean"), h), linear(layer(w, "enc.log_var"), h)
     z = m + (s / 2).exp() * batch["noise"]

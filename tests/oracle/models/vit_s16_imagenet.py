@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from tests.oracle.images import beta, mirrored, mixed, mixed_entropy, patches, resized_crop, sincos
 from tests.oracle.parts import attended, layer_norm, linear
-from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warmup_cosine
+from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, real, warmup_cosine
 
 
 def attention(w: Weights, x: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def vit(w: Weights, img: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    img = resized_crop(batch["img"].double(), 8, 0.05, [batch[n] for n in ("area", "ratio", "top", "left")])
+    img = resized_crop(real(batch["img"]), 8, 0.05, [batch[n] for n in ("area", "ratio", "top", "left")])
     img = mirrored(img, batch["turn"]) / 127.5 - 1
     share = beta(batch["u"], batch["v"], 0.2)
     return mixed_entropy(vit(w, mixed(img, share)), batch["lab"], share, 0.1)
@@ -41,5 +41,4 @@ MODEL = Model(
     decayed=("w", "head", "attention.w?", "mlp.w?"),
     clip=1.0,
     draws={name: (str(i),) for i, name in enumerate(NAMES)},
-    vanishing=("attention.bk",),
 )
