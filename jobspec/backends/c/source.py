@@ -11,6 +11,9 @@ from importlib import resources
 
 from jobspec.backends.c.writer import Writer
 
+#: version of the rendered C: raised when an unchanged plan becomes other code
+RENDERER = "1"
+
 
 def source(dialect: str, writer: Writer) -> str:
     return names(dialect) + writer.text()

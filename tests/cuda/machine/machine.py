@@ -1,0 +1,140 @@
+"""A GPU made of this processor: programs of PTX, memory, launches.
+
+Takes: PTX. Promises: every launch gives what the PTX says, whatever the order of threads and blocks; a fault is an
+exception that names it, the line of the PTX, the thread and the block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.llvm.compile import Library, emit
+from jobspec.backends.llvm.machine import code_generator, host
+from tests.cuda.machine import runtime
+from tests.cuda.machine.translate import Translated, translate
+
+Bytes = NDArray[np.uint8]
+WORD = {"u64": np.uint64, "s64": np.int64, "f32": np.float32, "u32": np.uint32, "s32": np.int32}
+CLOSED = np.uint64(2**64 - 1)
+
+
+class Fault(Exception):
+    """What a launch did that a GPU forbids, or leaves to chance."""
+
+
+@dataclass
+class Block:
+    """Memory of the device. `open_`: which bytes may be touched; None: all."""
+
+    size: int
+    open_: Bytes | None = None
+    bytes: Bytes = field(init=False)
+    shadow: NDArray[np.uint64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bytes = aligned(self.size)
+        self.shadow = np.zeros((-(-self.size // 4), 2), np.uint64)
+        if self.open_ is not None:
+            words = np.resize(self.open_, 4 * len(self.shadow)).reshape(-1, 4).any(axis=1)
+            self.shadow[~words] = CLOSED
+
+    @property
+    def address(self) -> int:
+        return self.bytes.ctypes.data
+
+
+def aligned(size: int, to: int = 256) -> Bytes:
+    """Filled with what no program should count on."""
+    whole = np.full(size + to, 0xFF, np.uint8)
+    start = -whole.ctypes.data % to
+    return whole[start : start + size]
+
+
+class Program:
+    """A module of PTX, ready to run. `watched`: accesses are checked."""
+
+    _time = 0
+
+    def __init__(self, ptx: str, watched: bool = True, level: int = 1) -> None:
+        text, self.entries = translate(ptx, watched)
+        self.watched = watched
+        self._library = Library([emit(optimised(text, level), host(), 2)], ["launch", *self.entries], host())
+        types = [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
+        types += [ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_bool]
+        self._launch = ctypes.CFUNCTYPE(ctypes.c_int, *types)(self._library.addresses["launch"])
+
+    def launch(
+        self, name: str, groups: int, items: int, args: Sequence[Any], blocks: Sequence[Block], backwards: bool = False
+    ) -> None:
+        """Run the entry. Raises Fault."""
+        entry = self.entries[name]
+        environment, table = np.zeros(runtime.WORDS, np.int64), tabled(blocks)
+        fresh = fresh_of(entry)
+        working, frames = fresh.copy(), aligned(items * entry.frame)
+        environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
+        environment[runtime.SHADOW] = working.ctypes.data
+        environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(entry)
+        environment[runtime.BYTES] = entry.extent
+        environment[runtime.INTERVAL], environment[runtime.EPOCH] = Program._time, Program._time + 1
+        environment[runtime.RANGES], environment[runtime.TABLE] = len(blocks), table.ctypes.data
+        params = np.concatenate([passed(a, t) for a, t in zip(args, entry.params, strict=True)])
+        pointers = [params.ctypes.data, frames.ctypes.data, entry.frame, fresh.ctypes.data, fresh.nbytes, backwards]
+        address = self._library.addresses[name]
+        fault = self._launch(environment.ctypes.data, address, groups, items, *pointers)
+        Program._time = int(environment[runtime.INTERVAL])
+        if fault:
+            raise Fault(told(name, environment, entry))
+
+    def close(self) -> None:
+        self._library.close()
+
+
+def tabled(blocks: Sequence[Block]) -> NDArray[np.int64]:
+    rows = [(b.address, b.address + b.size, b.shadow.ctypes.data) for b in blocks]
+    return np.array(rows or [(0, 0, 0)], np.int64)
+
+
+def passed(value: Any, type_: str) -> NDArray[np.int64]:
+    """A parameter in the eight bytes that are its own."""
+    room = np.zeros(8, np.uint8)
+    raw = np.array([value], WORD[type_]).view(np.uint8)
+    room[: len(raw)] = raw
+    return room.view(np.int64)
+
+
+def shadow_bytes(entry: Translated) -> int:
+    return 16 * -(-entry.extent // 4)
+
+
+def fresh_of(entry: Translated) -> Bytes:
+    """The shadow of shared memory and the memory itself, as a block finds them."""
+    shadow = np.full((-(-entry.extent // 4), 2), CLOSED, np.uint64)
+    for at, size in entry.shared:
+        shadow[at // 4 : -(-(at + size) // 4)] = 0
+    fresh = aligned(shadow.nbytes + entry.extent + 8)
+    fresh[: shadow.nbytes] = shadow.reshape(-1).view(np.uint8)
+    return fresh
+
+
+def told(name: str, environment: NDArray[np.int64], entry: Translated) -> str:
+    kind, line, address = (int(environment[i]) for i in (runtime.KIND, runtime.LINE, runtime.ADDRESS))
+    thread, block = int(environment[runtime.TID]), int(environment[runtime.CTAID])
+    where = f"address {address:#x}" if line else "some are elsewhere"
+    return f"{runtime.FAULTS[kind]}: {name}, line {line} of the PTX, thread {thread} of block {block}, {where}"
+
+
+def optimised(text: str, level: int) -> str:
+    """The IR after LLVM's passes, which keep every bit: registers become values."""
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    builder = llvm.create_pass_builder(code_generator(host(), 2), options)
+    builder.getModulePassManager().run(module, builder)
+    return str(module)

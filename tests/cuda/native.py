@@ -1,0 +1,72 @@
+"""Kernels as NVIDIA's compiler emits them, run on this processor under watch, compared with the interpreter.
+
+Promises: `check` renders, compiles, reads the PTX, and runs it twice, threads and blocks in both orders; memory
+then holds exactly what the reference interpreter leaves, and no byte outside the arrays was touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jobspec.backends.c.alone import Alone, alone
+from jobspec.backends.reference.kernels import run_kernel
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
+from tests.cuda.machine.machine import Block, Bytes, Program
+from tests.cuda.programs import clean
+from tests.llvm.native import FLAGS, Array, same
+
+
+def made(**choices: int) -> Schedule:
+    return Schedule(tuple(sorted(choices.items())))
+
+
+ROWS = (made(team=1), made(team=32))
+TILES = (made(rows=4, columns=4, lanes=1), made(rows=2, columns=3, lanes=1, swap=1))
+
+
+def schedules(kernel: Kernel) -> Sequence[Schedule]:
+    return ROWS if kernel.kind == "rows" else TILES if kernel.kind == "contract" else (Schedule(),)
+
+
+def check(kernel: Kernel, arrays: Sequence[Array], *more: Schedule, turns: tuple[int, ...] = ()) -> None:
+    """Under every schedule, flags included."""
+    expected, flags = [a.copy() for a in arrays], np.zeros(FLAGS, np.int32)
+    run_kernel(kernel, expected, flags, turns)
+    for schedule in (*schedules(kernel), *more):
+        for found, words in runs(kernel, arrays, schedule, turns):
+            for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+                same(wanted, got, f"buffer {number}, {schedule.choices}")
+            assert words[:FLAGS].tolist() == flags.tolist(), f"flags, {schedule.choices}"
+
+
+def runs(
+    kernel: Kernel, arrays: Sequence[Array], schedule: Schedule, turns: tuple[int, ...] = ()
+) -> list[tuple[list[Array], Array]]:
+    """What memory holds afterwards: threads in order, and backwards."""
+    program = alone(kernel, arrays, schedule, "cuda")
+    ptx = Program(clean(kernel.kind, program.text, 90).ptx)
+    try:
+        return [program.results(left(program, ptx, turns, backwards)) for backwards in (False, True)]
+    finally:
+        ptx.close()
+
+
+def left(program: Alone, ptx: Program, turns: tuple[int, ...], backwards: bool) -> Bytes:
+    arena, scratch = Block(program.size, mask(program)), Block(program.scratch)
+    arena.bytes[:] = program.arena()
+    spaces = (arena.address, arena.address, scratch.address, np.float32(1))
+    for launch in program.launches:
+        args = (*spaces, *turns[: launch.turns])
+        ptx.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards)
+    return arena.bytes
+
+
+def mask(program: Alone) -> Bytes:
+    """The bytes of the arrays and of the flag words."""
+    found = np.zeros(program.size, np.uint8)
+    for buffer in program.buffers:
+        found[buffer.offset : buffer.offset + buffer.type.nbytes] = 1
+    return found

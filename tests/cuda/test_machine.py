@@ -1,0 +1,124 @@
+"""The machine that runs PTX finds what it is there to find: each fault is planted in a kernel, and named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jobspec.backends.cuda.nvrtc import compile_text
+from tests.cuda.machine.machine import Block, Fault, Program
+
+pytestmark = pytest.mark.cuda
+SIZE, ITEMS = 256, 64
+HEAD = 'extern "C" __global__ void k(float* x) {\n  const int i = threadIdx.x, b = blockIdx.x * 64;\n'
+
+
+def run(body: str, groups: int = 2, backwards: bool = False) -> np.ndarray:
+    """128 numbers 0, 1, 2, … after the kernel, run by `groups` blocks of 64 threads."""
+    program = Program(compile_text(HEAD + body + "\n}\n", 90, machine=False).ptx)
+    mask = np.ones(4 * SIZE, np.uint8)
+    mask[4 * 128 :] = 0
+    block = Block(4 * SIZE, mask)
+    block.bytes.view(np.float32)[:] = np.arange(SIZE)
+    try:
+        program.launch("k", groups, ITEMS, [block.address], [block], backwards)
+        return block.bytes.view(np.float32)[:128].copy()
+    finally:
+        program.close()
+
+
+TURNED = """
+  __shared__ float s[64];
+  s[i] = x[b + i];
+  __syncthreads();
+  x[b + i] = s[63 - i];
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_right_kernel_runs(backwards: bool) -> None:
+    found = run(TURNED, backwards=backwards)
+    assert found.tolist() == [*range(63, -1, -1), *range(127, 63, -1)]
+
+
+def test_registers_live_over_barriers() -> None:
+    """In a loop with a barrier in it, as sums through shared memory have."""
+    body = """
+      __shared__ float s[64];
+      float sum = 0.0f;
+      for (int turn = 0; turn < 5; ++turn) {
+        __syncthreads();
+        s[i] = x[b + i] + turn;
+        __syncthreads();
+        for (int j = 0; j < 64; j += 8) sum += s[(i + j) % 64];
+      }
+      x[b + i] = sum;
+    """
+    start = np.arange(128, dtype=np.float32).reshape(2, 64)
+    wanted = [[sum(5 * row[(i + j) % 64] + 10 for j in range(0, 64, 8)) for i in range(64)] for row in start]
+    assert run(body).reshape(2, 64).tolist() == wanted
+
+
+FAULTS = {
+    "a barrier is missing": (TURNED.replace("__syncthreads();", ""), "shared memory read before it is written"),
+    "a barrier behind the reads is missing": (
+        TURNED + "  s[i] = 1.0f; __syncthreads(); x[b + i] += s[63 - i];",
+        "race in shared memory",
+    ),
+    "two threads write one place": (
+        "  __shared__ float s[64]; s[i / 2] = i; __syncthreads(); x[b + i] = s[i / 2];",
+        "race in shared memory",
+    ),
+    "a barrier in a branch": (
+        "  __shared__ float s[64]; s[i] = 0.0f; if (i < 40) __syncthreads(); x[b + i] = s[i];",
+        "barrier that not all threads of the block come to",
+    ),
+    "two barriers for one": (
+        "  __shared__ float s[64]; s[i] = x[b]; if (x[b + i] > 9.0f) { __syncthreads(); x[b + i] = s[0]; } "
+        "else { __syncthreads(); x[b + i] = s[1] + 1.0f; }",
+        "barrier that not all threads of the block come to",
+    ),
+    "one element too far": ("  x[b + i + 1] = 1.0f;", "global memory out of bounds"),
+    "one element too early": ("  x[b + i - 1] = 1.0f;", "global memory out of bounds"),
+    "read too far": ("  const float y = x[b + i + 4]; __syncthreads(); x[b + i] = y;", "global memory out of bounds"),
+    "shared memory is not written": (
+        "  __shared__ float s[64]; if (i > 0) s[i] = x[b + i]; __syncthreads(); x[b + i] = s[63 - i];",
+        "shared memory read before it is written",
+    ),
+    "shared memory is too small": (
+        "  __shared__ float s[60]; s[i] = x[b + i]; __syncthreads(); x[b + i] = s[i % 60];",
+        "shared memory out of bounds",
+    ),
+    "into the neighbour in shared memory": (
+        "  __shared__ float s[60], t[64]; t[i] = 0.0f; s[i] = x[b + i]; __syncthreads(); x[b + i] = s[0] + t[63 - i];",
+        "shared memory out of bounds",
+    ),
+    "threads meet in global memory": ("  x[b + i / 2] = i;", "race in global memory"),
+    "blocks meet in global memory": ("  x[i] = b + i;", "race in global memory"),
+    "a block reads what another writes": ("  const float y = x[127 - b - i]; x[b + i] = y;", "race in global memory"),
+    "not aligned": ("  *(float*)((char*)x + 4 * (b + i) + 2) = 1.0f;", "misaligned access"),
+}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_named(name: str, backwards: bool) -> None:
+    body, fault = FAULTS[name]
+    with pytest.raises(Fault, match=fault):
+        run(body, backwards=backwards)
+
+
+def test_a_fault_says_where() -> None:
+    with pytest.raises(Fault, match=r"out of bounds: k, line \d+ of the PTX, thread 63 of block 1, address 0x"):
+        run("  if (b + i == 127) x[b + i + 1] = 1.0f;")
+
+
+def test_flags_may_be_raised_by_many() -> None:
+    """The same word written with the same value is no fault: neither order nor number can be told from it."""
+    assert run("  x[0] = 1.0f;")[0] == 1
+
+
+def test_what_lies_between_barriers_is_ordered() -> None:
+    """In global memory too, within a block."""
+    body = "  const float y = x[b + 63 - i]; __syncthreads(); x[b + i] = y;"
+    assert run(body).tolist() == [*range(63, -1, -1), *range(127, 63, -1)]
