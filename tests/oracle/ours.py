@@ -89,7 +89,7 @@ def keeping_gradients(job: Job) -> Job:
     step = Program((*phase.step.inputs, *(as_input(s) for s, _ in held)), tuple(outputs.items()))
     init = Program(job.init.inputs, (*job.init.outputs, *((s.name, zeros(s)) for s, _ in held)))
     state = (*job.state, *(s for s, _ in held))
-    return replace(job, state=state, init=init, phases=(replace(phase, step=step),), evaluations=())
+    return replace(job, state=state, init=init, phases=(replace(phase, name="", step=step),), evaluations=())
 
 
 def as_input(slot: Slot) -> Node:
