@@ -11,15 +11,12 @@ from jobspec.ir.contraction import normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes.schedule_contract import epilogue_cost
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
 GPU_TILE = 4
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
-#: instructions of an epilogue that are worth a launch of their own, which a compiler makes vectors of
-APART = 15
 
 
 def choose(kernel: Kernel, target: Target) -> Schedule:
@@ -27,7 +24,7 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
     if kernel.kind == "contract":
         return contraction(kernel, target)
     if kernel.kind == "rows" and any(inst.op == "reduce" for inst in kernel.body):
-        return made(team=LANES)
+        return made(team=LANES) if target.features != "cpu" else made(lanes=target.lanes)
     return Schedule()
 
 
@@ -41,8 +38,7 @@ def contraction(kernel: Kernel, target: Target) -> Schedule:
     lanes = next((n for n in (target.lanes, 8, 4) if n <= min(target.lanes, columns)), 1)
     vectors = max(1, min(CPU_VECTORS.get(lanes, GPU_TILE), columns // lanes))
     pack = form.plain and lanes > 1 and form.n[-1].b != 1 and size(form.m) >= REUSE * rows
-    apart = epilogue_cost(kernel) > APART
-    return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack), apart=int(apart))
+    return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack))
 
 
 def made(**choices: int) -> Schedule:

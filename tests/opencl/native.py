@@ -35,15 +35,14 @@ def made(**choices: int) -> Schedule:
     return Schedule(tuple(sorted(choices.items())))
 
 
-ROWS = (made(team=1), made(team=32))
+ROWS = (made(team=1), made(team=32), made(lanes=4), made(lanes=8), made(lanes=16))
 TILES = (
     made(rows=4, columns=4, lanes=1),
     made(rows=6, columns=2, lanes=8),
     made(rows=6, columns=2, lanes=8, pack=1),
-    made(rows=2, columns=1, lanes=4, pack=1, swap=1),
     made(rows=1, columns=3, lanes=4, swap=1),
-    made(rows=6, columns=4, lanes=16, apart=1),
-    made(rows=3, columns=2, lanes=4, pack=1, apart=1, swap=1),
+    made(rows=6, columns=4, lanes=16),
+    made(rows=3, columns=2, lanes=4, pack=1, swap=1),
 )
 
 

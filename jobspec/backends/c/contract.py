@@ -1,9 +1,9 @@
 """C code of contractions: a tile of sums per work-item, the epilogue on each.
 
 Takes: a kernel of kind contract and its schedule: `rows`, `columns`, `lanes` of a work-item's tile (columns are
-vectors of `lanes`); `swap`: the roles of m and n exchanged; `pack`: b is first copied strip by strip; `apart`: the
-epilogue is a launch of its own, element by element. Promises: contraction order of ir/contract.py to the bit; any
-schedule gives the same bits. Columns that fill no tile are a launch of their own.
+vectors of `lanes`); `swap`: the roles of m and n exchanged; `pack`: b is first copied strip by strip. Promises:
+contraction order of ir/contract.py to the bit; any schedule gives the same bits. Columns that fill no tile are a
+launch of their own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from jobspec.backends.c.folds import ended
 from jobspec.backends.c.found import Found, found_by_index
 from jobspec.backends.c.packing import Packing
-from jobspec.backends.c.request import GROUP, Launch, Request, spread
+from jobspec.backends.c.request import GROUP, Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tree import Tree, add
+from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
@@ -30,14 +31,13 @@ SHARED_OUT, TOGETHER = 16, GROUP // 8
 def render(q: Request, writer: Writer) -> list[Launch]:
     form = normal_form(q.kernel)
     form = form.swapped() if q.schedule.get("swap", 0) else form
-    apart = Apart(q, writer, form) if q.schedule.get("apart", 0) else None
     rows, launches = q.schedule.get("rows", 4), []
     for number, part in enumerate(parts(q, form)):
-        tiles = Tiles(q, writer, form, f"{q.name}_{number}", part, rows, apart)
+        tiles = Tiles(q, writer, form, f"{q.name}_{number}", part, rows)
         if part.pack:
             launches.append(tiles.packing.render())
         launches.append(tiles.render())
-    return [*launches, apart.render()] if apart else launches
+    return launches
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ class Tiles:
     symbol: str
     part: Part
     rows: int
-    apart: Apart | None
 
     @property
     def outer(self) -> tuple[Extent, ...]:
@@ -102,10 +101,8 @@ class Tiles:
 
     @property
     def packing(self) -> Packing:
-        part, place = self.part, self.apart.bytes if self.apart else 0
-        return Packing(
-            self.q, self.writer, self.form, f"{self.symbol}_pack", place, part.first, part.last, part.strips, part.width
-        )
+        part, symbol = self.part, f"{self.symbol}_pack"
+        return Packing(self.q, self.writer, self.form, symbol, part.first, part.last, part.strips, part.width)
 
     @property
     def columns(self) -> int:
@@ -126,7 +123,7 @@ class Tiles:
         runs = -(-m // self.rows)
         tasks = size(outer) * part.strips * runs
         items = max(1, min(TOGETHER, tasks // SHARED_OUT))
-        with q.function(w, self.symbol, nest, () if self.apart else live) as top:
+        with q.function(w, self.symbol, nest, live) as top:
             top.site.open((form.a, form.b))
             task = w.let(q.index, f"({q.index})GROUP * {items} + ITEM", "task")
             if tasks % items:
@@ -136,11 +133,8 @@ class Tiles:
             row = w.let(q.index, f"{run} * {self.rows}", "row")
             scope = top.enter((e.axis for e in outer), at)
             self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
-            self._finish(scope, at, live, stores, row, column)
-        packed = self.packing.end if part.pack else 0
-        return Launch(
-            self.symbol, -(-tasks // items), items, q.turns, max(packed, self.apart.bytes if self.apart else 0)
-        )
+            self._finish(scope, live, stores, row, column)
+        return Launch(self.symbol, -(-tasks // items), items, q.turns, self.packing.bytes if part.pack else 0)
 
     # ---- sums
 
@@ -172,8 +166,8 @@ class Tiles:
         """Pointer to the first column of b at the first step."""
         if self.part.pack:
             packing = self.packing
-            start = f"(GLOBAL const float*)(scratch + {packing.place}l)"
-            return self._pointer(start, [f"(long)({packing.strip(outer, strip)}) * {packing.size}"])
+            start = f"(long)({packing.strip(outer, strip)}) * {packing.size}"
+            return self._pointer("(GLOBAL const float*)scratch", [start])
         last = self.form.n[-1].b
         terms = [scaled(at, e.b) for e, at in outer.items() if e.b] + ([scaled(column, last)] if last else [])
         return self._pointer(scope.site.pointer(self.form.b), [*terms, further])
@@ -261,64 +255,30 @@ class Tiles:
 
     # ---- the rest of the body
 
-    def _finish(
-        self, scope: Scope, outer: list[str], live: frozenset[int], stores: list[int], row: str, column: str
-    ) -> None:
-        w, form, q = self.writer, self.form, self.q
-        m = size(form.m)
+    def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
+        w, form, q, lanes = self.writer, self.form, self.q, self.part.lanes
+        m, n = size(form.m), form.n[-1].axis
+        vectors = self.part.valid // lanes if lanes > 1 else 0
         with w.count("int", self.rows, "r") as r:
             at_m = w.let(q.index, f"{row} + {r}", "m")
             w.line(f"if ({at_m} >= {m}) break;")
-            w.line(f"const float* const sums = (const float*)(sum + {r} * {self.columns});")
-            if self.apart:
-                self.apart.keep(outer, at_m, column, self.part)
-                return
             rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
-            with w.count("int", self.part.valid, "c") as c:
-                here = rows.enter((form.n[-1].axis,), (w.let(q.index, f"{column} + {c}", "n"),))
-                here.values[form.product] = Typed("f32", w.let("float", f"sums[{c}]"))
-                here.run(live)
-                here.store(stores)
+            if vectors:
+                with w.count("int", vectors, "v") as v:
+                    at = w.let(q.index, f"{column} + {v} * {lanes}", "n")
+                    kept = w.let(self.vector, f"sum[{r} * {self.columns} + {v}]")
+                    self._ended(WideScope.of(rows, n, lanes).enter((n,), (at,)), kept, lanes, live, stores)
+            if vectors * lanes < self.part.valid:
+                w.line(f"const float* const sums = (const float*)(sum + {r} * {self.columns});")
+                with w.count("int", self.part.valid, "c", str(vectors * lanes)) as c:
+                    kept = w.let("float", f"sums[{c}]")
+                    self._ended(rows.enter((n,), (w.let(q.index, f"{column} + {c}", "n"),)), kept, 1, live, stores)
 
-
-@dataclass(frozen=True)
-class Apart:
-    """The epilogue as a launch of its own: sums lie in scratch[outer][m][n] until then."""
-
-    q: Request
-    writer: Writer
-    form: Contraction
-
-    @property
-    def extents(self) -> tuple[Extent, ...]:
-        return (*outer_of(self.form), *self.form.m, self.form.n[-1])
-
-    @property
-    def bytes(self) -> int:
-        return -(-4 * size(self.extents) // 64) * 64
-
-    def keep(self, outer: list[str], row: str, column: str, part: Part) -> None:
-        """Keep the sums of one row of a tile, which `sums` points to."""
-        w, number = self.writer, "0"
-        for extent, at in zip(outer_of(self.form), outer, strict=True):
-            number = f"({number} * {extent.size} + {at})"
-        first = f"((long){number} * {size(self.form.m)} + {row}) * {self.form.n[-1].size} + {column}"
-        w.line(f"GLOBAL float* const kept = (GLOBAL float*)scratch + {first};")
-        with w.count("int", part.valid, "c") as c:
-            w.line(f"kept[{c}] = sums[{c}];")
-
-    def render(self) -> Launch:
-        q, w, symbol = self.q, self.writer, f"{self.q.name}_rest"
-        nest, stores, live = epilogue_of(q, self.form)
-        with q.function(w, symbol, nest, live) as top:
-            task, groups, items = spread(w, q.index, size(self.extents))
-            at = digits(w, q.index, task, [e.size for e in self.extents])
-            here = top.enter((e.axis for e in self.extents), at)
-            kept = w.let("float", f"((GLOBAL const float*)scratch)[{task}]")
-            here.values[self.form.product] = Typed("f32", kept)
-            here.run(live)
-            here.store(stores)
-        return Launch(symbol, groups, items, q.turns, self.bytes)
+    def _ended(self, here: Scope, kept: str, lanes: int, live: frozenset[int], stores: list[int]) -> None:
+        """The rest of the body on sums that are named `kept`."""
+        here.values[self.form.product] = Typed("f32", kept, lanes)
+        here.run(live)
+        here.store(stores)
 
 
 def outer_of(form: Contraction) -> tuple[Extent, ...]:

@@ -13,6 +13,7 @@ from jobspec.backends.c.folds import SHARED, Folds, Visit
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 
@@ -30,18 +31,20 @@ def render(q: Request, writer: Writer) -> list[Launch]:
         else:
             task, groups, items = spread(writer, q.index, nest.size(0))
         scope = top.enter(outer, digits(writer, q.index, task, [q.size(a) for a in outer]))
-        Sweeps(q, scope, inner, team).all()
+        lanes = q.schedule.get("lanes", 1) if rows and team == 1 else 1
+        Sweeps(q, scope, inner, team, lanes).all()
     return [Launch(q.name, groups, items, q.turns)]
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """The passes of one row or column."""
+    """The passes of one row or column. `lanes`: neighbouring elements of a row that are computed in one."""
 
     q: Request
     scope: Scope
     inner: tuple[int, ...]
     team: int
+    lanes: int
 
     @property
     def nest(self) -> Nest:
@@ -73,20 +76,40 @@ class Sweeps:
             here.store(stores)
             return {i: here.values[nest.kernel.body[i].args[0]].text for i in reduces}
 
+        def wide(at: str) -> Mapping[int, str]:
+            here = WideScope.of(self.scope, self.inner[0], self.lanes).enter(self.inner, (at,))
+            here.run(needed)
+            here.store(stores)
+            folded = {i: here.values[nest.kernel.body[i].args[0]] for i in reduces}
+            return {i: here.wide.spread(value).text for i, value in folded.items()}
+
         if reduces:
-            self._fold(reduces, visit)
-        elif self.team > 1:
-            with self.scope.writer.block(f"for ({self.q.index} e = ITEM; e < {nest.size(1)}; e += {self.team})"):
-                visit("e")
+            self._fold(reduces, visit, wide)
         else:
-            with self.scope.writer.count(self.q.index, nest.size(1), "e") as at:
+            self._visit_all(visit, wide)
+
+    def _visit_all(self, visit: Visit, wide: Visit) -> None:
+        """Elements in any order."""
+        w, size, index = self.scope.writer, self.nest.size(1), self.q.index
+        if self.team > 1:
+            with w.block(f"for ({index} e = ITEM; e < {size}; e += {self.team})"):
+                visit("e")
+            return
+        whole = size // self.lanes * self.lanes if self.lanes > 1 else 0
+        if whole:
+            with w.block(f"for ({index} e = 0; e < {whole}; e += {self.lanes})"):
+                wide("e")
+        if whole < size:
+            with w.count(index, size, "e", str(whole)) as at:
                 visit(at)
 
-    def _fold(self, reduces: list[int], visit: Visit) -> None:
+    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
         body = self.nest.kernel.body
         hows = {i: body[i]["how"] for i in reduces}
-        folds = Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team)
-        results = folds.rows(visit) if self.q.kernel.kind == "rows" else folds.columns(visit)
+        vectors = self.lanes > 1 and "argmax" not in hows.values()
+        folds = Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team, self.lanes if vectors else 1)
+        rows = self.q.kernel.kind == "rows"
+        results = folds.rows(visit, wide if vectors else None) if rows else folds.columns(visit)
         for i, name in results.items():
             self.scope.values[i] = Typed(body[i].dtype, name)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobspec.backends.c.tree import COMBINE, Tree
+from jobspec.backends.c.wide import combined, halved
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
 
@@ -28,13 +29,14 @@ def ended(w: Writer, index: str, size: int | str, first: str, part: int) -> str:
 @dataclass(frozen=True)
 class Folds:
     """`hows`: reduction → sum, max or argmax; `size`: elements that are folded; `index`: C type of positions;
-    `team`: work-items that share a row, 1 or LANES."""
+    `team`: work-items that share a row, 1 or LANES; `lanes`: neighbouring elements that are visited in one."""
 
     writer: Writer
     hows: Mapping[int, str]
     size: int
     index: str
     team: int = 1
+    lanes: int = 1
 
     @property
     def ordered(self) -> list[int]:
@@ -42,8 +44,8 @@ class Folds:
 
     # ---- row order
 
-    def rows(self, visit: Visit) -> dict[int, str]:
-        """Results by reduction."""
+    def rows(self, visit: Visit, wide: Visit | None = None) -> dict[int, str]:
+        """Results by reduction; `wide` visits `lanes` elements."""
         w, blocks = self.writer, -(-self.size // ROW_BLOCK)
         results = self._results()
         scans = self._scans("1" if self.team > 1 else str(LANES))
@@ -52,7 +54,7 @@ class Folds:
             first = w.let(self.index, f"{block} * {ROW_BLOCK}", "first")
             stop = ended(w, self.index, self.size, first, ROW_BLOCK)
             lanes = {i: self._lanes(i) for i in self.ordered}
-            self._lane_loops(first, stop, visit, lanes, scans)
+            self._lane_loops(first, stop, visit, wide, lanes, scans)
             for i in self.ordered:
                 self._halved(i, lanes[i], f"({stop} - {first})", results[i])
                 if trees:
@@ -80,7 +82,13 @@ class Folds:
         return name
 
     def _lane_loops(
-        self, first: str, stop: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]
+        self,
+        first: str,
+        stop: str,
+        visit: Visit,
+        wide: Visit | None,
+        lanes: Mapping[int, str],
+        scans: Mapping[int, Scan],
     ) -> None:
         w = self.writer
         if self.team > 1:
@@ -88,11 +96,22 @@ class Folds:
                 self._enter("e", "0", visit, lanes, scans)
             return
         with w.block(f"for ({self.index} group = {first}; group < {stop}; group += {LANES})"):
-            w.line(f"const int many = (int)({stop} - group);")
-            with w.block(f"if (many >= {LANES})"), w.count("int", LANES, "l") as lane:
-                self._enter(f"(group + {lane})", lane, visit, lanes, scans)
-            with w.block("else"), w.count("int", "many", "l") as lane:
-                self._enter(f"(group + {lane})", lane, visit, lanes, scans)
+            w.line(f"const int many = (int)({stop} - group) < {LANES} ? (int)({stop} - group) : {LANES};")
+            if wide is not None:
+                with w.block(f"for (int v = 0; v < many / {self.lanes}; ++v)"):
+                    self._enter_wide(wide, lanes)
+            if wide is None or self.size % self.lanes:
+                start = f"many / {self.lanes} * {self.lanes}" if wide is not None else "0"
+                with w.count("int", "many", "l", start) as lane:
+                    self._enter(f"(group + {lane})", lane, visit, lanes, scans)
+
+    def _enter_wide(self, wide: Visit, lanes: Mapping[int, str]) -> None:
+        """Vector `v` of the group into its lanes."""
+        w, n = self.writer, self.lanes
+        values = wide(w.let(self.index, f"group + v * {n}", "e"))
+        for i, name in lanes.items():
+            acc, value = w.let(f"float{n}", f"vload{n}(v, {name})", "acc"), w.let(f"float{n}", values[i], "x")
+            w.line(f"vstore{n}({combined(self.hows[i], acc, value, n)}, v, {name});")
 
     def _enter(self, at: str, lane: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]) -> None:
         """The element at `at` into lane `lane`."""
@@ -114,6 +133,12 @@ class Folds:
                 w.line(f"if (ITEM < pace && ITEM + pace < {count}) {shared}[ITEM] = {pair};")
                 w.line("SYNC;")
             w.line(f"{result} = {shared}[0];")
+            return
+        if self.lanes > 1 and (self.size - 1) % ROW_BLOCK + 1 >= LANES:
+            parts = [
+                w.let(f"float{self.lanes}", f"vload{self.lanes}({v}, {lanes})") for v in range(LANES // self.lanes)
+            ]
+            w.line(f"{result} = {halved(w, self.hows[i], parts, self.lanes)};")
             return
         with w.block(f"for (int pace = {LANES // 2}; pace > 0; pace /= 2)"), w.count("int", "pace", "l") as lane:
             pair = combine(f"{lanes}[{lane}]", f"{lanes}[{lane} + pace]")

@@ -36,3 +36,56 @@ static inline int f_to_int(float x) {
   const int inside = (int)(x >= -2147483648.0f && x < 2147483648.0f ? x : 0.0f);
   return x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? (-2147483647 - 1) : inside;
 }
+
+// The same in every lane of a vector of n.
+#ifdef BY_DOUBLE
+#define WIDE_ROOTS(n) \
+  static inline float##n f_div##n(float##n a, float##n b) { \
+    return convert_float##n(convert_double##n(a) / convert_double##n(b)); \
+  } \
+  static inline float##n f_sqrt##n(float##n a) { return convert_float##n(sqrt(convert_double##n(a))); }
+#else
+#define WIDE_ROOTS(n) \
+  static inline float##n f_div##n(float##n a, float##n b) { return a / b; } \
+  static inline float##n f_sqrt##n(float##n a) { return sqrt(a); }
+#endif
+#define WIDE(n) \
+  WIDE_ROOTS(n) \
+  static inline uint##n to_bits##n(float##n a) { return as_uint##n(a); } \
+  static inline float##n to_float##n(uint##n a) { return as_float##n(a); } \
+  static inline uint##n u_mulhi##n(uint##n a, uint##n b) { return mul_hi(a, b); } \
+  static inline float##n int_to_f##n(int##n a) { return convert_float##n(a); } \
+  static inline float##n uint_to_f##n(uint##n a) { return convert_float##n(a); } \
+  static inline float##n f_canonical##n(float##n a) { \
+    return (as_uint##n(a) & 0x7fffffffu) > 0x7f800000u ? (float##n)(as_float(0x7fc00000u)) : a; \
+  } \
+  static inline int##n f_to_int##n(float##n x) { \
+    const int##n high = x >= 2147483648.0f, low = x < -2147483648.0f, inside = ~high & ~low & (x == x); \
+    const int##n whole = convert_int##n(as_float##n(as_int##n(x) & inside)); \
+    return (whole & inside) | (high & 2147483647) | (low & (-2147483647 - 1)); \
+  }
+WIDE(4)
+WIDE(8)
+WIDE(16)
+#define f_add4(a, b) f_add(a, b)
+#define f_add8(a, b) f_add(a, b)
+#define f_add16(a, b) f_add(a, b)
+#define f_sub4(a, b) f_sub(a, b)
+#define f_sub8(a, b) f_sub(a, b)
+#define f_sub16(a, b) f_sub(a, b)
+#define f_mul4(a, b) f_mul(a, b)
+#define f_mul8(a, b) f_mul(a, b)
+#define f_mul16(a, b) f_mul(a, b)
+#define f_fma4(a, b, c) fma(a, b, c)
+#define f_fma8(a, b, c) fma(a, b, c)
+#define f_fma16(a, b, c) fma(a, b, c)
+#define f_floor4(a) floor(a)
+#define f_floor8(a) floor(a)
+#define f_floor16(a) floor(a)
+#define f_rint4(a) rint(a)
+#define f_rint8(a) rint(a)
+#define f_rint16(a) rint(a)
+#define f_link2(acc, x) fma(x, (float2)(one), acc)
+#define f_link4(acc, x) fma(x, (float4)(one), acc)
+#define f_link8(acc, x) fma(x, (float8)(one), acc)
+#define f_link16(acc, x) fma(x, (float16)(one), acc)

@@ -18,14 +18,13 @@ from jobspec.ir.contraction import Contraction, Extent, size
 
 @dataclass(frozen=True)
 class Packing:
-    """`strips` of `width` columns along the last axis of n, from `first` on; those from `last` on are filled with 0.
-    `place`: byte of the scratch memory where they begin."""
+    """`strips` of `width` columns along the last axis of n, from `first` on; those from `last` on are filled with
+    0."""
 
     q: Request
     writer: Writer
     form: Contraction
     symbol: str
-    place: int
     first: int
     last: int
     strips: int
@@ -42,9 +41,8 @@ class Packing:
         return self.form.k_size * self.width
 
     @property
-    def end(self) -> int:
-        """The first byte of the scratch memory behind them."""
-        return self.place + 4 * size(self.outer) * self.strips * self.size
+    def bytes(self) -> int:
+        return 4 * size(self.outer) * self.strips * self.size
 
     def strip(self, at: Mapping[Extent, str], strip: str) -> str:
         """Number of a strip, given the positions outside."""
@@ -65,9 +63,9 @@ class Packing:
             steps = digits(w, q.index, k, [e.size for e in form.kb])
             terms = [scaled(p, e.b) for p, e in zip((*at, *steps), (*self.outer, *form.kb), strict=True) if e.b]
             here = w.let(q.index, f"{self.first} + {strip} * {self.width} + {column}", "column")
-            target = f"((GLOBAL float*)(scratch + {self.place}l))[{task}]"
+            target = f"((GLOBAL float*)scratch)[{task}]"
             if self.first + self.strips * self.width > self.last:
                 w.line(f"if ({here} >= {self.last}) {{ {target} = 0.0f; return; }}")
             terms.append(scaled(here, form.n[-1].b))
             w.line(f"{target} = {top.site.pointer(form.b)}[{' + '.join(terms)}];")
-        return Launch(self.symbol, groups, items, q.turns, self.end)
+        return Launch(self.symbol, groups, items, q.turns, self.bytes)

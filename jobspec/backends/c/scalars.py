@@ -23,6 +23,7 @@ class Typed:
 
     dtype: str
     text: str
+    lanes: int = 1
 
 
 class CScalars:

@@ -27,7 +27,7 @@ from jobspec.ir.plan import Buffer, Plan, Routine
 
 Array = NDArray[Any]
 #: version of the rendered C: raised when an unchanged plan becomes other code
-RENDERER = "1"
+RENDERER = "2"
 
 
 def compilers() -> tuple[tuple[str, str], ...]:
