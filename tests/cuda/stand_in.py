@@ -37,6 +37,7 @@ class StandIn:
     backwards: bool = False
     masks: tuple[Bytes, ...] = ()
     name: str = "a stand-in for a GPU"
+    machine_code: bool = False
     blocks: dict[int, Block] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     closed: bool = False

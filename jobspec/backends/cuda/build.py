@@ -19,15 +19,18 @@ from jobspec.ir.digest import digest, digest_value
 
 @dataclass(frozen=True)
 class Builder:
+    """`machine`: machine code is made here, not by the driver."""
+
     level: int
     cache: Path | None
+    machine: bool
 
     def compiled(self, text: str) -> Compiled:
         """Raises RuntimeError where the compiler made something else of the text than it says."""
-        key = digest_value("cuda.object.key", [version(), self.level, list(EXACT), text]).hex
+        key = digest_value("cuda.object.key", [version(), self.level, self.machine, list(EXACT), text]).hex
         found = self._kept(key)
         if found is None:
-            found = compile_text(text, self.level)
+            found = compile_text(text, self.level, EXACT, self.machine)
             if violations := audit(found.ptx, text):
                 raise RuntimeError(f"NVRTC broke the contract: {violations[0]}")
             self._keep(key, found)

@@ -49,11 +49,12 @@ Work = Sequence[Kernel | CopyIn | CopyOut]
 
 class Driver(Protocol):
     """One device, opened. Not safe for use from two threads at once. `name`: with its driver's version; `level`: 90 for
-    sm_90; `memory`: bytes."""
+    sm_90; `memory`: bytes; `machine_code`: it loads that, not PTX."""
 
     name: str
     level: int
     memory: int
+    machine_code: bool
 
     def allocate(self, size: int) -> int:
         """The address of `size` bytes, all zero, a multiple of 256. Raises JobspecError (E0511)."""

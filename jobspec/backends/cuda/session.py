@@ -7,7 +7,7 @@ batch is uploaded meanwhile, into the other of two feeds. The host looks at repo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,18 +41,17 @@ def open_session(plan: Plan, driver: Driver, cache: Path | None) -> CudaSession:
 
 
 class CudaSession:
-    """A loaded plan; routines are compiled when the session opens. Not safe for use from two threads at once."""
+    """A loaded plan; routines are compiled when they are first run. Not safe for use from two threads at once."""
 
     def __init__(self, plan: Plan, driver: Driver, cache: Path | None) -> None:
         self._plan, self._driver = plan, driver
-        rendered = [render_routine(routine, "cuda") for routine in plan.routines]
-        sizes = memory_of(plan, rendered)
+        self._rendered = {routine.name: render_routine(routine, "cuda") for routine in plan.routines}
+        sizes = memory_of(plan, self._rendered.values())
         need(driver, sum(sizes))
-        arena, even, odd, scratch = (driver.allocate(size) for size in sizes)
-        self._blocks, self._arena = (arena, even, odd, scratch), arena
-        builder = Builder(driver.level, cache)
-        spaces = [(arena, feed, scratch) for feed in (even, odd)]
-        self._loaded = {r.routine.name: Loaded.of(r, driver, builder, spaces) for r in rendered}
+        self._blocks = tuple(driver.allocate(size) for size in sizes)
+        self._arena = self._blocks[0]
+        self._builder = Builder(driver.level, cache, driver.machine_code)
+        self._loaded: dict[str, Loaded] = {}
         self._slots = dict(plan.routines[0].slots)
         self._last = ""
 
@@ -73,7 +72,7 @@ class CudaSession:
         return self.read(slot)
 
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
-        loaded = self._loaded[routine]
+        loaded = self._load(routine)
         if self._last != routine:
             self._write_constants(loaded.routine)
             self._last = routine
@@ -91,6 +90,13 @@ class CudaSession:
         for address in self._blocks:
             self._driver.free(address)
         self._driver.close()
+
+    def _load(self, name: str) -> Loaded:
+        if name not in self._loaded:
+            arena, even, odd, scratch = self._blocks
+            spaces = [(arena, feed, scratch) for feed in (even, odd)]
+            self._loaded[name] = Loaded.of(self._rendered[name], self._driver, self._builder, spaces)
+        return self._loaded[name]
 
     def _steps(self, loaded: Loaded, first: int, feeds: NDArray[np.uint8]) -> Iterator[int]:
         """Every step as it is done; the batch of the one behind is on its way by then."""
@@ -170,7 +176,7 @@ def work_of(rendered: Rendered, spaces: tuple[int, int, int], number: Bytes, see
     return work
 
 
-def memory_of(plan: Plan, rendered: list[Rendered]) -> tuple[int, int, int, int]:
+def memory_of(plan: Plan, rendered: Iterable[Rendered]) -> tuple[int, int, int, int]:
     """Bytes of the arena, of two feeds, of what kernels use beside."""
     feed = max([LINE, *(routine.feed for routine in plan.routines)])
     arena = max([LINE, *(routine.arena for routine in plan.routines)])
