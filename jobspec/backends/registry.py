@@ -18,7 +18,7 @@ from jobspec.ir.target import Target
 
 DEFAULT = "llvm"
 #: version of our own generator of native code: raised when an unchanged plan becomes other code
-NATIVE = "1"
+NATIVE = "2"
 
 #: plan, job with lowered programs, threads, folder for compiled code → session
 Open = Callable[[Plan, Job, int, Path], Session]

@@ -82,12 +82,16 @@ class Memory:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        spots = zip(self.arrays, self.offsets, strict=False)
-        return tuple(Place("arena", at, DTYPES[str(a.dtype)]) for a, at in spots)
+        return tuple(Place("arena", i, DTYPES[str(a.dtype)]) for i, a in enumerate(self.arrays))
 
     @property
     def flag_place(self) -> Place:
-        return Place("arena", self.offsets[-1], "i32")
+        return Place("arena", len(self.arrays), "i32")
+
+    @property
+    def table(self) -> Array:
+        """Where the arrays lie, and the flags."""
+        return np.array([*self.offsets, *(self.offsets[-1] + 4 * flag for flag in range(1, FLAGS))], np.int64)
 
     def results(self) -> list[Array]:
         spots = zip(self.arrays, self.offsets, strict=False)
@@ -117,16 +121,17 @@ class Compiled:
 
     def run(self, memory: Memory, cuts: int = 1, turns: tuple[int, ...] = ()) -> None:
         """All phases, each phase's tasks cut in `cuts` pieces that run in reverse order."""
-        common, own = scratch(self.native.shared), scratch(self.native.private)
+        common, own, table = scratch(self.native.shared), scratch(self.native.private), memory.table
         for phase in self.native.phases:
             for low, high in reversed(pieces(phase, cuts)):
-                words = [ctypes.c_int64(i) for i in (low, high, *turns)]
+                words = [ctypes.c_int64(i) for i in (low, high)]
                 blocks = [memory.block, memory.block, common, own]
                 pointers = [ctypes.c_void_p(b.ctypes.data) for b in blocks]
-                self.function(phase)(*pointers, *words)
+                self.function(phase)(*pointers, *words, table.ctypes.data, *turns)
 
     def function(self, phase: Phase) -> Any:
-        types = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * (2 + self.turns)
+        word, pointer = ctypes.c_int64, ctypes.c_void_p
+        types = [pointer] * 4 + [word] * 2 + [pointer] + [word] * self.turns
         return ctypes.CFUNCTYPE(None, *types)(self.library.addresses[phase.symbol])
 
 

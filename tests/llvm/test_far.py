@@ -30,9 +30,9 @@ class Far:
 
     def __init__(self, block: Array) -> None:
         self.block = block
-        spots = ((NEAR, "f32"), (0, "f32"), (16384, "i32"), (NEAR, "u8"))
-        self.places = tuple(Place("arena", at, kind) for at, kind in spots)
-        self.flag_place = Place("arena", 32768, "i32")
+        self.places = tuple(Place("arena", i, kind) for i, kind in enumerate(("f32", "f32", "i32", "u8")))
+        self.flag_place = Place("arena", 4, "i32")
+        self.table = np.array([NEAR, 0, 16384, NEAR, *range(32768, 32768 + 4 * FLAGS, 4)], np.int64)
 
     def arrays(self) -> list[Array]:
         far = self.block[NEAR:]

@@ -99,12 +99,12 @@ def raise_flag(scope: Scope, flag: int, condition: Value) -> None:
     """Store 1 to the flag's word if the condition holds in a lane that exists."""
     if flag < 0:
         return
-    f, place = scope.f, scope.site.flags
+    f = scope.f
     if scope.mask is not None and width_of(condition.type) > 1:
         condition = f.and_(condition, scope.mask)
 
     def write() -> None:
-        f.store(Value("i32", "1"), f.offset(scope.site.space(place), place.offset + 4 * flag))
+        f.store(Value("i32", "1"), scope.site.at(scope.site.flags, flag))
 
     f.when(f.any(condition), write)
 

@@ -2,11 +2,12 @@
 
 Takes: kernels and planned buffers. Promises: each phase of a kernel is one function
 
-    void @symbol(ptr arena, ptr feed, ptr shared, ptr private, i64 lo, i64 hi, i64 turn0, …)
+    void @symbol(ptr arena, ptr feed, ptr shared, ptr private, i64 lo, i64 hi, ptr where, i64 turn0, …)
 
-that runs tasks lo … hi-1 of [0, tasks). Any cut of the tasks among threads and in time gives the same bits.
-All tasks of one phase end before the next phase begins, and the last before `shared` is used again: the
-driver's barriers. Phases, tasks and sizes depend on the kernel and its schedule, never on the threads.
+that runs tasks lo … hi-1 of [0, tasks). `where` is a table of i64: what the kernel touches lies so many bytes from
+its space (forms.py). Any cut of the tasks among threads and in time gives the same bits. All tasks of one phase end
+before the next phase begins, and the last before `shared` is used again: the driver's barriers. Phases, tasks and
+sizes depend on the kernel and its schedule, never on the threads.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from dataclasses import dataclass
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.module import Module
 from jobspec.ir.kernel import Kernel
-from jobspec.ir.plan import Buffer
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a buffer lies: `offset` bytes from the pointer `space` (arena or feed), 64-byte aligned."""
+    """Where a buffer lies: as many bytes from the pointer `space` (arena or feed) as `where` says at `slot`, 64-byte
+    aligned."""
 
     space: str
-    offset: int
+    slot: int
     dtype: str
 
 
@@ -48,10 +49,6 @@ class Native:
     private: int = 0
 
 
-def places(buffers: tuple[Buffer, ...]) -> tuple[Place, ...]:
-    return tuple(Place(b.space, b.offset, b.type.dtype) for b in buffers)
-
-
 def turn_count(kernel: Kernel) -> int:
     """How many loops of the plan enclose the kernel, as far as its views say."""
     return max((len(view.turns) for view, _ in kernel.views()), default=0)
@@ -62,6 +59,6 @@ def begin(module: Module, symbol: str, kernel: Kernel) -> Function:
     pointers = [("ptr noalias", name) for name in ("arena", "feed", "shared", "private")]
     tasks = [("i64", "lo"), ("i64", "hi")]
     turns = [("i64", f"turn{i}") for i in range(turn_count(kernel))]
-    function = Function(module, symbol, [*pointers, *tasks, *turns])
+    function = Function(module, symbol, [*pointers, *tasks, ("ptr noalias", "where"), *turns])
     module.add(function)
     return function

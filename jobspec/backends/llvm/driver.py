@@ -1,6 +1,6 @@
 """A routine as native code: its kernels, and the function that runs them step by step in every thread.
 
-Takes: a routine of a plan and the target. Promises: `modules` gives the texts to compile, one per kernel
+Takes: a routine of a plan and the target. Promises: `modules` gives the texts to compile, one per distinct kernel
 and one for the team, whose entry is @run (team.py). The share of a thread is a run of neighbouring
 tasks; which thread does a task changes no bit.
 """
@@ -8,15 +8,16 @@ tasks; which thread does a task changes no bit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from jobspec.backends.llvm import team
-from jobspec.backends.llvm.convention import Native, Phase, Place, places, turn_count
+from jobspec.backends.llvm.convention import Native, Phase, turn_count
 from jobspec.backends.llvm.emit import Function, Module
-from jobspec.backends.llvm.kernels import generate
 from jobspec.backends.llvm.machine import triple
 from jobspec.backends.llvm.values import Value
-from jobspec.ir.plan import Barrier, Call, Routine, Steps, Turns
+from jobspec.backends.llvm.written import Written
+from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps, Turns
 from jobspec.ir.target import Target
 
 _PARAMS = [("ptr", name) for name in ("arena", "feed", "shared", "private", "control")]
@@ -24,39 +25,36 @@ _PARAMS = [("ptr", name) for name in ("arena", "feed", "shared", "private", "con
 
 @dataclass
 class Driver:
-    """`natives`: the routine's kernels, known once `modules` has been gone through."""
+    """What is said of the routine's kernels is known once `modules` has been gone through."""
 
     routine: Routine
     target: Target
-    natives: list[Native] = field(default_factory=list)
+
+    @cached_property
+    def kernels(self) -> Written:
+        return Written(self.routine, self.target)
 
     def modules(self) -> Iterator[str]:
         """Texts to compile, each as soon as it is written; the last is the team's."""
-        where = places(self.routine.buffers)
-        flags = where[self.routine.flag_buffer]
-        self.natives.clear()
-        for i, (kernel, schedule) in enumerate(zip(self.routine.kernels, self.routine.schedules, strict=True)):
-            module = Module(self.target)
-            self.natives.append(generate(module, f"kernel{i}", kernel, schedule, where, flags))
-            yield module.text()
-        yield self._team(where).text()
+        yield from self.kernels.texts()
+        yield self._team(self.routine.buffers).text()
 
     @property
     def shared(self) -> int:
         """Bytes that all threads see: no two kernels use them between the same two barriers."""
-        return max((native.shared for native in self.natives), default=0)
+        return max((native.shared for native in self.kernels.natives), default=0)
 
     @property
     def private(self) -> int:
         """Bytes per thread."""
-        return max((native.private for native in self.natives), default=0)
+        return max((native.private for native in self.kernels.natives), default=0)
 
     @property
     def work(self) -> int:
         """Vector instructions of one step, roughly."""
-        return _work(self.routine.steps, self.natives)
+        return _work(self.routine.steps, self.kernels.natives)
 
-    def _team(self, where: Sequence[Place]) -> Module:
+    def _team(self, where: Sequence[Buffer]) -> Module:
         module = Module(self.target)
         system, step = triple(), self.routine.step
         for result, name, params in team.declared(system):
@@ -92,14 +90,21 @@ class Driver:
 
     def _call(self, f: Function, number: int, turns: tuple[Value, ...], guarded: bool) -> None:
         """All phases of a kernel. After several, the scratch they share must not be used before all are done."""
-        phases = self.natives[number].phases
-        given = turns[: turn_count(self.routine.kernels[number])]
+        phases = self.kernels.natives[number].phases
+        given = (self._table(f.module, number), *turns[: turn_count(self.routine.kernels[number])])
         for i, phase in enumerate(phases):
             _share(f, phase, given)
             if len(phases) > 1 and not (guarded and i == len(phases) - 1):
                 _meet(f)
 
-    def _add_settle(self, module: Module, where: Sequence[Place]) -> None:
+    def _table(self, module: Module, number: int) -> Value:
+        """Where what a kernel touches lies."""
+        offsets = self.kernels.tables[number]
+        entries = ", ".join(f"i64 {offset}" for offset in offsets)
+        module.define(f"where.{number}", f"internal constant [{len(offsets)} x i64] [{entries}]")
+        return Value("ptr", f"@where.{number}")
+
+    def _add_settle(self, module: Module, where: Sequence[Buffer]) -> None:
         """@settle: copy the reports of a step, and tell whether a flag is raised."""
         f = Function(module, "settle", [("ptr", "arena"), ("ptr", "report")], "i32", internal=True)
         module.add(f)
@@ -113,12 +118,13 @@ class Driver:
         f.ret(raised)
 
 
-def _share(f: Function, phase: Phase, turns: tuple[Value, ...]) -> None:
-    """Call a phase for this thread's tasks: from t * tasks / team to (t + 1) * tasks / team."""
+def _share(f: Function, phase: Phase, given: tuple[Value, ...]) -> None:
+    """Call a phase for this thread's tasks: from t * tasks / team to (t + 1) * tasks / team. `given`: what every thread
+    gives it."""
     thread, team_ = f.params[5:7]
     lo = f.udiv(f.imul(thread, phase.tasks), team_)
     hi = f.udiv(f.imul(f.iadd(thread, 1), phase.tasks), team_)
-    args = (*f.params[:4], lo, hi, *turns)
+    args = (*f.params[:4], lo, hi, *given)
     f.module.declare("void", phase.symbol, tuple(a.type for a in args))
     f.call("void", phase.symbol, args)
 

@@ -20,7 +20,7 @@ from jobspec.ir.plan import Schedule
 def generate(
     module: Module, name: str, kernel: Kernel, schedule: Schedule, places: tuple[Place, ...], flags: Place
 ) -> Native:
-    """Append the functions of `kernel`, whose symbols begin with `name`; `flags`: place of the flag words."""
+    """Append the functions of `kernel`, whose symbols begin with `name`; `flags`: place of the first flag word."""
     return GENERATORS[kernel.kind](Request(module, name, kernel, schedule, places, flags))
 
 

@@ -28,7 +28,7 @@ STRIDED_LOAD, STRIDED_STORE = 8, 12
 
 @dataclass(frozen=True)
 class Request:
-    """`flags`: place of the flag words."""
+    """`flags`: place of the first flag word."""
 
     module: Module
     name: str

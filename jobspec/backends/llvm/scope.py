@@ -24,7 +24,7 @@ WIDTH = 16
 
 @dataclass(frozen=True)
 class Site:
-    """What is fixed for one function. `flags`: place of the flag words."""
+    """What is fixed for one function. `flags`: place of the first flag word."""
 
     f: Function
     nest: Nest
@@ -33,10 +33,12 @@ class Site:
 
     @property
     def turns(self) -> tuple[Value, ...]:
-        return self.f.params[6:]
+        return self.f.params[7:]
 
-    def space(self, place: Place) -> Value:
-        return self.f.params[("arena", "feed").index(place.space)]
+    def at(self, place: Place, further: int = 0) -> Value:
+        """Where `place` lies, or what stands `further` slots behind it in the table."""
+        offset = self.f.load("i64", self.f.offset(self.f.params[6], 8 * (place.slot + further)))
+        return self.f.offset(self.f.params[("arena", "feed").index(place.space)], offset)
 
     def item(self, view: View) -> int:
         """Bytes of an element."""
@@ -44,8 +46,8 @@ class Site:
 
     def base(self, view: View) -> Value:
         """Pointer to the view's first element of this turn."""
-        place, f = self.places[view.buffer], self.f
-        pointer = f.offset(self.space(place), place.offset + view.offset * self.item(view))
+        f = self.f
+        pointer = f.offset(self.at(self.places[view.buffer]), view.offset * self.item(view))
         for stride, turn in zip(view.turns, self.turns, strict=False):
             if stride:
                 pointer = f.offset(pointer, f.imul(turn, stride * self.item(view)))
