@@ -1,4 +1,4 @@
-"""Whole training on the stand-in: the compiled PTX of a plan, started by the session as a GPU's driver would be asked to.
+"""Whole training on the stand-in: the compiled PTX of a plan, started by the session as it would ask a GPU's driver.
 
 The state root after initialisation and after the last step, and every report of every step, are those of the reference.
 """

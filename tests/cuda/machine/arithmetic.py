@@ -154,8 +154,29 @@ def select(b: Body, i: Instruction) -> None:
 
 
 def move(b: Body, i: Instruction) -> None:
+    """Of a value; of parts `{low, high}` into a whole; of a whole into its parts."""
     type_, _ = typed(i)
-    b.set(i.args[0], b.value(i.args[1], type_), type_)
+    whole = joined(b, lanes(i.args[1]), type_) if i.args[1].startswith("{") else b.value(i.args[1], type_)
+    if not i.args[0].startswith("{"):
+        return b.set(i.args[0], whole, type_)
+    for n, register in enumerate(lanes(i.args[0])):
+        part = f"i{width(type_) // len(lanes(i.args[0]))}"
+        moved = b.let(f"lshr {type_} {whole}, {n * width(part)}")
+        b.set(register, b.let(f"trunc {type_} {moved} to {part}"), part)
+
+
+def joined(b: Body, parts: list[str], type_: str) -> str:
+    result, bits = "0", width(type_) // len(parts)
+    for n, register in enumerate(parts):
+        wide = b.bits(b.value(register, f"i{bits}"), f"i{bits}", type_)
+        placed = b.let(f"shl {type_} {wide}, {n * bits}")
+        result = b.let(f"or {type_} {result}, {placed}")
+    return result
+
+
+def lanes(operand: str) -> list[str]:
+    """The registers of `{%f1, %f2}`, or the one."""
+    return [part.strip() for part in operand.strip("{}").split(",")]
 
 
 def convert(b: Body, i: Instruction) -> None:

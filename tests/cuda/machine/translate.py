@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from jobspec.backends.cuda.ptx import Entry, Instruction, Label, Unreadable, read
 from tests.cuda.machine import flow, runtime
-from tests.cuda.machine.arithmetic import ARITHMETIC, DECLARED
+from tests.cuda.machine.arithmetic import ARITHMETIC, DECLARED, lanes
 from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
 
 #: bytes between arrays of shared memory that nobody may touch
@@ -160,11 +160,6 @@ def space_of(i: Instruction) -> str:
     if i.op[1] not in ("param", "global", "shared", "local"):
         raise Unreadable(f"line {i.line}: {i}")
     return i.op[1]
-
-
-def lanes(operand: str) -> list[str]:
-    """The registers of `{%f1, %f2}`, or the one."""
-    return [part.strip() for part in operand.strip("{}").split(",")]
 
 
 def load(b: Body, i: Instruction) -> None:
