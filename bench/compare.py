@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from bench.contenders import Bench, Ours, Theirs
-from bench.profile import step_flops
 from bench.timing import Timing, alternate
 from bench.torch_models import model_of
 from bench.torch_trainer import COMPILED, EAGER, FUSED, Trainer, torch_batch
@@ -24,6 +23,7 @@ from jobspec.backends.registry import Backend
 from jobspec.backends.session import Session
 from jobspec.ir.plan import Plan
 from jobspec.passes.pipeline import compile_job
+from jobspec.passes.tally import of_routine
 from jobspec.runtime.batches import Rows
 from jobspec.runtime.engine import lowered
 
@@ -97,7 +97,7 @@ def compare(work: Workload, backend: Backend, threads: Sequence[int], effort: Ef
     for session in sessions.values():
         session.close()
     found = (Row(*key, timings[label(key)], differences[key]) for key in everyone)
-    return Comparison(work.name, step_flops(plan), tuple(found))
+    return Comparison(work.name, of_routine(plan.routine("step")).contractions, tuple(found))
 
 
 def batch_count(plan: Plan) -> int:

@@ -1,8 +1,9 @@
-"""What this machine can do at most: multiply-adds of float32 per second, measured in the same run as all else.
+"""What this machine can do at most: multiply-adds and bytes per second, measured in the same run as all else.
 
 Takes: a target. Promises: `peak` runs a native loop of independent fused multiply-adds on registers alone, on as many
 threads at once as asked, and gives their GFLOP/s together (two operations each), each thread at its best window of
-processor time.
+processor time. `bandwidth` moves as many bytes as a kernel does: blocks that are only read, only written, or both, each
+as large as asked and walked once by all threads, a share each.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import ctypes
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.emit import Function, Module
+from jobspec.backends.llvm.engine import Memory
 from jobspec.backends.llvm.machine import host
 from jobspec.backends.llvm.values import Value, float_value, vector
 from jobspec.ir.target import Target
@@ -22,6 +25,11 @@ from jobspec.ir.target import Target
 SUMS = 12
 TURNS = 100_000
 WINDOWS = 200
+#: walks over memory; bytes of a line, lines a turn
+MOVERS = ("read", "write", "update")
+LINE, LINES = 64, 4
+#: bytes that a window of `bandwidth` moves at least, windows
+MOVED, MOVES = 64 << 20, 15
 
 
 def peak(threads: int = 1, target: Target | None = None) -> float:
@@ -46,6 +54,85 @@ def seconds_of(run: Callable[[object, int], None], room: object) -> float:
     start = time.thread_time()
     run(room, TURNS)
     return time.thread_time() - start
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of memory that a step only reads, only writes, and reads and writes."""
+
+    read: int
+    written: int
+    updated: int
+
+    @property
+    def moved(self) -> int:
+        return self.read + self.written + 2 * self.updated
+
+
+def bandwidth(traffic: Traffic, threads: int = 1) -> float:
+    """GB/s, the best of some windows, each long enough to be told by a clock."""
+    chosen = host()
+    library = Library([Compiler(chosen).object_of(movers(chosen))], MOVERS, chosen)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+    walks = [kind(library.addresses[name]) for name in MOVERS]
+    blocks = [Memory(max(1, size)) for size in (traffic.read, traffic.written, traffic.updated)]
+    for block in blocks:
+        block.bytes[:] = 0
+    turns = max(1, round(MOVED / max(1, traffic.moved)))
+
+    def share(thread: int) -> None:
+        for _ in range(turns):
+            for walk, block in zip(walks, blocks, strict=True):
+                first, last = (len(block.bytes) * i // threads // LINE * LINE for i in (thread, thread + 1))
+                walk(block.address + first, last - first)
+
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = min(clocked(lambda: list(pool.map(share, range(threads)))) for _ in range(MOVES))
+    library.close()
+    for block in blocks:
+        block.close()
+    return turns * traffic.moved / seconds / 1e9
+
+
+def clocked(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def movers(target: Target) -> str:
+    """@read, @write, @update (ptr block, i64 bytes): one walk over the block, four lines a turn."""
+    module = Module(target)
+    kind = vector("float", LINE // 4)
+    for name in MOVERS:
+        f = Function(module, name, [("ptr", "block"), ("i64", "bytes")])
+        module.add(f)
+        one = float_value(1.0, LINE // 4)
+
+        def turn(at: Value, *sums: Value, name: str = name, f: Function = f, one: Value = one) -> Sequence[Value]:
+            after = list(sums)
+            for i in range(LINES):
+                place = f.offset(f.offset(f.params[0], at), LINE * i)
+                if name == "write":
+                    f.store(one, place, LINE)
+                    continue
+                value = f.load(kind, place, LINE)
+                if name == "read":
+                    after[i] = f.fadd(after[i], value)
+                else:
+                    f.store(f.fadd(value, one), place, LINE)
+            return after
+
+        last = f.isub(f.params[1], LINE * LINES - 1)
+        sums = f.loop(0, last, LINE * LINES, turn, [Value(kind, "zeroinitializer")] * LINES)
+        # what nobody reads is not loaded: the sums end up where they change nothing
+        whole = sums[0]
+        for more in sums[1:]:
+            whole = f.fadd(whole, more)
+        if name == "read":
+            f.when(f.icmp("slt", last, -LINE * LINES), lambda f=f, whole=whole: f.store(whole, f.params[0], 4))
+        f.ret()
+    return module.text()
 
 
 def multiply_adds(target: Target) -> str:

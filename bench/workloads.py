@@ -1,19 +1,20 @@
 """The benched jobs: checked text, data, and the batches that all contenders train on.
 
-Takes: a job's name in specs/, the store with its data. Promises: `Workload` gives the same initial state and the same
-batches to everyone, out of our own initialisation and our own feeder.
+Takes: a workload's name in JOBS, a store that its data is added to. Promises: `Workload` gives the same initial state
+and the same batches to everyone, out of our own initialisation and our own feeder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data import SOURCES
 from jobspec.backends.session import Session
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
@@ -24,7 +25,33 @@ from jobspec.store.home import Home
 
 Array = NDArray[Any]
 SPECS = Path(__file__).parents[1] / "specs"
+OWN = Path(__file__).parent / "jobs"
 NUMPY = {"f32": np.float32, "i32": np.int32, "u32": np.uint32, "u16": np.uint16, "u8": np.uint8, "bool": np.bool_}
+
+
+@dataclass(frozen=True)
+class Benched:
+    """A job text with values set. `data`: what it trains on, in data.py."""
+
+    file: Path
+    data: str
+    sets: Mapping[str, str] = field(default_factory=dict)
+
+
+def spec(name: str, data: str, sets: str = "") -> Benched:
+    return Benched(SPECS / f"{name}.job", data, dict(word.split("=") for word in sets.split()))
+
+
+JOBS: Mapping[str, Benched] = {
+    "digits": spec("digits", "shipped"),
+    "mnist_cnn": spec("mnist_cnn", "mnist"),
+    "char_gpt": spec("char_gpt", "characters"),
+    "baby_gpt": spec("char_gpt", "characters", "L=6 D=384 H=6 T=256 B=8"),
+    "gpt2": spec("gpt2_124m", "words", "B=4 T=64 train.shards=1"),
+    "gpt2_long": spec("gpt2_124m", "words", "B=1 T=1024 train.shards=1"),
+    "resnet18": Benched(OWN / "resnet18.job", "images"),
+    "lstm": spec("lstm", "shipped", "H=256"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +69,10 @@ class Workload:
 
 
 def open_workload(name: str, home: Home) -> Workload:
-    """The job `name` of specs/. Raises CompileError; DataError where its data are not in the store."""
-    return of_spec(name, read_spec(SPECS / f"{name}.job", {}, home), home)
+    """The job `name` of JOBS, its data added to the store. Raises Missing where they are not on this machine."""
+    chosen = JOBS[name]
+    values = {**chosen.sets, **SOURCES[chosen.data](home)}
+    return of_spec(name, read_spec(chosen.file, values, home), home)
 
 
 def of_spec(name: str, spec: Spec, home: Home) -> Workload:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobspec.backends.session import Session
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.session import Session, Stepper
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
@@ -22,6 +25,8 @@ NATIVE = "2"
 
 #: plan, job with lowered programs, threads, folder for compiled code → session
 Open = Callable[[Plan, Job, int, Path], Session]
+#: plan, name of a routine, a batch for its feed → the routine kernel by kernel, behind `init`
+OpenStepper = Callable[[Plan, str, NDArray[np.uint8]], Stepper]
 #: routine, its target, threads → bytes beside the arena
 Scratch = Callable[[Routine, Target, int], int]
 
@@ -30,7 +35,8 @@ Scratch = Callable[[Routine, Target, int], int]
 class Backend:
     """`target`: this machine, as the backend sees it; `compilers`: (name, version) of all that turns a plan
     into code, as the plan hash takes them; `interprets`: it evaluates the job's programs, which have to be lowered;
-    `scratch`: what a loaded routine takes; `on_host`: its arena is this machine's memory, no device's."""
+    `scratch`: what a loaded routine takes; `on_host`: its arena is this machine's memory, no device's;
+    `stepper`: runs a routine so that its kernels can be timed, None where the backend cannot."""
 
     name: str
     target: Target
@@ -39,13 +45,15 @@ class Backend:
     interprets: bool = False
     scratch: Scratch = lambda routine, target, threads: 0
     on_host: bool = True
+    stepper: OpenStepper | None = None
 
 
 def _llvm() -> Backend:
-    from jobspec.backends.llvm import engine, machine
+    from jobspec.backends.llvm import engine, machine, stepper
 
     compilers = (("jobspec-llvm", NATIVE), *engine.compilers())
-    return Backend("llvm", machine.host(), compilers, engine.open_session, scratch=engine.scratch_of)
+    opened = engine.open_session
+    return Backend("llvm", machine.host(), compilers, opened, scratch=engine.scratch_of, stepper=stepper.begun)
 
 
 def _reference() -> Backend:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from jobspec.ir.plan import Routine
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -20,6 +22,28 @@ class Outcome:
     reports: NDArray[np.float32]
     done: int
     flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CallTime:
+    """One call of kernel number `kernel`. `begun`: of a clock that only goes on; `seconds`: of processor time."""
+
+    kernel: int
+    begun: float
+    seconds: float
+
+
+class Stepper(Protocol):
+    """A routine that runs kernel by kernel, with a batch in its feed."""
+
+    @property
+    def routine(self) -> Routine: ...
+
+    def step(self, number: int) -> list[CallTime]:
+        """Run step `number`; all its calls in their order."""
+
+    def close(self) -> None:
+        """It is not used again."""
 
 
 class Session(Protocol):

@@ -2,8 +2,7 @@
 
 Takes: a plan and the name of a routine. Promises: `step` runs the same native functions on the same memory in the
 same order as the step driver does, on one thread, and gives the processor seconds of every call (what else runs on the
-machine hardly shows in them); the time of an empty call has
-been taken off.
+machine hardly shows in them); the time of an empty call has been taken off.
 """
 
 from __future__ import annotations
@@ -17,15 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.backends.llvm.compile import Compiler, Library
-from jobspec.backends.llvm.convention import Native, Phase, places, turn_count
+from jobspec.backends.llvm.convention import Native, Phase, turn_count
 from jobspec.backends.llvm.emit import Function, Module
 from jobspec.backends.llvm.engine import Memory
-from jobspec.backends.llvm.kernels import generate
-from jobspec.ir.plan import Barrier, Call, Plan, Routine, Steps
+from jobspec.backends.llvm.written import Written
+from jobspec.backends.session import CallTime
+from jobspec.ir.plan import Barrier, Call, Plan, Steps
 
 Bytes = NDArray[np.uint8]
 POINTERS = 4
 EMPTY = Native((Phase("empty", 1, 1),))
+
+
+def begun(plan: Plan, routine: str, feed: Bytes) -> Stepper:
+    """`routine` behind `init`, with one batch in its feed."""
+    start = Stepper(plan, "init")
+    start.begin()
+    start.step(0)
+    start.close()
+    stepper = Stepper(plan, routine, start.arena)
+    stepper.feed[: len(feed)] = feed
+    stepper.begin()
+    return stepper
 
 
 def block(size: int) -> Bytes:
@@ -35,9 +47,10 @@ def block(size: int) -> Bytes:
 
 @dataclass(frozen=True)
 class Timed:
-    """A kernel's functions with the tasks of each."""
+    """A kernel's functions with the tasks of each; `table`: where what it touches lies."""
 
     calls: tuple[tuple[Any, int], ...]
+    table: Any
     turns: int
 
     def run(self, pointers: tuple[Any, ...], turns: tuple[int, ...]) -> float:
@@ -45,7 +58,7 @@ class Timed:
         words = turns[: self.turns]
         start = time.thread_time()
         for function, tasks in self.calls:
-            function(*pointers, 0, tasks, *words)
+            function(*pointers, 0, tasks, self.table, *words)
         return time.thread_time() - start
 
 
@@ -70,54 +83,53 @@ class Stepper:
         space = self.arena if buffer.space == "arena" else self.feed
         return space[buffer.offset : buffer.offset + buffer.type.nbytes]
 
-    def step(self, number: int) -> list[list[float]]:
-        """Run step `number` on what `feed` holds; seconds of each call of each kernel."""
+    def step(self, number: int) -> list[CallTime]:
+        """Run step `number` on what `feed` holds; all its calls in their order."""
         if self.routine.step >= 0:
             self.bytes_of(self.routine.step).view(np.int32)[:] = number
-        seconds: list[list[float]] = [[] for _ in self.routine.kernels]
-        self._run(self.routine.steps, (), seconds)
-        return seconds
+        calls: list[CallTime] = []
+        self._run(self.routine.steps, (), calls)
+        return calls
 
-    def _run(self, steps: Steps, turns: tuple[int, ...], seconds: list[list[float]]) -> None:
+    def _run(self, steps: Steps, turns: tuple[int, ...], calls: list[CallTime]) -> None:
         for step in steps:
             if isinstance(step, Call):
+                begun = time.perf_counter()
                 taken = self._kernels[step.kernel].run(self._pointers, turns) - self._overhead
-                seconds[step.kernel].append(max(0.0, taken))
+                calls.append(CallTime(step.kernel, begun, max(0.0, taken)))
             elif not isinstance(step, Barrier):
                 for turn in range(step.count):
-                    self._run(step.steps, (*turns, step.count - 1 - turn if step.reverse else turn), seconds)
+                    self._run(step.steps, (*turns, step.count - 1 - turn if step.reverse else turn), calls)
+
+    def close(self) -> None:
+        """Unload the code; the arena stays for another stepper."""
+        self._library.close()
 
     def _load(self, compiler: Compiler) -> None:
-        texts, natives = written(self.routine, compiler)
-        symbols = ["empty", *(phase.symbol for native in natives for phase in native.phases)]
-        self._library = Library(compiler.objects_of(texts, 2), symbols, compiler.target)
+        written = Written(self.routine, compiler.target)
+        objects = compiler.objects_of([empty(compiler), *written.texts()], 2)
+        natives = written.natives
+        symbols = dict.fromkeys(["empty", *(phase.symbol for native in natives for phase in native.phases)])
+        self._library = Library(objects, list(symbols), compiler.target)
         scratch = [block(max(n.shared for n in natives)), block(max(n.private for n in natives))]
         self._blocks = [self.arena, self.feed, *scratch]
         self._pointers = tuple(ctypes.c_void_p(b.ctypes.data) for b in self._blocks)
-        self._kernels = [self._timed(n, turn_count(k)) for k, n in zip(self.routine.kernels, natives, strict=True)]
-        self._empty = self._timed(EMPTY, 0)
+        found = zip(self.routine.kernels, natives, written.tables, strict=True)
+        self._kernels = [self._timed(native, table, turn_count(kernel)) for kernel, native, table in found]
+        self._empty = self._timed(EMPTY, (), 0)
 
-    def _timed(self, native: Native, turns: int) -> Timed:
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * POINTERS, *[ctypes.c_int64] * (2 + turns))
-        return Timed(tuple((kind(self._library.addresses[p.symbol]), p.tasks) for p in native.phases), turns)
-
-
-def written(routine: Routine, compiler: Compiler) -> tuple[list[str], list[Native]]:
-    """The texts of all kernels and of an empty one; how the kernels are run."""
-    where = places(routine.buffers)
-    texts, natives = [empty(compiler)], []
-    for i, (kernel, schedule) in enumerate(zip(routine.kernels, routine.schedules, strict=True)):
-        module = Module(compiler.target)
-        natives.append(generate(module, f"kernel{i}", kernel, schedule, where, where[routine.flag_buffer]))
-        texts.append(module.text())
-    return texts, natives
+    def _timed(self, native: Native, table: tuple[int, ...], turns: int) -> Timed:
+        words, pointer = ctypes.c_int64, ctypes.c_void_p
+        kind = ctypes.CFUNCTYPE(None, *[pointer] * POINTERS, words, words, pointer, *[words] * turns)
+        calls = tuple((kind(self._library.addresses[p.symbol]), p.tasks) for p in native.phases)
+        return Timed(calls, (words * len(table))(*table), turns)
 
 
 def empty(compiler: Compiler) -> str:
     """A function of the convention that does nothing."""
     module = Module(compiler.target)
     pointers = [("ptr", name) for name in ("arena", "feed", "shared", "private")]
-    function = Function(module, "empty", [*pointers, ("i64", "lo"), ("i64", "hi")])
+    function = Function(module, "empty", [*pointers, ("i64", "lo"), ("i64", "hi"), ("ptr", "where")])
     module.add(function)
     function.ret()
     return module.text()
