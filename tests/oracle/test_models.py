@@ -99,12 +99,8 @@ def opened(name: str, folder: Path, values: Mapping[str, str]) -> Both:
     return Both(of_spec(name, spec, Home(folder)), model)
 
 
-#: compiling one takes half a minute on a busy machine
-LONG = ("resnet50_imagenet",)
-CASES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
 
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_model(name: str, tmp_path: Path) -> None:
     both = opened(name, tmp_path, {})
     run = ours.ran(both.work, min(STEPS, both.work.job.phases[0].steps), tmp_path)

@@ -16,12 +16,9 @@ from tests.specs.tiny import SPECS, Tiny, entries
 #: steps that the reference does too
 SAME = 2
 TINY = entries()
-#: they take half a minute or more, most of it to compile; with ten phases, to train
-SLOW = {"resnet50_imagenet", "t5_small", "deepseek_v3", "llama3_405b"}
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TINY]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TINY)
 def test_tiny(name: str, tmp_path: Path) -> None:
     """Stopped after two steps, compared, and trained on from there."""
     tiny = TINY[name]
