@@ -17,10 +17,23 @@ from typing import TYPE_CHECKING, Any
 from jobspec.ir.version import VERSION
 
 if TYPE_CHECKING:
-    from jobspec.api import Program, Run, Spec, Verdict, compile, load, run, verify
+    from jobspec.api import Program, Run, Settlement, Spec, Verdict, compile, dispute, load, run, trace, verify
 
 __version__ = VERSION
-__all__ = ["Program", "Run", "Spec", "Verdict", "__version__", "compile", "load", "run", "verify"]
+__all__ = [
+    "Program",
+    "Run",
+    "Settlement",
+    "Spec",
+    "Verdict",
+    "__version__",
+    "compile",
+    "dispute",
+    "load",
+    "run",
+    "trace",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,15 +44,17 @@ from jobspec.runtime.start import Weights
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.home import Home, beside, open_home
+from jobspec.verify import settling
 from jobspec.verify.challenge import fresh
+from jobspec.verify.dispute import Settlement
+from jobspec.verify.replaying import Means
 from jobspec.verify.sampled import Sample
 from jobspec.verify.verdict import Verdict
-from jobspec.verify.verify import Means
 from jobspec.verify.verify import verify as verify_receipt
 
 Array = NDArray[Any]
 
-__all__ = ["Program", "Run", "Spec", "Verdict", "compile", "load", "run", "verify"]
+__all__ = ["Program", "Run", "Settlement", "Spec", "Verdict", "compile", "dispute", "load", "run", "trace", "verify"]
 
 
 @dataclass(frozen=True)
@@ -256,3 +258,37 @@ def verify(
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     with debug.stage("verify"):
         return verify_receipt(Path(receipt), means, reporter)
+
+
+def trace(
+    run: str | Path,
+    step: int,
+    *,
+    values: bool = False,
+    on: str = DEFAULT,
+    threads: int | None = None,
+    data: tuple[Path, ...] = (),
+    home: Path | None = None,
+) -> list[Path]:
+    """Write the traces of a run's step `step` (from 0) and of the segment that holds it; the files written. `run`: its
+    folder, or the receipt in it; `values`: with the bytes of every value. Raises UsageError E0844 for a step that the
+    run's log does not reach, MismatchError E0512 where the backend leaves another state than the reference."""
+    store = open_home(home)
+    with debug.stage("trace"):
+        return settling.trace(Path(run), step, values, Means(store, on, threads or default_threads(), data))
+
+
+def dispute(
+    one: str | Path,
+    other: str | Path,
+    *,
+    on: str = DEFAULT,
+    threads: int | None = None,
+    data: tuple[Path, ...] = (),
+    home: Path | None = None,
+) -> Settlement:
+    """Where two runs of one job part, and who is wrong. `one`, `other`: their folders, or the receipts in them. Raises
+    UsageError E0845 for runs of different jobs, DataError where job or data is missing."""
+    store = open_home(home)
+    with debug.stage("dispute"):
+        return settling.dispute(Path(one), Path(other), Means(store, on, threads or default_threads(), data))

@@ -174,6 +174,11 @@ class Course:
         self._chain = self.chain.reported(outcome.reports)
         return Portion(first, stretch.names, outcome.reports, seconds, look)
 
+    def batch(self, step: int) -> tuple[Routine, NDArray[np.uint8]]:
+        """The routine that step `step` runs, and the bytes of its batch."""
+        stretch = next(s for s in self._stretches if step < s.end)
+        return stretch.routine, stretch.feeder.rows(step - stretch.first, 1)[0]
+
     def evaluate(self, evaluation: Evaluation) -> dict[str, np.float32]:
         """The evaluation's metrics in the present state, by name."""
         routine = self.plan.routine(evaluation.name)

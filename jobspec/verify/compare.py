@@ -34,15 +34,21 @@ def array_difference(name: str, wanted: Array, found: Array) -> str | None:
     """Bits are compared, so that -0 is not +0 and a NaN is itself."""
     if wanted.dtype != found.dtype or wanted.shape != found.shape:
         return f"tensor `{name}` is {_kind(found)}, not {_kind(wanted)}"
-    differing = np.flatnonzero(_bits(wanted) != _bits(found))
-    if not len(differing):
+    differing = np.flatnonzero(bits(wanted) != bits(found))
+    place = first_element(wanted, found)
+    if place is None:
         return None
-    place = tuple(int(i) for i in np.unravel_index(int(differing[0]), wanted.shape))
     more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
     return f"tensor `{name}`, element {list(place)}{more}: {found[place]!r} where the replay has {wanted[place]!r}"
 
 
-def _bits(array: Array) -> NDArray[Any]:
+def first_element(one: Array, other: Array) -> tuple[int, ...] | None:
+    """Index of the first element whose bits differ; both have one type."""
+    differing = np.flatnonzero(bits(one) != bits(other))
+    return tuple(int(i) for i in np.unravel_index(int(differing[0]), one.shape)) if len(differing) else None
+
+
+def bits(array: Array) -> NDArray[Any]:
     """The array's elements as unsigned integers of their size, flat."""
     return np.ascontiguousarray(array).reshape(-1).view(f"u{array.itemsize}")
 

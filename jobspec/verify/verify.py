@@ -8,46 +8,27 @@ there but changed is a DataError naming it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.contract import PROFILES
-from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
 from jobspec.runtime.course import Course, TrainingError
-from jobspec.runtime.engine import compile_for
-from jobspec.runtime.facts import data_folders
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.reporter import Reporter, Silent
-from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import looks_of
-from jobspec.store.datasets import DataSet, open_set
 from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.verify import beside
 from jobspec.verify.claims import differing_fields, find_job
 from jobspec.verify.compare import differing
-from jobspec.verify.sampled import Sample, SampledReplay
+from jobspec.verify.replaying import Means, course_of
+from jobspec.verify.sampled import SampledReplay
 from jobspec.verify.verdict import MALFORMED, REJECT, UNVERIFIABLE, Findings, Verdict
 
 #: the store's codes for data that is not here, as against data that is not right
 MISSING = frozenset({"E0401", "E0403", "E0440"})
-
-
-@dataclass(frozen=True)
-class Means:
-    """What to verify with; none of it can change a verdict but by what data it finds. `search`: more folders
-    to look for data in; `job`: the job, where the caller has it; `sample`: replay only so much."""
-
-    home: Home
-    backend: str
-    threads: int
-    search: tuple[Path, ...] = ()
-    job: Job | None = None
-    sample: Sample | None = None
 
 
 def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdict:
@@ -81,38 +62,18 @@ def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter
     if not receipt.closed:
         return Verdict(UNVERIFIABLE, (f"the chain is open: only {receipt.steps} of {job.steps} steps are claimed",))
     try:
-        data = open_sets(job, means, data_folders(folder.facts))
-        return _replay(receipt, job, folder, means, data, reporter)
+        return _replay(receipt, job, folder, means, reporter)
     except DataError as error:
         if error.code in MISSING:
             return Verdict(UNVERIFIABLE, (error.reason,))
         raise
 
 
-def open_sets(job: Job, means: Means, hints: Iterable[Path]) -> Mapping[str, DataSet]:
-    """The job's training data by source name, from the store and the folders named."""
-    store = means.home.data((*means.search, *hints))
-    wanted = job.training_sources
-    found = {s.name: open_set(store, Digest.parse(s.root)) for s in job.sources if s.name in wanted}
-    for source in job.sources:
-        if source.name in found:
-            found[source.name].check_declared(source.kind, source.fields)
-    return found
-
-
-def _replay(
-    receipt: Receipt, job: Job, folder: RunFolder, means: Means, data: Mapping[str, DataSet], reporter: Reporter
-) -> Verdict:
-    compiled = compile_for(job, means.backend)
-    session = compiled.open(means.threads, means.home.folder / "cache")
-    weights = Weights(means.home, means.search)
-    try:
-        course = Course(job, compiled.job_hash, compiled.plan, session, data, weights)
+def _replay(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter: Reporter) -> Verdict:
+    with course_of(job, folder, means) as course:
         if means.sample is not None:
             return SampledReplay(receipt, course, folder, reporter, means.sample).verdict()
         return Replay(receipt, course, folder, reporter).verdict()
-    finally:
-        session.close()
 
 
 class Replay:

@@ -15,7 +15,8 @@ from jobspec.runtime.outcome import Result
 from jobspec.runtime.run import Order, run
 from jobspec.store.home import Home
 from jobspec.store.shards import write_tokens
-from jobspec.verify.verify import Means, verify
+from jobspec.verify.replaying import Means
+from jobspec.verify.verify import verify
 from tests.runtime.jobs import compiled, home_at, sets_of
 
 TEXT = """job curriculum

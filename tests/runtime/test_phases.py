@@ -17,7 +17,8 @@ from jobspec.runtime.outcome import Result
 from jobspec.runtime.run import Order, run
 from jobspec.runtime.sampling import examples_at
 from jobspec.store.home import Home
-from jobspec.verify.verify import Means, verify
+from jobspec.verify.replaying import Means
+from jobspec.verify.verify import verify
 from tests.runtime.jobs import compiled, home_at, phased, regression_data, sets_of, train
 
 STEPS = 16

@@ -22,9 +22,10 @@ from jobspec.runtime.safetensors import from_bytes, to_chunks
 from jobspec.store.checkpoint import read
 from jobspec.store.home import Home
 from jobspec.verify.challenge import draw
+from jobspec.verify.replaying import Means
 from jobspec.verify.sampled import Sample
 from jobspec.verify.verdict import Verdict
-from jobspec.verify.verify import Means, verify
+from jobspec.verify.verify import verify
 from tests.runtime.jobs import home_at, phased, regression, regression_data, train
 
 OTHER = digest("test", b"other")

@@ -22,8 +22,9 @@ from jobspec.runtime.journal import open_journal, read_history
 from jobspec.runtime.safetensors import from_bytes, to_chunks
 from jobspec.store.checkpoint import read
 from jobspec.store.home import Home
+from jobspec.verify.replaying import Means
 from jobspec.verify.verdict import Verdict
-from jobspec.verify.verify import Means, verify
+from jobspec.verify.verify import verify
 from tests.runtime.jobs import counting, home_at, regression, regression_data, token_data, train
 
 OTHER = digest("test", b"other")

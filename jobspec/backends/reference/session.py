@@ -71,14 +71,14 @@ class ReferenceSession:
 
     def _turn(self, layout: Routine, step: int, row: NDArray[np.uint8]) -> tuple[list[Array], tuple[str, ...]]:
         """One evaluation of a routine's program: its reports, and what it raises."""
-        given: dict[str, Array] = {**self._state, **_feeds(layout, row), "step": np.asarray(step, np.int32)}
+        given: dict[str, Array] = {**self._state, **feeds_of(layout, row), "step": np.asarray(step, np.int32)}
         found = evaluate(self._programs[layout.name], given)
         kept = {name: found[name] for name in self._state if name in found}
         self._state |= kept
         return [found[name] for name, _ in layout.reports], _nonfinite(layout, kept)
 
 
-def _feeds(layout: Routine, row: NDArray[np.uint8]) -> dict[str, Array]:
+def feeds_of(layout: Routine, row: NDArray[np.uint8]) -> dict[str, Array]:
     """The batch's tensors out of its bytes."""
     places = {name: layout.buffers[number] for name, number in layout.feeds}
     return {
