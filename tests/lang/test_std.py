@@ -84,6 +84,53 @@ def test_losses() -> None:
     close(value("loss.bce[B C](z, nn.sigmoid(y))", **given), F.binary_cross_entropy_with_logits(t(z), t(y).sigmoid()))
 
 
+SLOPES = """job j
+import std.nn
+import std.loss
+dim B=1, X=5
+data d = table(b3:00000000, x=f32[X])
+optim keep(p, g) {{ p := g }}
+layer net(x) {{ param w: X = 0
+  {body} }}
+train {{ seed = 1; steps = 1; batch = shuffle(d)
+  loss = sum[B X](net(batch.x))
+  update all by keep() }}
+"""
+
+
+def slope(body: str, x: np.ndarray) -> Any:
+    """The gradient of `body` by w, which is 0."""
+    job = load(Source("j.job", SLOPES.format(body=body)))
+    given = {**evaluate(job.init, {}), "batch.x": x[None], "step": np.array(0, np.int32)}
+    return t(evaluate(differentiate(job.phases[0].step), given)["w"])
+
+
+def against(loss: Any, x: Any, target: float) -> Any:
+    return loss(x, torch.full_like(x, target), reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("nn.relu(w + x)", F.relu),
+        ("nn.sigmoid(w + x)", torch.sigmoid),
+        ("nn.silu(w + x)", F.silu),
+        ("nn.gelu(w + x)", F.gelu),
+        ("nn.gelu_tanh(w + x)", lambda x: F.gelu(x, approximate="tanh")),
+        ("nn.leaky_relu(w + x)", F.leaky_relu),
+        ("nn.softplus(w + x)", F.softplus),
+        ("loss.bce[X](w + x, .3) + 0*x", lambda x: against(F.binary_cross_entropy_with_logits, x, 0.3)),
+        ("loss.huber[X](w + x, .3) + 0*x", lambda x: against(F.huber_loss, x, 0.3)),
+        ("loss.l1[X](w + x, 0) + 0*x", lambda x: against(F.l1_loss, x, 0)),
+    ],
+)
+def test_slopes(ours: str, theirs: Any) -> None:
+    """At 0 as well, where a network's last layer often begins."""
+    x = np.array([0, 1, -1, 30, -30], np.float32)
+    at = t(x).requires_grad_()
+    close(slope(ours, x), torch.autograd.grad(theirs(at).sum(), at)[0])
+
+
 def layer(text: str, **inputs: tuple[np.ndarray, str]) -> tuple[Any, dict[str, Any]]:
     """The value, and the first values of the parameters."""
 

@@ -32,11 +32,6 @@ class Tiny:
         """The job made small; its data lie beside the specs, or in `home`."""
         return read_spec(SPECS / f"{self.name}.job", self.values, Home(home))
 
-    def begin(self, home: Path) -> None:
-        """Trains the base, if there is one; its last state is then in `home`."""
-        if self.base is not None:
-            jobspec.run(SPECS / f"{self.base}.job", threads=1, home=home)
-
     def compiled(self, home: Path, on: str = "llvm") -> jobspec.Program:
         return jobspec.compile(self.spec(home), on, home=home)
 
