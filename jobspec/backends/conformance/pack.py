@@ -16,8 +16,8 @@ from jobspec.ir.kernel import Axis, View
 from jobspec.ir.library import LIBRARY, operand_type
 from jobspec.ir.ops import OPS
 
-#: elements per chain, row and block borders that the orders must survive
-LONG, ROW = 1300, 4096 + 137
+#: elements per chain, row and block borders that the orders must survive; rows, one of which another order must change
+LONG, ROW, ROWS = 1300, 4096 + 137, 16
 
 
 def pack() -> Iterator[Case]:
@@ -59,8 +59,17 @@ def conversions() -> Iterator[Case]:
     yield elementwise("f32 to u32 goes toward zero and saturates", "cast", "f32", "u32", any_bits())
     yield elementwise("i32 to f32 rounds to nearest even", "cast", "i32", "f32", words.view(np.int32))
     yield elementwise("u32 to f32 rounds to nearest even", "cast", "u32", "f32", words)
-    yield elementwise("a NaN is stored as 0x7FC00000", "bitcast", "f32", "u32", special())
+    yield elementwise("the bits of a NaN are 0x7FC00000", "bitcast", "f32", "u32", special())
+    yield stored()
     yield elementwise("mulhi is the high word", "mulhi", "u32", "u32", words, spread(0x85EBCA77))
+
+
+def stored() -> Case:
+    """Every payload copied from one place to another."""
+    x = any_bits()
+    sheet = Sheet((Axis(x.size, "outer"),))
+    sheet.store(sheet.load(0, (1,)), 1, (1,))
+    return sheet.case("a NaN is stored as 0x7FC00000", "fill", x, np.zeros_like(x))
 
 
 def orders() -> Iterator[Case]:
@@ -72,14 +81,17 @@ def orders() -> Iterator[Case]:
 
 
 def reduced(clause: str, kind: str, how: str, size: int) -> Case:
-    """Three rows (or columns) of `size`, folded."""
+    """ROWS rows (or columns) of `size`, folded; where the place of the largest is asked for, several are equal."""
     outer, inner = ("outer", "row") if kind == "rows" else ("kept", "reduced")
     dtype = "i32" if how == "argmax" else "f32"
-    sheet = Sheet((Axis(3, outer), Axis(size, inner)))
+    sheet = Sheet((Axis(ROWS, outer), Axis(size, inner)))
     x = sheet.op("mul", sheet.load(0, (size, 1)), sheet.load(1, (size, 1)))
     sheet.store(sheet.op("reduce", x, dtype=dtype, how=how), 2, (1, 0))
-    result = np.zeros(3, np.int32 if how == "argmax" else np.float32)
-    return sheet.case(clause, kind, noisy(3 * size), noisy(3 * size, 2), result)
+    result = np.zeros(ROWS, np.int32 if how == "argmax" else np.float32)
+    other = noisy(ROWS * size, 2)
+    if how == "argmax":
+        return sheet.case(clause, kind, np.floor(noisy(ROWS * size)), np.ones_like(other), result)
+    return sheet.case(clause, kind, noisy(ROWS * size), other, result)
 
 
 def contraction() -> Case:

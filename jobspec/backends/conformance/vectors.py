@@ -60,8 +60,8 @@ def halves() -> tuple[Array, Array, Array]:
 
 
 def noisy(size: int, seed: int = 1) -> Array:
-    """f32 whose sum shows the order it was taken in."""
+    """f32 of both signs whose sum shows the order it was taken in."""
     k = np.arange(size, dtype=np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B9)
-    word = (k * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(33)).astype(np.uint32)
+    word = (k * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)).astype(np.uint32)
     exponent = (word >> np.uint32(25) & np.uint32(7)) + np.uint32(124) << np.uint32(23)
     return (word & np.uint32(0x807FFFFF) | exponent).view(np.float32)
