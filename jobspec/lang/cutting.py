@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from math import prod
 
-from jobspec.ir.build import fill_bits
+from jobspec.ir.build import fill_bits, inverse, permute
 from jobspec.ir.ops import OPS
 from jobspec.ir.origin import inherit
 from jobspec.ir.program import Node, make, order, rebuild
@@ -210,6 +210,12 @@ class Region(ABC):
             return make("reshape", self.cut(node.args[0], place, user), shape=shape)
         return self.leaf(node, axis)
 
+    def picked(self, node: Node, axis: int) -> Node:
+        """The piece's part of a whole node that the piece itself computes."""
+        front = (axis, *(i for i in range(len(node.shape)) if i != axis))
+        rows = make("gather", permute(self.image(node, node), front), self.examples(), batch=0)
+        return permute(rows, inverse(front))
+
     def shortened(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
         return (*shape[:axis], self.size, *shape[axis + 1 :])
 
@@ -266,7 +272,7 @@ class Step(Region):
 
     def leaf(self, node: Node, axis: int) -> Node:
         if node in self.deep or node in self.touched:
-            raise Mixed(node)
+            return self.picked(node, axis)
         return self.piece.cut(node, axis)
 
     def examples(self) -> Node:

@@ -15,7 +15,7 @@ from jobspec.ir.program import Node, make, order
 from jobspec.ir.program import replace as exchanged
 from jobspec.ir.regions import Loop, body_input, fresh, get, parts
 from jobspec.ir.types import Type
-from jobspec.lang.cutting import Early
+from jobspec.lang.cutting import Early, Mixed
 
 Cut = Callable[[list[Node]], list[Node]]
 
@@ -80,7 +80,7 @@ def with_results(loop: Loop, results: Sequence[Node]) -> Loop:
 
 
 def alone(loop: Loop, wanted: Node) -> Loop:
-    """Of the loop what `wanted` needs, which is stacked."""
+    """Of the loop what `wanted` needs, which is stacked. Raises Mixed where a turn needs that of the turn before."""
     kept: list[int] = []
     while True:
         below = set(order([wanted, *(loop.step[i][1] for i in kept)]))
@@ -88,6 +88,8 @@ def alone(loop: Loop, wanted: Node) -> Loop:
         if not more:
             break
         kept = sorted([*kept, *more])
+        if wanted in order(loop.step[i][1] for i in kept):
+            raise Mixed(wanted)
     cuts = [(x, o) for x, o in zip(loop.cuts, loop.sliced, strict=True) if x in below]
     common = [(x, o) for x, o in zip(loop.common, loop.shared, strict=True) if x in below]
     return replace(

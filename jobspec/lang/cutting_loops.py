@@ -39,9 +39,9 @@ class Body(Region):
         return rebuild(node, tuple(self.image(a, node) for a in node.args))
 
     def leaf(self, node: Node, axis: int) -> Node:
-        if node.op != "input":
-            raise Mixed(node)
-        raise Promoted(node, Each(axis))
+        if node.op == "input":
+            raise Promoted(node, Each(axis))
+        return self.picked(node, axis)
 
     def examples(self) -> Node:
         if self.places is None:

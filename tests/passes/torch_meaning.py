@@ -14,6 +14,7 @@ import numpy as np
 
 from jobspec.backends.reference import meaning
 from jobspec.ir.program import Node, Program
+from jobspec.ir.types import Type
 from tests.passes.doubles import wide
 
 
@@ -36,16 +37,26 @@ class Torch:
             "add": t.add, "sub": t.sub, "mul": t.mul, "div": t.div, "neg": t.neg, "abs": t.abs, "sqrt": t.sqrt,
             "max": lambda a, b: t.where(a > b, a, b), "min": lambda a, b: t.where(a < b, a, b), "floor": t.floor,
             "rint": t.round, "lt": t.lt, "le": t.le, "eq": t.eq, "ne": t.ne, "select": t.where, "not": t.logical_not,
-            "and": t.bitwise_and, "or": t.bitwise_or, "xor": t.bitwise_xor,
+            "and": t.bitwise_and, "or": t.bitwise_or, "xor": t.bitwise_xor, "shl": t.bitwise_left_shift,
+            "shr": t.bitwise_right_shift,
             "rsqrt": t.rsqrt, "exp": t.exp, "log": t.log, "tanh": t.tanh, "erf": t.erf, "sin": t.sin, "cos": t.cos,
             "pow": t.pow, "fma": lambda a, b, c: a * b + c, "stop": lambda a: a.detach(),
         }  # fmt: skip
+        if any(isinstance(x.result, Type) and x.dtype == "u32" for x in (node, *node.args)) and node.op != "loop":
+            return self.counted(node, args)
         if node.op in simple:
             return simple[node.op](*args)
         return getattr(self, "o_" + node.op)(node, *args)
 
+    def counted(self, n: Node, args: list[Any]) -> Any:
+        """What is made from u32, which PyTorch has no arithmetic for: draws. Its arrays stay numpy's."""
+        given = [np.asarray(x).astype(meaning.NUMPY[a.dtype]) for x, a in zip(args, n.args, strict=True)]
+        found = meaning.MEANING[n.op](n, *given)
+        return found if n.dtype == "u32" else self.t.tensor(wide(np.asarray(found)))
+
     def o_const(self, n: Node) -> Any:
-        return self.t.tensor(wide(meaning.constant(n)))
+        value = meaning.constant(n)
+        return value if n.dtype == "u32" else self.t.tensor(wide(value))
 
     def o_iota(self, n: Node) -> Any:
         return self.t.arange(n["size"], dtype=self.t.int32)
