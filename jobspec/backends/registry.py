@@ -74,7 +74,24 @@ def _opencl() -> Backend:
     return Backend("opencl", target, session.compilers(), session.open_session, on_host=target.features == "cpu")
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"llvm": _llvm, "opencl": _opencl, "reference": _reference}
+def _cuda() -> Backend:
+    from jobspec.backends.cuda import admission
+
+    level = admission.chosen().level
+    from jobspec.backends.cuda import pycuda_driver, session, target
+
+    def opened(plan: Plan, job: Job, threads: int, cache: Path) -> Session:
+        return session.opened(plan, pycuda_driver.PycudaDriver, cache / "cuda")
+
+    return Backend("cuda", target.target_of(level), session.compilers(), opened, on_host=False)
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "llvm": _llvm,
+    "opencl": _opencl,
+    "cuda": _cuda,
+    "reference": _reference,
+}
 
 
 def backend(name: str = DEFAULT) -> Backend:
@@ -96,12 +113,14 @@ class Found:
 
 def surveyed() -> Iterator[Found]:
     """Everything that could run a job here; a backend that is not installed says so in its place."""
+    from jobspec.backends.cuda import admission as cuda
     from jobspec.backends.llvm import machine
-    from jobspec.backends.opencl import admission
+    from jobspec.backends.opencl import admission as opencl
 
     yield Found("llvm", machine.host().cpu)
-    try:
-        yield from (Found("opencl", device.name, device.wrong) for device in admission.devices())
-    except UsageError as error:
-        yield Found("opencl", "-", (("it is installed", error.reason),))
+    for name, devices in (("opencl", opencl.devices), ("cuda", cuda.devices)):
+        try:
+            yield from (Found(name, device.name, device.wrong) for device in devices())
+        except UsageError as error:
+            yield Found(name, "-", (("it is installed", error.reason),))
     yield Found("reference", "numpy")

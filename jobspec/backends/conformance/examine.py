@@ -6,7 +6,7 @@ right, the reference interpreter says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,15 +15,35 @@ from jobspec.backends.conformance.sheet import Case
 from jobspec.backends.reference.kernels import run_kernel
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
 
 #: a kernel and the arrays it starts from → the arrays as it leaves them
 Run = Callable[[Kernel, Sequence[Array]], Sequence[Array]]
+#: the same, by a schedule
+Tried = Callable[[Kernel, Sequence[Array], Schedule], Sequence[Array]]
 
 
 def examine(run: Run) -> Iterator[tuple[str, str]]:
     """(clause, what is wrong) for every case; empty where nothing is."""
     for case in pack():
         yield case.clause, answer(case, run)
+
+
+class Disagreement(Exception):
+    """Two schedules of one kernel gave different bits."""
+
+
+def agreeing(run: Tried, schedules: Mapping[str, Sequence[Schedule]]) -> Run:
+    """Every schedule that a plan may hold for the kernel's kind; they must give the same bits."""
+
+    def all_of(kernel: Kernel, arrays: Sequence[Array]) -> Sequence[Array]:
+        results = [run(kernel, arrays, schedule) for schedule in schedules.get(kernel.kind, (Schedule(),))]
+        for other in results[1:]:
+            if any(a.tobytes() != b.tobytes() for a, b in zip(results[0], other, strict=True)):
+                raise Disagreement("two schedules of one kernel differ")
+        return results[0]
+
+    return all_of
 
 
 def answer(case: Case, run: Run) -> str:

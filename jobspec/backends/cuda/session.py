@@ -7,7 +7,7 @@ batch is uploaded meanwhile, into the other of two feeds. The host looks at repo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.backends.c.routine import Rendered, render_routine
+from jobspec.backends.c.source import RENDERER
 from jobspec.backends.cuda.build import Builder
 from jobspec.backends.cuda.driver import Bytes, CopyIn, CopyOut, Driver, Kernel, Work
+from jobspec.backends.cuda.nvrtc import version
 from jobspec.backends.cuda.target import level_of
 from jobspec.backends.reference.numbers import NUMPY
 from jobspec.backends.session import Outcome
@@ -26,6 +28,21 @@ from jobspec.ir.plan import Buffer, Plan, Routine
 
 Array = NDArray[Any]
 LINE = 64
+
+
+def compilers() -> tuple[tuple[str, str], ...]:
+    """What turns a plan into code."""
+    return (("jobspec-c", RENDERER), ("nvrtc", version()))
+
+
+def opened(plan: Plan, driver: Callable[[], Driver], cache: Path | None) -> CudaSession:
+    """A session on the device that `driver` opens, which is given back where there can be none."""
+    device = driver()
+    try:
+        return open_session(plan, device, cache)
+    except BaseException:
+        device.close()
+        raise
 
 
 def open_session(plan: Plan, driver: Driver, cache: Path | None) -> CudaSession:

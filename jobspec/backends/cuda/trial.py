@@ -40,6 +40,10 @@ class Trial:
             self.driver.free(arena)
             self.driver.free(scratch)
 
+    def arrays(self, kernel: Nest, arrays: Sequence[Array], schedule: Schedule) -> list[Array]:
+        """The arrays after the kernel has run once."""
+        return self.run(kernel, arrays, schedule)[0]
+
     def _launch(self, made: Alone, spaces: tuple[int, ...], turns: tuple[int, ...]) -> None:
         module = self.driver.load(compile_text(made.text, self.driver.level))
         numbers = tuple(np.int32(turn) for turn in turns)

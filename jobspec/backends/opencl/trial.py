@@ -51,6 +51,10 @@ class Trial:
         found = [taken(arena, buffer) for buffer in buffers]
         return found[:-1], found[-1]
 
+    def arrays(self, kernel: Kernel, arrays: Sequence[Array], schedule: Schedule) -> list[Array]:
+        """The arrays after the kernel has run once."""
+        return self.run(kernel, arrays, schedule)[0]
+
     def _run(self, text: str, launches: list[Launch], arena: Array, turns: tuple[int, ...]) -> Array:
         program, queue, flags = build(self.context, text), cl.CommandQueue(self.context), cl.mem_flags
         memory = cl.Buffer(self.context, flags.READ_WRITE | flags.COPY_HOST_PTR, hostbuf=arena)

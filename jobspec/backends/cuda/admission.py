@@ -1,0 +1,80 @@
+"""Which GPUs of NVIDIA may run jobs, and what is missing where none may.
+
+Takes: what this machine has. Promises: a driver is asked in a child process alone; the GPU is named there, and examined
+once per device, driver and version of our own code. What is missing is said in one plain error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from jobspec.backends.conformance import asking
+from jobspec.backends.cuda import nvrtc
+from jobspec.ir.errors import UsageError
+
+DRIVER = "libcuda.so.1"
+CHILD = "jobspec.backends.cuda.child"
+CODE = ("jobspec.backends.c", "jobspec.backends.conformance", "jobspec.backends.cuda")
+ELSEWHERE = "the same job gives the same bits on `llvm`; `jobspec devices` shows what is here"
+
+
+@dataclass(frozen=True)
+class Device:
+    """`level`: 90 for sm_90; `wrong`: clauses that it fails, each with what was seen."""
+
+    name: str
+    level: int
+    wrong: asking.Wrong
+
+
+def chosen() -> Device:
+    """The first GPU, if it is admitted. Raises UsageError (E0836, E0837, E0838)."""
+    for device in devices():
+        if device.wrong:
+            clause, seen = device.wrong[0]
+            raise UsageError("E0838", f"{device.name} may not run jobs: {clause}: {seen}", help=ELSEWHERE)
+        return device
+    raise missing("no GPU of NVIDIA is found on this machine")
+
+
+def devices() -> Iterator[Device]:
+    """The GPU that jobs would run on, examined. Raises UsageError (E0836, E0837)."""
+    nvrtc.library()
+    if not has_driver():
+        raise missing(f"the backend `cuda` needs NVIDIA's driver, and there is no {DRIVER} here")
+    if find_spec("pycuda") is None:
+        raise missing("the backend `cuda` needs the package pycuda", "`pip install jobspec[cuda]`")
+    lines, end = asking.asked(CHILD)
+    if end:
+        raise missing(f"NVIDIA's driver does not open a GPU: {end}")
+    for line in lines:
+        yield Device(line["name"], int(line["level"]), examined(line["name"]))
+
+
+def has_driver() -> bool:
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return False
+    return True
+
+
+def missing(reason: str, help: str = ELSEWHERE) -> UsageError:
+    return UsageError("E0837", reason, help=help)
+
+
+def folder() -> Path:
+    """Where answers are kept: they are about this machine, not about a store."""
+    return user_cache_path("jobspec") / "cuda"
+
+
+def examined(name: str) -> asking.Wrong:
+    """What the GPU gets wrong, from the answer that is kept or a new one."""
+    key = asking.key("cuda.admission", CODE, name, nvrtc.version())
+    return asking.examined(folder() / f"{key}.json", CHILD, "examine")

@@ -1,0 +1,38 @@
+"""A GPU examined in a process of its own: `python -m jobspec.backends.cuda.child [examine]`.
+
+Promises: without a word, one JSON line that names the GPU; with it, a JSON line per clause as it is answered. A driver
+that aborts, aborts this process alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from jobspec.backends.conformance.asking import say
+from jobspec.backends.conformance.examine import agreeing, examine
+from jobspec.backends.cuda.driver import Driver
+from jobspec.backends.cuda.pycuda_driver import PycudaDriver
+from jobspec.backends.cuda.trial import Trial
+from jobspec.ir.plan import Schedule
+
+#: schedules of each kind that a plan may hold; every one must give the same bits
+SCHEDULES: dict[str, tuple[Schedule, ...]] = {
+    "rows": (Schedule(), Schedule((("team", 32),))),
+    "contract": (Schedule(), Schedule((("columns", 4), ("rows", 4)))),
+}
+
+
+def main(driver: Driver, asked: bool) -> None:
+    if not asked:
+        say(name=driver.name, level=driver.level)
+        return
+    for clause, wrong in examine(agreeing(Trial(driver).arrays, SCHEDULES)):
+        say(clause=clause, wrong=wrong)
+
+
+if __name__ == "__main__":
+    device = PycudaDriver()
+    try:
+        main(device, "examine" in sys.argv[1:])
+    finally:
+        device.close()

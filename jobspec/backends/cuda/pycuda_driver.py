@@ -1,0 +1,104 @@
+"""The driver by way of pycuda: memory, modules, streams; graphs by the driver's own functions.
+
+Promises: the face of driver.py on GPU 0 (CUDA_VISIBLE_DEVICES says which that is). Importing this imports the driver.
+Work runs on one stream, uploads on another; an event between them makes work wait for the uploads before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pycuda.driver as cuda
+from numpy.typing import NDArray
+
+from jobspec.backends.cuda import graphs
+from jobspec.backends.cuda.driver import Bytes, CopyIn, Kernel, Work
+from jobspec.backends.cuda.nvrtc import Compiled
+from jobspec.ir.errors import JobspecError
+
+
+class PycudaDriver:
+    """Not safe for use from two threads at once; `close` must be called, or pycuda aborts at the end."""
+
+    machine_code = True
+
+    def __init__(self) -> None:
+        cuda.init()
+        device = cuda.Device(0)
+        major, minor = device.compute_capability()
+        self.name = f"{device.name()} (driver {cuda.get_driver_version()})"
+        self.level = 10 * major + minor
+        self._context = device.make_context()
+        self.memory, _ = cuda.mem_get_info()
+        self._main, self._side, self._uploaded = cuda.Stream(), cuda.Stream(), cuda.Event()
+        self._blocks: dict[int, Any] = {}
+        self._graphs: list[int] = []
+        self._pinned: list[Any] = []
+
+    def allocate(self, size: int) -> int:
+        try:
+            block = cuda.mem_alloc(size)
+        except cuda.MemoryError as error:
+            raise JobspecError("E0511", f"{self.name} has not {size} bytes free", help="`jobspec plan`") from error
+        cuda.memset_d8(block, 0, size)
+        self._blocks[int(block)] = block
+        return int(block)
+
+    def free(self, address: int) -> None:
+        self._blocks.pop(address).free()
+
+    def pinned(self, size: int) -> Bytes:
+        memory: Bytes = cuda.pagelocked_empty(max(size, 1), np.uint8)
+        self._pinned.append(memory)
+        return memory[:size]
+
+    def put(self, address: int, data: NDArray[Any]) -> None:
+        self.finish()
+        cuda.memcpy_htod(address, np.ascontiguousarray(data))
+
+    def take(self, address: int, into: NDArray[Any]) -> None:
+        self.finish()
+        cuda.memcpy_dtoh(into, address)
+
+    def load(self, compiled: Compiled) -> Any:
+        return cuda.module_from_buffer(compiled.code)
+
+    def capture(self, module: Any, work: Work) -> int:
+        functions = {w.symbol: module.get_function(w.symbol) for w in work if isinstance(w, Kernel)}
+        graphs.begin(self._main.handle)
+        for item in work:
+            self._queue(functions, item)
+        self._graphs.append(graphs.end(self._main.handle))
+        return self._graphs[-1]
+
+    def _queue(self, functions: dict[str, Any], item: Any) -> None:
+        if isinstance(item, Kernel):
+            args = (np.uint64(arg) if isinstance(arg, int) else arg for arg in item.args)
+            functions[item.symbol](*args, grid=(item.groups, 1), block=(item.items, 1, 1), stream=self._main)
+        elif isinstance(item, CopyIn):
+            cuda.memcpy_htod_async(item.address, item.source, self._main)
+        else:
+            cuda.memcpy_dtoh_async(item.target, item.address, self._main)
+
+    def upload(self, address: int, source: Bytes) -> None:
+        cuda.memcpy_htod_async(address, source, self._side)
+        self._uploaded.record(self._side)
+
+    def start(self, captured: int) -> None:
+        self._main.wait_for_event(self._uploaded)
+        graphs.launch(captured, self._main.handle)
+
+    def finish(self) -> None:
+        self._side.synchronize()
+        self._main.synchronize()
+
+    def close(self) -> None:
+        self.finish()
+        for graph in self._graphs:
+            graphs.destroy(graph)
+        for block in self._blocks.values():
+            block.free()
+        self._blocks, self._graphs, self._pinned = {}, [], []
+        self._context.pop()
+        self._context.detach()
