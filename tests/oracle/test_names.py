@@ -89,7 +89,7 @@ def spec(name: str, home: Home) -> api.Spec:
     if name == "llama":
         return api.load(text_of(name, home), home=home.folder)
     root = (home.folder / "root").read_text()
-    small: dict[str, Any] = {"L": 2, "D": 32, "H": 4, "V": 50, "T": 8, "B": 4, "steps": 2}
+    small: dict[str, Any] = {"L": 2, "D": 32, "H": 4, "V": 50, "T": 8, "B": 4, "steps": 2, "shards": 2}
     return api.load(
         text_of(name, home), home=home.folder, **small, **{"data.train": root, "data.val": root, "eval.steps": 1}
     )
