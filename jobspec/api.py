@@ -13,7 +13,7 @@ the store's folder; without it JOBSPEC_HOME or the platform's data folder.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file
 from jobspec.ir.errors import CompileError, DataError, JobspecError, UsageError
 from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
-from jobspec.runtime.checkpoints import loaded
+from jobspec.runtime.checkpoints import chosen, loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
 from jobspec.runtime.export import has_averages, weights_metadata, write_weights
 from jobspec.runtime.folder import keep_text, run_folder
@@ -41,6 +41,7 @@ from jobspec.runtime.run import Order
 from jobspec.runtime.run import run as run_compiled
 from jobspec.runtime.safetensors import SafetensorsError, from_bytes
 from jobspec.runtime.start import Weights
+from jobspec.runtime.tuning import Tunings, may_stand_for
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.home import Home, beside, open_home
@@ -148,19 +149,19 @@ def load(job: str | Path, *, home: Path | None = None, **values: object) -> Spec
         return read_spec(Path(job), words, store)
 
 
-def compile(job: Spec | str | Path, on: str = DEFAULT, *, home: Path | None = None) -> Program:
-    """The job's plan for the backend `on`, on this machine."""
+def compile(job: Spec | str | Path, on: str = DEFAULT, *, tuned: bool = False, home: Path | None = None) -> Program:
+    """The job's plan for the backend `on`, on this machine; `tuned`: with the schedules that `jobspec tune` found."""
     spec = job if isinstance(job, Spec) else load(job, home=home)
     need_whole_roots(spec)
     with debug.stage("compile"):
-        compiled = compile_for(spec.job, on)
+        compiled = compile_for(spec.job, on, Tunings(open_home(home)) if tuned else None)
     debug.compiled(spec.job, compiled.plan)
     return Program(spec, compiled)
 
 
 def read_plan(path: Path, home: Path | None = None) -> Program:
     """The program in a plan file, as `jobspec compile` wrote it. It may come from anywhere: the plan must be the
-    one that this version makes of the job in it. Raises UsageError, CompileError."""
+    one that this version makes of the job in it, but for how its kernels are executed. Raises UsageError, CompileError."""
     try:
         job, plan = decode_plan_file(path.read_bytes())
     except OSError as error:
@@ -170,10 +171,10 @@ def read_plan(path: Path, home: Path | None = None) -> Program:
         reason = f"{path} is not a plan file: {error}"
         raise CompileError("E0601", reason, help="make it with `jobspec compile`") from error
     compiled = recompiled(job, plan)
-    if compiled.plan != plan:
+    if not may_stand_for(plan, compiled.plan):
         reason = f"the plan in {path} is not what this version of jobspec makes of its job"
         raise CompileError("E0602", reason, help="compile the job again: the same job gives the same bits")
-    return Program(Spec(job, beside(path)), compiled)
+    return Program(Spec(job, beside(path)), replace(compiled, plan=plan))
 
 
 def export(
@@ -181,29 +182,26 @@ def export(
     path: Path,
     *,
     best: str | None = None,
+    phase: str | None = None,
     average: bool = False,
     names: str | None = None,
     home: Path | None = None,
 ) -> int:
-    """Write the weights of the job's newest checkpoint, or of the one that the evaluation `best` found best, as
-    safetensors; the number of steps done there. `average`: the averages that `train` keeps; `names`: under another
-    program's names, `gpt2` or `llama`. Raises JobspecError E0509 where there is no checkpoint, E0840 where there are no
-    averages, E0841 and E0842 where the names do not fit."""
+    """Write the weights of the job's newest checkpoint, of the one that the evaluation `best` found best, or of that at
+    the end of `phase`, as safetensors; the number of steps done there. `average`: the averages that `train` keeps;
+    `names`: under another program's names, `gpt2` or `llama`. Raises JobspecError E0509 where there is no such
+    checkpoint, E0840 where there are no averages, E0841 and E0842 where the names do not fit, E0846 for no phase."""
     need_whole_roots(spec)
     if average and not has_averages(spec.job):
         raise UsageError("E0840", "this job keeps no averages", help="say in `train`: `average all by optim.ema(.999)`")
     hash = job_hash(spec.job)
     folder = run_folder(open_home(home), hash)
     history = read_history(folder) if folder.log.is_file() else History()
-    saved = [s for s in history.saved if best is None or s.best == best]
-    if not saved:
-        what = f"of the best of `{best}`" if best else "yet"
-        reason = f"the job {hash.short} has no checkpoint {what}"
-        raise JobspecError("E0509", reason, help="train it with `jobspec run`")
-    tensors = loaded(folder, hash, saved[-1])
-    about = weights_metadata(hash, state_root(tensors), saved[-1].chain.done)
+    saved = chosen(spec.job, history, best, phase)
+    tensors = loaded(folder, hash, saved)
+    about = weights_metadata(hash, state_root(tensors), saved.chain.done)
     write_weights(folder.files, path, spec.job, tensors, about, average, names)
-    return saved[-1].chain.done
+    return saved.chain.done
 
 
 def run(

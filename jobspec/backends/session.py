@@ -5,13 +5,14 @@ Takes: nothing of any backend. Promises: the protocol alone; the runtime sees no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.ir.plan import Routine
+from jobspec.ir.plan import Routine, Schedule
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Stepper(Protocol):
 
     def step(self, number: int) -> list[CallTime]:
         """Run step `number`; all its calls in their order."""
+
+    def scheduled(self, schedules: Sequence[Schedule]) -> Stepper:
+        """The same routine on the same memory, its kernels executed in other ways."""
 
     def close(self) -> None:
         """It is not used again."""

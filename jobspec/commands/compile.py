@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from jobspec import api
-from jobspec.commands.options import FILE, backend_option, job_argument, json_option, say_json, spec_of
+from jobspec.commands.options import FILE, backend_option, job_argument, json_option, say_json, spec_of, tuned_option
 from jobspec.ir.codec.plan_file import encode_plan_file
 from jobspec.store.files import FileLayer, write_file
 
@@ -17,11 +17,12 @@ SUFFIX = ".plan"
 @click.command()
 @job_argument
 @backend_option
+@tuned_option
 @click.option("-o", "--output", type=FILE, help="File to write (default: FILE with the suffix .plan).")
 @json_option
-def command(file: Path, sets: tuple[str, ...], on: str, output: Path | None, as_json: bool) -> None:
+def command(file: Path, sets: tuple[str, ...], on: str, tuned: bool, output: Path | None, as_json: bool) -> None:
     """Compile a job to a plan file. `jobspec run` takes it in place of the job."""
-    program = api.compile(spec_of(file, sets), on)
+    program = api.compile(spec_of(file, sets), on, tuned=tuned)
     path = output or file.with_suffix(SUFFIX)
     data = encode_plan_file(program.spec.job, program.compiled.plan)
     write_file(FileLayer(), path, [data])

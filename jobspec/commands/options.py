@@ -39,6 +39,11 @@ def threads_option(function: F) -> F:
     return click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help=help)(function)
 
 
+def tuned_option(function: F) -> F:
+    help = "Execute kernels as `jobspec tune` found fastest here; never changes a result."
+    return click.option("--tuned", is_flag=True, help=help)(function)
+
+
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")(function)
 

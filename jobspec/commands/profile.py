@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
-from jobspec.backends.registry import backend
+from jobspec.backends.registry import Backend, backend
+from jobspec.backends.session import Stepper
 from jobspec.commands.options import FILE, backend_option, job_argument, json_option, say_json, spec_of
 from jobspec.ir.errors import UsageError
+from jobspec.ir.plan import Plan
 from jobspec.loading import Spec, need_whole_roots, open_data
 from jobspec.passes.pipeline import compile_traced
 from jobspec.runtime.batches import Feeder, phase_shares
@@ -48,17 +50,23 @@ def command(
 def profiled(spec: Spec, on: str, home: Home, steps: int) -> Profile:
     """The first phase's step. Raises UsageError for a backend that has no kernels to time; DataError."""
     chosen = backend(on)
-    if chosen.stepper is None:
-        raise UsageError("E0852", f"the backend `{on}` cannot be timed kernel by kernel", help="leave out `--on`")
-    need_whole_roots(spec)
-    data, (plan, origins) = open_data(spec, home), compile_traced(spec.job, chosen.target)
-    phase, name = spec.job.phases[0], spec.job.step_names[0]
-    rows = Feeder(plan.routine(name), phase.batches, phase_shares(spec.job, phase, data)).rows(0, 1)
-    stepper = chosen.stepper(plan, name, rows[0])
+    plan, origins = compile_traced(spec.job, chosen.target)
+    stepper = opened(spec, plan, chosen, home)
     try:
-        return profile(stepper, origins.get(name, {}), steps)
+        return profile(stepper, origins.get(spec.job.step_names[0], {}), steps)
     finally:
         stepper.close()
+
+
+def opened(spec: Spec, plan: Plan, chosen: Backend, home: Home) -> Stepper:
+    """The first phase's step, behind `init`, its first batch in the feed. Raises UsageError E0852, DataError."""
+    if chosen.stepper is None:
+        reason = f"the backend `{chosen.name}` cannot be timed kernel by kernel"
+        raise UsageError("E0852", reason, help="leave out `--on`")
+    need_whole_roots(spec)
+    data, phase, name = open_data(spec, home), spec.job.phases[0], spec.job.step_names[0]
+    rows = Feeder(plan.routine(name), phase.batches, phase_shares(spec.job, phase, data)).rows(0, 1)
+    return chosen.stepper(plan, name, rows[0])
 
 
 def table(found: Profile, lines: list[str], most: int, file: str) -> Iterator[str]:

@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from jobspec import api
-from jobspec.commands.options import backend_option, job_argument, json_option, say_json, spec_of, threads_option
+from jobspec.commands.options import (
+    backend_option,
+    job_argument,
+    json_option,
+    say_json,
+    spec_of,
+    threads_option,
+    tuned_option,
+)
 from jobspec.ir.errors import UsageError
 from jobspec.runtime.progress import reporter_for
 
@@ -22,6 +30,7 @@ INTERRUPTED = 130
 @job_argument
 @backend_option
 @threads_option
+@tuned_option
 @click.option("--until", type=click.IntRange(0), metavar="STEP", help="Stop after so many steps; run again to go on.")
 @click.option("--again", is_flag=True, help="Train even if the result is known, and compare.")
 @json_option
@@ -30,12 +39,13 @@ def command(
     sets: tuple[str, ...],
     on: str,
     threads: int | None,
+    tuned: bool,
     until: int | None,
     again: bool,
     as_json: bool,
 ) -> int:
     """Train a job (or a plan file) to its end, from where the last run got to. Ctrl-C saves the state."""
-    program = program_of(file, sets, on)
+    program = program_of(file, sets, on, tuned)
     reporter = reporter_for(sys.stderr if as_json else sys.stdout)
     run = api.run(program, threads=threads, until=until, again=again, progress=reporter)
     if as_json:
@@ -45,10 +55,10 @@ def command(
     return INTERRUPTED if run.interrupted else 0
 
 
-def program_of(file: Path, sets: tuple[str, ...], on: str) -> api.Program:
+def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool = False) -> api.Program:
     """The program in a job or a plan file."""
     if file.suffix != PLAN:
-        return api.compile(spec_of(file, sets), on)
+        return api.compile(spec_of(file, sets), on, tuned=tuned)
     if sets:
         raise UsageError("E0819", "a plan file is compiled already: nothing can be set in it", help="set it in the job")
     return api.read_plan(file)

@@ -18,3 +18,11 @@ def choose_schedule(kernel: Kernel, target: Target) -> Schedule:
     if target.backend in ("opencl", "cuda"):
         return schedule_device.choose(kernel, target)
     return schedule_contract.choose(kernel, target) if kernel.kind == "contract" else Schedule()
+
+
+def possible_schedules(kernel: Kernel, target: Target) -> list[Schedule]:
+    """Every schedule that a kernel may be executed with, the likeliest to be fast first: what `tune` tries, and all
+    that a plan from elsewhere may hold."""
+    if target.backend == "llvm" and kernel.kind == "contract":
+        return schedule_contract.ranked(kernel, target)
+    return [choose_schedule(kernel, target)]

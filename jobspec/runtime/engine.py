@@ -19,6 +19,7 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.passes.pipeline import compile_job, lower_program
+from jobspec.runtime.tuning import Known, tuned
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class Compiled:
         return self.backend.open(self.plan, job, threads, cache)
 
 
-def compile_for(job: Job, name: str) -> Compiled:
-    """`job` compiled for the backend `name` on this machine. Raises UsageError, CompileError."""
+def compile_for(job: Job, name: str, known: Known | None = None) -> Compiled:
+    """`job` compiled for the backend `name` on this machine; `known`: measured schedules. Raises UsageError,
+    CompileError."""
     chosen = backend(name)
-    return Compiled(job, compile_job(job, chosen.target), chosen)
+    plan = compile_job(job, chosen.target)
+    return Compiled(job, tuned(plan, known) if known else plan, chosen)
 
 
 def recompiled(job: Job, plan: Plan) -> Compiled:

@@ -5,6 +5,7 @@ made on disk before something is written. Where the store lies never changes a r
 
     HOME/data      shards and manifests of data sets         HOME/names   local names of data sets
     HOME/states    checkpoints and their tensors             HOME/runs    one folder per run: log, receipt
+    HOME/tunings   measured schedules of kernels
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class Home:
     @property
     def runs(self) -> Path:
         return self.folder / "runs"
+
+    @property
+    def tunings(self) -> Path:
+        return self.folder / "tunings"
 
     @property
     def names(self) -> Path:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from jobspec.backends.llvm.emit import Function, Module
 from jobspec.backends.llvm.engine import Memory
 from jobspec.backends.llvm.written import Written
 from jobspec.backends.session import CallTime
-from jobspec.ir.plan import Barrier, Call, Plan, Steps
+from jobspec.ir.plan import Barrier, Call, Plan, Routine, Schedule, Steps
+from jobspec.ir.target import Target
 
 Bytes = NDArray[np.uint8]
 POINTERS = 4
@@ -66,11 +68,19 @@ class Stepper:
     """A routine of `plan`; `arena`: that of another routine of the same plan, to go on with its state."""
 
     def __init__(self, plan: Plan, routine: str, arena: Bytes | None = None) -> None:
-        self.routine = plan.routine(routine)
-        self.arena = block(max(r.arena for r in plan.routines)) if arena is None else arena
-        self.feed = block(max(1, self.routine.feed))
-        self._load(Compiler(plan.target))
+        size, feed = max(r.arena for r in plan.routines), max(1, plan.routine(routine).feed)
+        self._open(plan.routine(routine), block(size) if arena is None else arena, block(feed), Objects(plan.target))
+
+    def _open(self, routine: Routine, arena: Bytes, feed: Bytes, objects: Objects) -> None:
+        self.routine, self.arena, self.feed, self._objects = routine, arena, feed, objects
+        self._load()
         self._overhead = min(self._empty.run(self._pointers, ()) for _ in range(1000))
+
+    def scheduled(self, schedules: Sequence[Schedule]) -> Stepper:
+        """The same routine on the same memory, its kernels executed in other ways."""
+        other = Stepper.__new__(Stepper)
+        other._open(replace(self.routine, schedules=tuple(schedules)), self.arena, self.feed, self._objects)
+        return other
 
     def begin(self) -> None:
         """Constants in their places, all flags down: to be called after another routine has run."""
@@ -105,12 +115,12 @@ class Stepper:
         """Unload the code; the arena stays for another stepper."""
         self._library.close()
 
-    def _load(self, compiler: Compiler) -> None:
-        written = Written(self.routine, compiler.target)
-        objects = compiler.objects_of([empty(compiler), *written.texts()], 2)
+    def _load(self) -> None:
+        written = Written(self.routine, self._objects.target)
+        objects = self._objects.of([empty(self._objects.target), *written.texts()])
         natives = written.natives
         symbols = dict.fromkeys(["empty", *(phase.symbol for native in natives for phase in native.phases)])
-        self._library = Library(objects, list(symbols), compiler.target)
+        self._library = Library(objects, list(symbols), self._objects.target)
         scratch = [block(max(n.shared for n in natives)), block(max(n.private for n in natives))]
         self._blocks = [self.arena, self.feed, *scratch]
         self._pointers = tuple(ctypes.c_void_p(b.ctypes.data) for b in self._blocks)
@@ -125,9 +135,22 @@ class Stepper:
         return Timed(calls, (words * len(table))(*table), turns)
 
 
-def empty(compiler: Compiler) -> str:
+class Objects:
+    """Compiled code by its text: what several steppers share is compiled once."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._known: dict[str, bytes] = {}
+
+    def of(self, texts: Sequence[str]) -> list[bytes]:
+        fresh = [text for text in texts if text not in self._known]
+        self._known |= zip(fresh, Compiler(self.target).objects_of(fresh, 2), strict=True)
+        return [self._known[text] for text in texts]
+
+
+def empty(target: Target) -> str:
     """A function of the convention that does nothing."""
-    module = Module(compiler.target)
+    module = Module(target)
     pointers = [("ptr", name) for name in ("arena", "feed", "shared", "private")]
     function = Function(module, "empty", [*pointers, ("i64", "lo"), ("i64", "hi"), ("ptr", "where")])
     module.add(function)
