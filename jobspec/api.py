@@ -50,12 +50,13 @@ from jobspec.verify.challenge import fresh
 from jobspec.verify.dispute import Settlement
 from jobspec.verify.replaying import Means
 from jobspec.verify.sampled import Sample
+from jobspec.verify.signing import sign as sign_receipt
 from jobspec.verify.verdict import Verdict
 from jobspec.verify.verify import verify as verify_receipt
 
 Array = NDArray[Any]
 
-__all__ = ["Program", "Run", "Settlement", "Spec", "Verdict", "compile", "dispute", "load", "run", "trace", "verify"]
+__all__ = ["Program", "Run", "Settlement", "Spec", "Verdict", "compile", "dispute", "load", "run", "sign", "trace", "verify"]
 
 
 @dataclass(frozen=True)
@@ -243,19 +244,29 @@ def verify(
     data: tuple[Path, ...] = (),
     sample: int | None = None,
     challenge: bytes | None = None,
+    signer: Path | None = None,
     progress: bool | Reporter = False,
     home: Path | None = None,
 ) -> Verdict:
     """The verdict on a receipt's file, by full replay. `job`: where it does not lie beside or in the store;
     `data`: more folders with data; `sample`: replay only so many segments, drawn with `challenge` (32 bytes; made
-    afresh where None)."""
+    afresh where None); `signer`: the file of a public key that must have signed the receipt."""
     store = open_home(home)
     search = (*data, *(job.search if job else ()))
     drawn = Sample(sample, challenge or fresh()) if sample else None
-    means = Means(store, on, threads or default_threads(), search, job.job if job else None, drawn)
+    means = Means(store, on, threads or default_threads(), search, job.job if job else None, drawn, signer)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     with debug.stage("verify"):
         return verify_receipt(Path(receipt), means, reporter)
+
+
+def sign(receipt: str | Path, key: str | Path) -> Path:
+    """Sign a receipt with the private key in the file `key` (PEM); the file of the envelope, beside the receipt. Raises
+    UsageError E0846 without the extra `sign`, E0847 for what is no such key, DataError E0603 for what is no receipt."""
+    try:
+        return sign_receipt(Path(receipt), Path(key))
+    except ReceiptFormatError as error:
+        raise DataError("E0603", f"{receipt} is not a receipt: {error}") from error
 
 
 def trace(

@@ -46,6 +46,8 @@ def before(names: Mapping[str, Bound], phase: str, last: int) -> Before:
         found = names.get(name)
         if found is None or found.value is POISON:
             raise Refusal("E0343", f"the phase `{phase}` has no value `{name}`")
+        if isinstance(found.value, Refusal):
+            raise found.value
         return at_step(found.value, name, last) if isinstance(found.value, Tensor) else found.value
 
     return value

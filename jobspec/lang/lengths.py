@@ -32,6 +32,10 @@ class Seen:
         return Seen(self.steps + steps, self.examples + examples, self.tokens + examples * window)
 
 
+def no_epoch(instead: str) -> Refusal:
+    return Refusal("E0342", "a mixture has no epoch: its data sets end at different times", help=instead)
+
+
 @dataclass
 class Streams:
     """How far each stream has been read."""
@@ -79,7 +83,7 @@ def counted(frame: Frame, name: str, value: Any, stream: Ordered, seen: Seen) ->
 def of_epochs(frame: Frame, value: Any, stream: Ordered) -> int:
     per_epoch = epoch_steps(frame, stream)
     if per_epoch is None:
-        raise Refusal("E0342", "a mixture has no epoch: its data sets end at different times", help="say `steps`")
+        raise no_epoch("say `steps`")
     count = -int(-need_number(value) * per_epoch // 1)
     need(count >= 1, "E0222", "this is not even one step")
     return count

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobspec.lang.refusal import Silenced
+from jobspec.lang.refusal import Refusal, Silenced
 from jobspec.lang.region import Region
 from jobspec.lang.source import Span
 from jobspec.lang.values import Tensor
@@ -25,6 +25,8 @@ POISON = Poison()
 
 @dataclass
 class Bound:
+    """A `Refusal` as value: the name is known, and says why it has no value here."""
+
     value: Any
     span: Span | None = None
     used: bool = False
@@ -55,6 +57,8 @@ class Scope:
         bound.used = True
         if bound.value is POISON:
             raise Silenced
+        if isinstance(bound.value, Refusal):
+            raise bound.value
         if not isinstance(bound.value, Tensor) or home.region is self.region:
             return bound.value
         return self.region.reach(bound.value, home.region)

@@ -21,7 +21,7 @@ from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Frame, Located
 from jobspec.lang.hints import SETTINGS
-from jobspec.lang.lengths import Seen, epoch_steps, step_count
+from jobspec.lang.lengths import Seen, epoch_steps, no_epoch, step_count
 from jobspec.lang.phases import GROUPED, LENGTHS, Setting
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.scope import Bound
@@ -184,10 +184,13 @@ def bind_names(frame: Frame, known: Course) -> None:
 
 
 def bind_lengths(frame: Frame, known: Course) -> None:
-    """`steps` of the run, and of an epoch, where there is one."""
+    """`steps` of the run, and of an epoch; a mixture says that it has none."""
     frame.scope.bind("steps", known.steps)
-    if known.epoch is not None:
-        frame.scope.bind("epoch", int(known.epoch) if known.epoch == int(known.epoch) else known.epoch)
+    epoch = known.epoch
+    if epoch is None:
+        frame.scope.bind("epoch", no_epoch("write a number of steps"))
+    else:
+        frame.scope.bind("epoch", int(epoch) if epoch == int(epoch) else epoch)
 
 
 def scalar_named(frame: Frame, node: tree.Section, name: str) -> Tensor:

@@ -13,7 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
-from jobspec.ir.errors import DataError
+from jobspec.ir.errors import DataError, JobspecError, UsageError
+from jobspec.ir.job import Job
 from jobspec.runtime.events import Saved
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.history import History
@@ -42,6 +43,25 @@ def loaded(folder: RunFolder, job: Digest, saved: Saved) -> Tensors:
         reason = f"the checkpoint {saved.name.short} is of another job or step than the log says"
         raise DataError("E0506", reason, help="remove the run's folder to begin again")
     return tensors
+
+
+def chosen(job: Job, history: History, best: str | None, phase: str | None) -> Saved:
+    """The newest checkpoint; that of the evaluation `best`; that at the end of `phase`. Raises UsageError E0846,
+    JobspecError E0509."""
+    ends = dict(zip((p.name for p in job.phases), job.borders, strict=True))
+    if phase is not None and (not phase or phase not in ends):
+        listed = ", ".join(filter(None, ends)) or "it has none"
+        raise UsageError("E0846", f"the job has no phase `{phase}`", help=f"its phases: {listed}")
+    end = None if phase is None else ends[phase]
+    found = [s for s in history.saved if best in (None, s.best) and end in (None, s.chain.done)]
+    if found:
+        return found[-1]
+    reached = history.saved[-1].chain.done if history.saved else 0
+    help = "train it with `jobspec run`"
+    if end is not None and reached >= end:
+        help = f"`save {{ also = [{phase}] }}` keeps it; it decides no result, so the job stays the same: run it `--again`"
+    what = f"at the end of `{phase}`" if phase else f"of the best of `{best}`" if best else "yet"
+    raise JobspecError("E0509", f"the job {job.name} has no checkpoint {what}", help=help)
 
 
 def surplus(history: History, keep: int, milestones: Collection[int] = ()) -> list[Digest]:
