@@ -51,12 +51,15 @@ class Ran:
     batches: list[dict[str, Array]]
 
 
-def ran(work: Workload, steps: int, cache: Path) -> Ran:
-    """The first `steps` steps, three at least."""
+def ran(work: Workload, steps: int, cache: Path, given: Mapping[str, Array] = {}) -> Ran:
+    """The first `steps` steps, three at least. `given`: what the job begins with and does not make itself."""
     work = replace(work, job=keeping_gradients(work.job))
     plan = compile_job(work.job, host())
     session = backend("llvm").open(plan, lowered(work.job), 1, cache)
-    before, rows = begun(session, work.job), work.rows(plan, 0, steps)
+    made, rows = begun(session, work.job), work.rows(plan, 0, steps)
+    for name, value in given.items():
+        session.write(name, value)
+    before = made | given
     first, losses = moment(session, work.job, 0, before, rows[:1])
     more = stepped(session, work.job, 1, rows[1:-1])
     last, end = moment(session, work.job, steps - 1, state_of(session, work.job), rows[-1:])

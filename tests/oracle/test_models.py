@@ -2,9 +2,8 @@
 gradient of the first and the last, from our weights before that step, on our batches and draws.
 
 In float64 PyTorch is what we are held to. In float32 it shows what rounding does to this model, so that no number has
-to be written down for one: from our weights, and from two sets of their neighbours in float32, chosen at random, as one
-computation may be lucky. We may be away from float64 by TIMES the farthest of the three, plus FLOOR of the largest
-element.
+to be written down for one: from our weights, and from sets of their neighbours in float32, chosen at random, as one
+computation may be lucky. We may be away from float64 by TIMES the farthest of them, plus FLOOR of the largest element.
 """
 
 from __future__ import annotations
@@ -20,9 +19,11 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.workloads import Workload, of_spec
+from jobspec.backends.reference.evaluate import evaluate
+from jobspec.lang.check import load_file
 from jobspec.store.home import Home
 from tests.oracle import ours
-from tests.specs.tiny import entries
+from tests.specs.tiny import SPECS, entries
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
@@ -35,8 +36,8 @@ NAMES = sorted(p.stem for p in (Path(__file__).parent / "models").glob("*.py") i
 STEPS = 30
 
 
-#: the largest that any model needs is 1.3
-TIMES = 2.0
+#: the largest that any model needs is 1.3 (a key bias of bert_base, whose gradient is 0 but for rounding)
+TIMES = 3.0
 #: sixteen roundings
 FLOOR = 2.0**-20
 
@@ -61,15 +62,26 @@ def neighbours(random: np.random.Generator, w: Array) -> Array:
 
 
 EXACT = Way(torch.float64)
-SINGLE = [Way(torch.float32, seed) for seed in (None, 1, 2)]
+SINGLE = [Way(torch.float32, seed) for seed in (None, 1, 2, 3, 4)]
 
 
 @dataclass(frozen=True)
 class Both:
-    """A small spec, and its model."""
+    """A small spec, and its model. `base`: the spec whose weights it begins with."""
 
     work: Workload
     model: recipe.Model
+    base: str | None
+
+    def ran(self, cache: Path) -> ours.Ran:
+        return ours.ran(self.work, min(STEPS, self.work.job.phases[0].steps), cache, self.given())
+
+    def given(self) -> dict[str, Array]:
+        """The base's first weights: none of its training is needed here."""
+        if self.work.job.start is None or self.base is None:
+            return {}
+        first = evaluate(load_file(SPECS / f"{self.base}.job").init, {})
+        return {slot: first[source] for slot, source in self.work.job.start.tensors}
 
     def gradients(self, run: ours.Ran, at: ours.Moment, way: Way) -> dict[str, Array]:
         """PyTorch's, where our weights stand."""
@@ -96,14 +108,13 @@ def opened(name: str, folder: Path, values: Mapping[str, str]) -> Both:
     model = import_module(f"tests.oracle.models.{name}").MODEL
     tiny = entries()[name]
     spec = replace(tiny, values={**tiny.values, **model.values, **values}).spec(folder)
-    return Both(of_spec(name, spec, Home(folder)), model)
-
+    return Both(of_spec(name, spec, Home(folder)), model, tiny.base)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_model(name: str, tmp_path: Path) -> None:
     both = opened(name, tmp_path, {})
-    run = ours.ran(both.work, min(STEPS, both.work.job.phases[0].steps), tmp_path)
+    run = both.ran(tmp_path)
     gradients_agree(both, run, run.first)
     gradients_agree(both, run, run.last)
     losses_agree(both, run)

@@ -30,4 +30,5 @@ MODEL = Model(
     decay=0.1,
     decayed=("wte", "wpe", "*.w?"),
     clip=1.0,
+    values={"train.shards": "1"},  # test_profiles.py has them as the text says
 )

@@ -1,11 +1,10 @@
-"""Mixtral: two of all experts for each token. Here every expert computes every token, and what is not asked for is
-left out afterwards."""
+"""Mixtral: two of all experts for each token, and a second loss where they are unevenly used."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
+from tests.oracle.experts import among_experts, used
 from tests.oracle.grouped import grouped
 from tests.oracle.parts import causal, cross_entropy, rms_norm
 from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warmup_cosine
@@ -13,19 +12,12 @@ from tests.oracle.recipe import Batch, Kept, Model, Tensor, Weights, layer, warm
 EACH = 2
 
 
-def experts(w: Weights, x: Tensor) -> Tensor:
-    """… D as … E D."""
-    x = x[..., None, :]
-    return ((F.silu(x[..., None, :] @ w["w1"]) * (x[..., None, :] @ w["w3"])) @ w["w2"])[..., 0, :]
-
-
 def moe(w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
     """Their sum, and how unevenly they are used."""
     z = x @ w["router"]
     best, e = z.topk(EACH, -1)
-    each = experts(w, x).gather(-2, e[..., None].expand(*e.shape, x.shape[-1]))
-    share = F.one_hot(e, z.shape[-1]).sum(-2).to(x.dtype).mean((0, 1))
-    return (best.softmax(-1)[..., None] * each).sum(-2), (share * z.softmax(-1).mean((0, 1))).sum()
+    y = (best.softmax(-1)[..., None] * among_experts(w, x, e)).sum(-2)
+    return y, (used(e, z) * z.softmax(-1).mean((0, 1))).sum()
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
