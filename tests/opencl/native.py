@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,6 +43,8 @@ TILES = (
     made(rows=1, columns=3, lanes=4, swap=1),
     made(rows=6, columns=4, lanes=16),
     made(rows=3, columns=2, lanes=4, pack=1, swap=1),
+    made(stage=8, rows=2, columns=4, high=4, wide=4),
+    made(stage=16, rows=4, columns=4, high=8, wide=8, swap=1),
 )
 
 
@@ -50,11 +52,14 @@ def schedules(kernel: Kernel) -> Sequence[Schedule]:
     return ROWS if kernel.kind == "rows" else TILES if kernel.kind == "contract" else (Schedule(),)
 
 
-def check(kernel: Kernel, arrays: Sequence[Array], *more: Any, turns: tuple[int, ...] = ()) -> None:
-    """Under every schedule the device leaves in memory exactly what the interpreter leaves, flags included."""
+def check(
+    kernel: Kernel, arrays: Sequence[Array], turns: tuple[int, ...] = (), chosen: Sequence[Schedule] = ()
+) -> None:
+    """Under every schedule (or those `chosen`) the device leaves in memory exactly what the interpreter leaves, flags
+    included."""
     expected, flags = [a.copy() for a in arrays], np.zeros(FLAGS, np.int32)
     run_kernel(kernel, expected, flags, turns)
-    for schedule in (*schedules(kernel), *more):
+    for schedule in chosen or schedules(kernel):
         found, words = trial().run(kernel, arrays, schedule, turns)
         for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
             same(wanted, got, f"buffer {number}, {schedule.choices}")

@@ -70,7 +70,7 @@ def test_other_kinds() -> None:
 
 @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
 def test_contractions(layout: str) -> None:
-    for m, n, k in ((1, 1, 1), (7, 19, 33), (13, 40, 256), (5, 33, 257), (9, 16, 1300)):
+    for m, n, k in ((1, 1, 1), (7, 19, 33), (5, 70, 257), (9, 16, 1300)):
         check(*matmul(m, n, k, layout, 2, True))
 
 
@@ -79,13 +79,13 @@ def test_convolutions() -> None:
     check(*weight_gradient(2, 7, 3, 20, 3))
 
 
-@settings(RELAXED, max_examples=30)
+@settings(RELAXED, max_examples=15)
 @given(case=kernels())
 def test_random_kernels(case: tuple[Kernel, list[Array]]) -> None:
     check(*case)
 
 
-@settings(RELAXED, max_examples=15)
+@settings(RELAXED, max_examples=6)
 @given(case=contractions())
 def test_random_contractions(case: Any) -> None:
     kernel, arrays = case[:2]
@@ -98,3 +98,11 @@ def test_random_contractions(case: Any) -> None:
 @given(case=kernels())
 def test_many_random_kernels(case: tuple[Kernel, list[Array]]) -> None:
     check(*case)
+
+
+@pytest.mark.slow
+@settings(RELAXED, max_examples=300)
+@given(case=contractions())
+def test_many_random_contractions(case: Any) -> None:
+    kernel, arrays = case[:2]
+    check(kernel, arrays, turns=(1,) * max(len(view.turns) for view, _ in kernel.views()))

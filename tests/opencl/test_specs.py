@@ -16,8 +16,8 @@ from tests.specs.tiny import SPECS, entries
 
 pytestmark = pytest.mark.opencl
 TINY = entries()
-#: between them: loops, maps chosen by an index, convolutions, draws, a second optimizer
-QUICK = ("lstm", "mixtral_8x7b", "unet", "muon_adamw")
+#: between them: loops, maps chosen by an index, convolutions, draws
+QUICK = ("lstm", "mixtral_8x7b", "unet")
 STEPS = 3
 
 
