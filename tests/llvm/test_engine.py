@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ import numpy as np
 import pytest
 
 from jobspec.backends.llvm import engine, machine
+from jobspec.backends.llvm.built import ROOM, WRITERS, built
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.engine import LlvmSession
+from jobspec.backends.llvm.written import Written
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.session import Outcome
+from jobspec.ir.digest import digest
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Schedule, Steps, Turns
@@ -27,6 +32,11 @@ from tests.passes.test_regions import const, matmul, softmax
 
 THREADS = (1, 2, 4)
 STEPS = 4
+#: prints the files of our own modules that a build takes
+IMPORTED = """
+import sys, jobspec.backends.llvm.built
+print(*(m.__file__ for name, m in sys.modules.items() if name.startswith("jobspec.")))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -333,12 +343,40 @@ def test_objects_are_kept_and_never_trusted(tmp_path: Path) -> None:
 
     first = result()
     kept = {path: path.read_bytes() for path in (tmp_path / "objects").iterdir()}
-    assert len(kept) == len(routine.kernels) + 1
+    assert len(kept) == len(set(Written(routine, machine.host()).texts())) + 2, "kernels, the team, the routine"
     assert result() == first
     for i, (path, data) in enumerate(kept.items()):
         path.write_bytes([data[:-1], data[:40], b"", data[:50] + bytes([data[50] ^ 1]) + data[51:]][i % 4])
     assert result() == first
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_routine_is_recalled_without_its_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recalled is what was built; where an object is gone, the routine is built again."""
+    routine, compiler = routine_of(training()), Compiler(machine.host(), 2, tmp_path)
+    first = built(routine, compiler, 1)
+    assert first == built(routine, Compiler(machine.host(), 2), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Written, "texts", None)
+        assert built(routine, compiler, 1) == first
+    gone = next(path for path in tmp_path.iterdir() if path.read_bytes()[32:] == first.objects[0])
+    gone.unlink()
+    assert built(routine, compiler, 1) == first and gone.is_file()
+
+
+def test_a_routine_is_not_recalled_by_other_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    routine, compiler = routine_of(training()), Compiler(machine.host(), 2, tmp_path)
+    built(routine, compiler, 1)
+    records = len(list(tmp_path.iterdir()))
+    monkeypatch.setattr("jobspec.backends.llvm.built.sources", lambda: digest("llvm.sources", b"other"))
+    built(routine, compiler, 1)
+    assert len(list(tmp_path.iterdir())) == records + 1
+
+
+def test_whatever_writes_texts_is_in_the_key() -> None:
+    """All of our own modules that the driver imports lie where `sources` looks."""
+    plain = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True).stdout
+    assert {Path(file) for file in plain.split()} <= {path for pattern in WRITERS for path in ROOM.glob(pattern)}
 
 
 def test_an_entry_under_another_key_is_not_used(tmp_path: Path) -> None:

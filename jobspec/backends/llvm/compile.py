@@ -25,6 +25,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from jobspec.backends.llvm.machine import LEVEL, code_generator
+from jobspec.ir.canonical import Value
 from jobspec.ir.digest import Digest, digest, digest_value
 from jobspec.ir.target import Target
 
@@ -42,26 +43,38 @@ class Compiler:
 
     def object_of(self, text: str) -> bytes:
         """The object file of one module. Safe from any thread."""
-        key = self.key(text)
-        found = self._cached(key)
-        if found is None:
-            found = emit(text, self.target, self.level)
-            self._keep(key, found)
-        return found
+        return self._entry(text)[1]
 
     def objects_of(self, texts: Iterable[str], threads: int) -> list[bytes]:
         """The objects of modules, each compiled as soon as its text is there."""
+        return [body for _, body in self.entries_of(texts, threads)]
+
+    def entries_of(self, texts: Iterable[str], threads: int) -> list[tuple[Digest, bytes]]:
+        """The objects of modules with their keys."""
         with ThreadPoolExecutor(threads, "jobspec-compile") as pool:
-            futures = [pool.submit(self.object_of, text) for text in texts]
+            futures = [pool.submit(self._entry, text) for text in texts]
             return [future.result() for future in futures]
 
+    def _entry(self, text: str) -> tuple[Digest, bytes]:
+        key = self.key(text)
+        found = self.recall(key)
+        if found is None:
+            found = emit(text, self.target, self.level)
+            self.keep(key, found)
+        return key, found
+
     def key(self, text: str) -> Digest:
-        """Name of the object: everything that decides its bytes."""
+        """Name of the object of a text."""
+        return self.key_of("llvm.object.key", [text])
+
+    def key_of(self, domain: str, what: Sequence[Value]) -> Digest:
+        """Name of something that is made of `what`: everything else that decides its bytes is added."""
         versions = [FORMAT, llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info))]
         machine = [llvm.get_process_triple(), self.target.cpu, self.target.features, self.level]
-        return digest_value("llvm.object.key", [*versions, *machine, text])
+        return digest_value(domain, [*versions, *machine, *what])
 
-    def _cached(self, key: Digest) -> bytes | None:
+    def recall(self, key: Digest) -> bytes | None:
+        """What was kept under `key`, where it is there whole."""
         if self.cache is None:
             return None
         try:
@@ -71,7 +84,8 @@ class Compiler:
         seal, body = stored[:32], stored[32:]
         return body if seal == _seal(key, body) else None
 
-    def _keep(self, key: Digest, body: bytes) -> None:
+    def keep(self, key: Digest, body: bytes) -> None:
+        """Have `body` recalled for `key`, if the folder can be written."""
         if self.cache is not None:
             with suppress(OSError):
                 self.cache.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.backends.llvm import team
+from jobspec.backends.llvm.built import built
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.driver import Driver
 from jobspec.backends.llvm.machine import LEVEL, runs_here
@@ -153,12 +154,11 @@ class Loaded:
 
     def __init__(self, routine: Routine, compiler: Compiler, threads: int) -> None:
         self.routine = routine
-        driver = Driver(routine, compiler.target)
-        objects = compiler.objects_of(driver.modules(), threads)
-        self.threads = team_of(driver, threads)
-        self._library = Library(objects, ["run"], compiler.target)
+        code = built(routine, compiler, threads)
+        self.threads = team_of(code.work, threads)
+        self._library = Library(code.objects, ["run"], compiler.target)
         self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(team.Job))(self._library.addresses["run"])
-        self._shared, self._own = Memory(driver.shared), _whole_lines(driver.private)
+        self._shared, self._own = Memory(code.shared), _whole_lines(code.private)
         self._private = Memory(self._own * self.threads)
 
     def run(self, arena: Memory, first: int, feeds: NDArray[np.uint8]) -> tuple[int, NDArray[np.float32]]:
@@ -191,12 +191,12 @@ def scratch_of(routine: Routine, target: Target, threads: int) -> int:
     driver = Driver(routine, target)
     for _ in driver.modules():
         pass
-    return driver.shared + _whole_lines(driver.private) * team_of(driver, threads)
+    return driver.shared + _whole_lines(driver.private) * team_of(driver.work, threads)
 
 
-def team_of(driver: Driver, threads: int) -> int:
-    """How many of `threads` threads are worth waking for the steps of a routine."""
-    return threads if driver.work > ALONE else 1
+def team_of(work: int, threads: int) -> int:
+    """How many of `threads` threads are worth waking for steps of so many vector instructions."""
+    return threads if work > ALONE else 1
 
 
 def _whole_lines(size: int) -> int:
