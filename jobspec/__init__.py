@@ -17,11 +17,27 @@ from typing import TYPE_CHECKING, Any
 from jobspec.ir.version import VERSION
 
 if TYPE_CHECKING:
-    from jobspec.api import Program, Run, Settlement, Spec, Verdict, compile, dispute, load, run, trace, verify
+    from jobspec.api import (
+        Program,
+        Report,
+        Run,
+        Settlement,
+        Spec,
+        Verdict,
+        compile,
+        dispute,
+        load,
+        plan,
+        run,
+        sign,
+        trace,
+        verify,
+    )
 
 __version__ = VERSION
 __all__ = [
     "Program",
+    "Report",
     "Run",
     "Settlement",
     "Spec",
@@ -30,7 +46,9 @@ __all__ = [
     "compile",
     "dispute",
     "load",
+    "plan",
     "run",
+    "sign",
     "trace",
     "verify",
 ]

@@ -24,6 +24,7 @@ COMMANDS = {
     "fmt": "Write job files anew in the one style.",
     "run": "Train a job, from where the last run got to.",
     "verify": "Replay a receipt and say whether it is true.",
+    "sign": "Put a name under a receipt.",
     "trace": "Write digests of every operation of one step of a run.",
     "dispute": "Settle between two runs: where they part, and which is wrong.",
     "compile": "Compile a job to a plan file.",

@@ -37,6 +37,7 @@ def read_challenge(context: click.Context, option: click.Parameter, text: str | 
     "--sample", "sample", type=click.IntRange(1), metavar="K", help="Replay only K segments, drawn by chance."
 )
 @click.option("--challenge", callback=read_challenge, metavar="HEX", help="Draw those of an earlier verdict again.")
+@click.option("--signer", type=FILE, metavar="PEM", help="Ask for a signature of this public key.")
 @backend_option
 @threads_option
 @json_option
@@ -46,6 +47,7 @@ def command(
     data: tuple[Path, ...],
     sample: int | None,
     challenge: bytes | None,
+    signer: Path | None,
     on: str,
     threads: int | None,
     as_json: bool,
@@ -56,7 +58,15 @@ def command(
     spec = spec_of(job, ()) if job else None
     reporter = reporter_for(sys.stderr if as_json else sys.stdout)
     verdict = api.verify(
-        receipt, on, job=spec, threads=threads, data=data, sample=sample, challenge=challenge, progress=reporter
+        receipt,
+        on,
+        job=spec,
+        threads=threads,
+        data=data,
+        sample=sample,
+        challenge=challenge,
+        signer=signer,
+        progress=reporter,
     )
     if as_json:
         say_json({"verdict": verdict.word, "reasons": verdict.reasons, "checked": verdict.checked})

@@ -26,7 +26,8 @@ from jobspec.verify.sampled import Sample
 @dataclass(frozen=True)
 class Means:
     """What to verify with; none of it can change a verdict but by what data it finds. `search`: more folders
-    to look for data in; `job`: the job, where the caller has it; `sample`: replay only so much."""
+    to look for data in; `job`: the job, where the caller has it; `sample`: replay only so much; `signer`: the public
+    key that must have signed the receipt."""
 
     home: Home
     backend: str
@@ -34,6 +35,7 @@ class Means:
     search: tuple[Path, ...] = ()
     job: Job | None = None
     sample: Sample | None = None
+    signer: Path | None = None
 
 
 @contextmanager

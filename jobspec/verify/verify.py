@@ -8,6 +8,7 @@ there but changed is a DataError naming it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
@@ -25,6 +26,7 @@ from jobspec.verify.claims import differing_fields, find_job
 from jobspec.verify.compare import differing
 from jobspec.verify.replaying import Means, course_of
 from jobspec.verify.sampled import SampledReplay
+from jobspec.verify.signing import NotSigned, signed_by
 from jobspec.verify.verdict import MALFORMED, REJECT, UNVERIFIABLE, Findings, Verdict
 
 #: the store's codes for data that is not here, as against data that is not right
@@ -38,6 +40,18 @@ def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdic
         receipt = decode_receipt(_read(path, means.home))
     except ReceiptFormatError as error:
         return Verdict(MALFORMED, (str(error),))
+    if means.signer is None:
+        return _found(receipt, path, means, reporter)
+    try:
+        signed = signed_by(path, means.signer)
+    except NotSigned as unsigned:
+        return Verdict(REJECT, (str(unsigned),))
+    verdict = _found(receipt, path, means, reporter)
+    return replace(verdict, checked=(f"signed by {means.signer} (key {signed[:12]})", *verdict.checked))
+
+
+def _found(receipt: Receipt, path: Path, means: Means, reporter: Reporter | None) -> Verdict:
+    """The verdict on a receipt, with the job looked for."""
     folder = RunFolder(path.absolute().parent, means.home.files)
     job, troubles = (means.job, []) if means.job else find_job(receipt, folder, means.home)
     if job is None:
