@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.alone import KERNELS, contractions
@@ -23,6 +24,7 @@ from bench.ours import report
 from bench.report import Findings, json_of, text_of
 from bench.startup import startup
 from bench.workloads import JOBS, open_workload
+from jobspec.backends.llvm.machine import target_of
 from jobspec.backends.registry import backend
 from jobspec.ir.errors import JobspecError
 from jobspec.store.home import Home, open_home
@@ -37,9 +39,10 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     parser.add_argument("--ours", action="store_true", help="only ours, with the share of the peak kernel by kernel")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="of --ours: steps to profile (default 10)")
+    parser.add_argument("--cpu", metavar="NAME", help="of --ours: code for another processor, as `x86-64-v3` (AVX2)")
     chosen = parser.parse_args(words)
     if chosen.ours:
-        return only_ours(chosen.jobs, chosen.steps)
+        return only_ours(chosen.jobs, chosen.steps, chosen.cpu)
     keep_memory()
     try:
         found = measure(chosen.jobs or COMPARED, QUICK if chosen.quick else FULL, open_home())
@@ -52,7 +55,9 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def only_ours(wanted: Sequence[str], steps: int) -> int:
+def only_ours(wanted: Sequence[str], steps: int, cpu: str | None) -> int:
+    ours = backend("llvm")
+    ours = replace(ours, target=target_of(cpu)) if cpu else ours
     groups = {"contractions": contractions(), "kernels": list(KERNELS), "jobs": list(JOBS)}
     names = [name for word in wanted or ["jobs"] for name in groups.get(word, [word])]
     known = [*JOBS, *contractions(), *KERNELS]
@@ -61,7 +66,7 @@ def only_ours(wanted: Sequence[str], steps: int) -> int:
             print(f"no workload `{name}`; there are {', '.join([*groups, *JOBS, *KERNELS])}", file=sys.stderr)
             return 2
         try:
-            print("\n".join([*report(name, threads_here(), backend("llvm"), steps), ""]), flush=True)
+            print("\n".join([*report(name, threads_here(), ours, steps), ""]), flush=True)
         except Missing as missing:
             print(f"{name} left out: {missing}", file=sys.stderr)
     return 0

@@ -69,7 +69,7 @@ def report(name: str, threads: Sequence[int], backend: Backend, steps: int = STE
     with tempfile.TemporaryDirectory() as folder:
         chosen = subject(name, Home(Path(folder)), backend)
         found, timings = profiled(chosen, backend, steps), timed(chosen, threads, backend, Path(folder))
-    peaks = {n: peak(n) for n in threads}
+    peaks = {n: peak(n, backend.target) for n in threads}
     yield from heading(chosen, found, timings, peaks)
     yield f"{'ms':>9} {'share':>6} {'calls':>5} {'GFLOP/s':>8} {'peak':>5} {'GB/s':>6}  kernel"
     for row in found.rows[:LISTED]:

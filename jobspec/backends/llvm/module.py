@@ -30,6 +30,8 @@ GENERIC = {
     "x86-64-v3": _V3,
     "x86-64-v4": _V3 | {"avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd"},
 }
+#: features of other architectures that bring the same instructions: one rounding in fma, rounding to whole numbers
+ALIKE = {"neon": frozenset({"fma", "sse4.1"})}
 
 
 class Module:
@@ -70,4 +72,5 @@ def features(target: Target) -> frozenset[str]:
     """Every feature that the target names (`+name`) or its generic processor name implies."""
     named = {f[1:] for f in target.features.split(",") if f.startswith("+")}
     without = {f[1:] for f in target.features.split(",") if f.startswith("-")}
-    return (GENERIC.get(target.cpu, frozenset[str]()) | named) - without
+    alike = frozenset[str]().union(*(ALIKE.get(name, frozenset[str]()) for name in named))
+    return (GENERIC.get(target.cpu, frozenset[str]()) | named | alike) - without
