@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -65,7 +66,7 @@ class Contraction:
         """Whether no index decides what is multiplied."""
         return self.owner is None and self.span is None
 
-    @property
+    @cached_property
     def k_size(self) -> int:
         return size(self.ka)
 
