@@ -13,6 +13,7 @@ the store's folder; without it JOBSPEC_HOME or the platform's data folder.
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +26,10 @@ import jobspec.debug as debug
 from jobspec.backends.registry import DEFAULT
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file
-from jobspec.ir.errors import CompileError, DataError, JobspecError, UsageError
+from jobspec.ir.codec.receipt import ReceiptFormatError
+from jobspec.ir.errors import CompileError, DataError, UsageError
 from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
+from jobspec.planning import Report, report_of
 from jobspec.runtime.checkpoints import chosen, loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
 from jobspec.runtime.export import has_averages, weights_metadata, write_weights
@@ -56,7 +59,22 @@ from jobspec.verify.verify import verify as verify_receipt
 
 Array = NDArray[Any]
 
-__all__ = ["Program", "Run", "Settlement", "Spec", "Verdict", "compile", "dispute", "load", "run", "sign", "trace", "verify"]
+__all__ = [
+    "Program",
+    "Report",
+    "Run",
+    "Settlement",
+    "Spec",
+    "Verdict",
+    "compile",
+    "dispute",
+    "load",
+    "plan",
+    "run",
+    "sign",
+    "trace",
+    "verify",
+]
 
 
 @dataclass(frozen=True)
@@ -205,6 +223,21 @@ def export(
     return saved.chain.done
 
 
+def plan(
+    job: Spec | str | Path,
+    on: str = DEFAULT,
+    *,
+    threads: int | None = None,
+    memory: int | None = None,
+    home: Path | None = None,
+) -> Report:
+    """What a run of the job takes, as `jobspec plan` says it; nothing runs. `memory`: bytes that it must fit into, this
+    machine's without it. Raises UsageError E0851 for a backend without a plan, CompileError, DataError."""
+    begun = time.perf_counter()
+    spec = job if isinstance(job, Spec) else load(job, home=home)
+    return report_of(spec, on, threads or default_threads(), memory, begun)
+
+
 def run(
     job: Program | Spec | str | Path,
     on: str = DEFAULT,
@@ -262,7 +295,7 @@ def verify(
 
 def sign(receipt: str | Path, key: str | Path) -> Path:
     """Sign a receipt with the private key in the file `key` (PEM); the file of the envelope, beside the receipt. Raises
-    UsageError E0846 without the extra `sign`, E0847 for what is no such key, DataError E0603 for what is no receipt."""
+    UsageError E0847 without the extra `sign`, E0848 for what is no such key, DataError E0603 for what is no receipt."""
     try:
         return sign_receipt(Path(receipt), Path(key))
     except ReceiptFormatError as error:

@@ -32,17 +32,18 @@ WHOLE = len("b3:") + 64
 @dataclass(frozen=True)
 class Spec:
     """A job as it was loaded. `search`: folders its data may lie in, besides the store. `text`: what it was read
-    from, values set (None from a plan file); `sets`: those values, as `NAME=VALUE`."""
+    from, values set (None from a plan file); `sets`: those values, as `NAME=VALUE`; `file`: what the text is called."""
 
     job: Job
     search: tuple[Path, ...] = ()
     text: str | None = None
     sets: tuple[str, ...] = ()
+    file: str = "<text>"
 
 
 def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
     """The job in the file `path`. Raises UsageError, CompileError."""
-    return _spec(Source.read(path), values, home, beside(path))
+    return replace(_spec(Source.read(path), values, home, beside(path)), file=path.name)
 
 
 def text_spec(text: str, values: Mapping[str, str], home: Home) -> Spec:
@@ -130,4 +131,3 @@ def need_whole_roots(spec: Spec) -> None:
     if spec.job.start and len(spec.job.start.root) < WHOLE:
         help = "add them with `jobspec weights add FILE`, or write the hash in full"
         raise DataError("E0440", f"no weights {spec.job.start.root} are known here", help=help)
-

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from jobspec.commands.options import FILE, amount, json_option, say_json
+from jobspec.commands.options import FILE, json_option, say_json
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, known_roots, open_set, remove_set, resolve_root
 from jobspec.store.home import Home, open_home
 from jobspec.store.importers.add import AddedSet, add
 from jobspec.store.names import drop_names, names_of
+from jobspec.views import amount
 
 
 @click.group()

@@ -67,11 +67,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
-
-
-def amount(n: float, unit: str = "") -> str:
-    """`26.1k`, `1.2M`; three significant digits."""
-    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= power:
-            return f"{n / power:.3g}{letter}{unit}"
-    return f"{n:g}{unit}"

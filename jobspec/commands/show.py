@@ -9,11 +9,11 @@ import click
 
 from jobspec import api
 from jobspec.commands.check import facts_of, length_of
-from jobspec.commands.options import amount, backend_option, job_argument, spec_of
+from jobspec.commands.options import backend_option, job_argument, spec_of
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.loading import Spec
-from jobspec.views import kernels, memory, programs, schedule
+from jobspec.views import amount, kernels, memory, programs, schedule
 
 
 @click.command()

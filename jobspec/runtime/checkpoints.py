@@ -59,7 +59,7 @@ def chosen(job: Job, history: History, best: str | None, phase: str | None) -> S
     reached = history.saved[-1].chain.done if history.saved else 0
     help = "train it with `jobspec run`"
     if end is not None and reached >= end:
-        help = f"`save {{ also = [{phase}] }}` keeps it; it decides no result, so the job stays the same: run it `--again`"
+        help = f"`save {{ also = [{phase}] }}` keeps it and leaves the job's hash as it is: say so and run it `--again`"
     what = f"at the end of `{phase}`" if phase else f"of the best of `{best}`" if best else "yet"
     raise JobspecError("E0509", f"the job {job.name} has no checkpoint {what}", help=help)
 

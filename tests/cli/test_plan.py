@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jobspec
 from jobspec.commands.plan import size_of
 from jobspec.ir.errors import UsageError
 from jobspec.runtime import forecast
@@ -168,3 +169,19 @@ def test_the_run_takes_what_the_plan_says(wide: Path, tmp_path: Path, monkeypatc
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     taken = 1024 * int(done.stdout.splitlines()[-1])
     assert taken == pytest.approx(planned["peak"], rel=0.05)
+
+
+def test_from_python(call: Call, tiny: Path) -> None:
+    """The same report as an object: what it prints, and its parts."""
+    taken = jobspec.plan(tiny, threads=2, memory=10**9)
+    said = call("plan", tiny, "--threads", 2, "--memory", "1G", "--json").json
+    found = taken.as_dict()
+    # the program itself, which is this very process, may have grown
+    assert {**found, "seconds": 0, "memory": 0} == {**said, "seconds": 0, "memory": 0}
+    assert (taken.steps, taken.examples, taken.tokens, taken.parameters) == (12, 48, None, 8)
+    assert taken.fits and taken.limit == 10**9 and taken.memory.arena == said["memory"]["arena"]
+    assert taken.flop == said["contraction_flop"] + said["other_flop"] and taken.bytes_moved == said["bytes_moved"]
+    assert str(taken).splitlines()[0] == "tiny: a line through points" and "tiny.job:6  param w" in str(taken)
+    assert not jobspec.plan(jobspec.load(tiny, B=8), memory=1000).fits
+    with pytest.raises(UsageError, match="E0851"):
+        jobspec.plan(tiny, "reference")
