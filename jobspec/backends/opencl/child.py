@@ -16,12 +16,14 @@ from jobspec.backends.opencl.trial import Trial
 from jobspec.backends.opencl.vendors import announce
 from jobspec.ir.plan import Schedule
 
-#: schedules of each kind that a plan may hold; every one must give the same bits
-TILES = (("columns", 2), ("lanes", 8), ("pack", 1), ("rows", 6))
-SCHEDULES: dict[str, tuple[Schedule, ...]] = {
-    "rows": (Schedule(), Schedule((("team", 32),))),
-    "contract": (Schedule(), Schedule(TILES)),
-}
+
+def schedules(lanes: int) -> dict[str, tuple[Schedule, ...]]:
+    """Schedules of each kind that a plan for vectors of `lanes` may hold; each must give the same bits."""
+    rows = (Schedule(), Schedule((("team", 32),)))
+    if lanes == 1:
+        return {"rows": rows}
+    tiles = (("columns", 2), ("lanes", lanes), ("pack", 1), ("rows", 6))
+    return {"rows": (*rows, Schedule((("lanes", lanes),))), "contract": (Schedule(), Schedule(tiles))}
 
 
 def main(folder: Path, name: str | None) -> None:
@@ -31,7 +33,8 @@ def main(folder: Path, name: str | None) -> None:
             target = target_of(device)
             say(name=name_of(device), shape=target.features, memory=int(device.global_mem_size))
         elif name_of(device) == name:
-            for clause, wrong in examine(agreeing(Trial(device).arrays, SCHEDULES)):
+            run = agreeing(Trial(device).arrays, schedules(target_of(device).lanes))
+            for clause, wrong in examine(run):
                 say(clause=clause, wrong=wrong)
 
 

@@ -22,6 +22,7 @@ from jobspec.backends.opencl.build import build
 from jobspec.backends.opencl.devices import device_of
 from jobspec.backends.reference.numbers import NUMPY
 from jobspec.backends.session import Outcome
+from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Buffer, Plan, Routine
 
@@ -36,8 +37,23 @@ def compilers() -> tuple[tuple[str, str], ...]:
 
 
 def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> OpenclSession:
-    """A session for `plan` on the device it was made for. Raises JobspecError (E0510) where that is not here."""
+    """A session for `plan` on the device it was made for. Raises JobspecError: E0510 where that is not here, E0511
+    where its memory is too small."""
     return OpenclSession(plan, device_of(plan.target))
+
+
+def room_of(device: cl.Device) -> tuple[int, int]:
+    """Bytes of its memory, and of the largest piece that it gives."""
+    return int(device.global_mem_size), int(device.max_mem_alloc_size)
+
+
+def need_room(sizes: Sequence[int], memory: int, largest: int) -> None:
+    """Raises JobspecError (E0511) where a device cannot hold pieces of `sizes` bytes."""
+    if sum(sizes) <= memory and max(sizes) <= largest:
+        return
+    taken = f"the run takes {sum(sizes):,} bytes of the device's memory, {max(sizes):,} of them in one piece"
+    reason = f"{taken}; the device has {memory:,}, and gives at most {largest:,} in one piece"
+    raise JobspecError("E0511", reason, help="`jobspec plan` says what takes it, and what would fit")
 
 
 class OpenclSession:
@@ -45,10 +61,16 @@ class OpenclSession:
 
     def __init__(self, plan: Plan, device: cl.Device) -> None:
         self._plan = plan
+        self._rendered = {routine.name: render_routine(routine, "opencl") for routine in plan.routines}
+        sizes = (
+            max(routine.arena for routine in plan.routines),
+            max(routine.feed for routine in plan.routines),
+            max(rendered.scratch for rendered in self._rendered.values()),
+        )
+        need_room(sizes, *room_of(device))
         self._context = cl.Context([device])
         self._queue = cl.CommandQueue(self._context)
-        self._arena = self._memory(max(r.arena for r in plan.routines))
-        self._feed = self._memory(max(r.feed for r in plan.routines))
+        self._arena, self._feed, self._scratch = map(self._memory, sizes)
         self._slots = dict(plan.routines[0].slots)
         self._loaded: dict[str, Loaded] = {}
         self._last = ""
@@ -83,8 +105,8 @@ class OpenclSession:
     def close(self) -> None:
         self._queue.finish()
         self._loaded = {}
-        self._arena.release()
-        self._feed.release()
+        for memory in (self._arena, self._feed, self._scratch):
+            memory.release()
 
     def _step(self, loaded: Loaded, step: int, row: NDArray[np.uint8]) -> None:
         routine = loaded.routine
@@ -96,9 +118,9 @@ class OpenclSession:
 
     def _load(self, name: str) -> Loaded:
         if name not in self._loaded:
-            rendered = render_routine(self._plan.routine(name), "opencl")
-            program, scratch = build(self._context, rendered.text), self._memory(rendered.scratch)
-            self._loaded[name] = Loaded(rendered, program, (self._arena, self._feed, scratch))
+            rendered = self._rendered[name]
+            program = build(self._context, rendered.text)
+            self._loaded[name] = Loaded(rendered, program, (self._arena, self._feed, self._scratch))
         return self._loaded[name]
 
     def _memory(self, size: int) -> cl.Buffer:
