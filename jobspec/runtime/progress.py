@@ -1,7 +1,8 @@
 """Progress for people: one live line on a terminal, plain lines elsewhere.
 
 Takes: what a run tells its reporter, a stream to write to. Promises: step, loss, learning rate, steps per second
-and time left; evaluations and notes as lines that stay. Whoever stops reading does not stop the run.
+and time left; evaluations and notes as lines that stay. Whoever stops reading does not stop the run. What draws
+the live line is imported where there is a terminal: nothing else has to wait for it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from jobspec.ir.job import Job
 from jobspec.runtime.reporter import Reporter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
 
 #: plain lines: seconds between the first ones, and the share of the time gone by between later ones
 SOONEST, SHARE = 1.0, 0.05
@@ -29,8 +31,13 @@ NEW = 0.3
 
 def reporter_for(stream: IO[str]) -> Reporter:
     """A live line where `stream` is a terminal, else plain lines."""
-    console = Console(file=stream, highlight=False, soft_wrap=True)
-    return LiveLine(console) if console.is_terminal else PlainLines(stream)
+    return LiveLine(console_on(stream)) if stream.isatty() else PlainLines(stream)
+
+
+def console_on(stream: IO[str]) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, soft_wrap=True)
 
 
 class Speed:
@@ -124,6 +131,8 @@ class LiveLine:
         self._speed = Speed(0)
 
     def begin(self, job: Job, step: int) -> None:
+        from rich.live import Live
+
         self._job, self._speed = job, Speed(job.steps)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
@@ -131,7 +140,9 @@ class LiveLine:
     def progress(self, step: int, reports: Mapping[str, np.float32]) -> None:
         self._speed.at(step)
         if self._live is not None and self._job is not None:
-            self._live.update(Text(line_of(self._job, step, reports, self._speed), style="bold"), refresh=True)
+            line = line_of(self._job, step, reports, self._speed)
+            drawn = self._console.render_str(line, style="bold", markup=False, emoji=False)
+            self._live.update(drawn, refresh=True)
 
     def evaluated(self, name: str, step: int, metrics: Mapping[str, np.float32]) -> None:
         self._console.print(f"{name} after step {step:,}: {named(metrics)}", markup=False)
