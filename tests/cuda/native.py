@@ -24,7 +24,12 @@ def made(**choices: int) -> Schedule:
 
 
 ROWS = (made(team=1), made(team=32))
-TILES = (made(rows=4, columns=4, lanes=1), made(rows=2, columns=3, lanes=1, swap=1))
+TILES = (
+    made(rows=4, columns=4, lanes=1),
+    made(rows=2, columns=3, lanes=1, swap=1),
+    made(stage=8, rows=2, columns=4, high=4, wide=4),
+    made(stage=16, rows=4, columns=4, high=8, wide=8, swap=1),
+)
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:

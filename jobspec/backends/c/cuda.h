@@ -6,7 +6,9 @@ typedef unsigned short ushort;
 typedef unsigned int uint;
 #define KERNEL extern "C" __global__ void
 #define GLOBAL
-#define LOCAL __shared__
+#define LOCAL __shared__ __align__(16)
+#define ROLLED _Pragma("unroll 1")
+#define UNROLLED _Pragma("unroll")
 #define SYNC __syncthreads()
 #define GROUP ((long)blockIdx.x)
 #define ITEM ((int)threadIdx.x)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, route, scatter
+from jobspec.backends.c import contract, folded, maps, route, scatter, tiled
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
+from jobspec.ir.contraction import normal_form
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -23,11 +24,16 @@ def of_fold(q: Request, writer: Writer) -> list[Launch]:
     return folded.render(q, writer) if folds else maps.render(q, writer)
 
 
+def of_products(q: Request, writer: Writer) -> list[Launch]:
+    staged = q.schedule.get("stage", 0) and normal_form(q.kernel).plain
+    return tiled.render(q, writer) if staged else contract.render(q, writer)
+
+
 RENDERERS: dict[str, Callable[[Request, Writer], list[Launch]]] = {
     "rows": of_fold,
     "columns": of_fold,
     "fill": maps.render,
-    "contract": contract.render,
+    "contract": of_products,
     "scatter": scatter.render,
     "route": route.render,
 }

@@ -6,6 +6,8 @@
 #define KERNEL __kernel void
 #define GLOBAL __global
 #define LOCAL __local
+#define ROLLED
+#define UNROLLED
 #define SYNC barrier(CLK_LOCAL_MEM_FENCE)
 #define GROUP ((long)get_group_id(0))
 #define ITEM ((int)get_local_id(0))

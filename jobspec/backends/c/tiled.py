@@ -1,0 +1,284 @@
+"""C code of contractions for GPUs: a group of work-items takes a tile, by way of shared memory and registers.
+
+Takes: a kernel of kind contract whose operands no index chooses, and its schedule: `high` × `wide` work-items, each
+with `rows` × `columns` sums; `stage`: steps of k that are in shared memory at a time, a divisor of the leaf. Promises:
+the contraction order of ir/contract.py to the bit; any schedule gives the same bits.
+
+Two stages lie in shared memory: while one is multiplied, the next comes from memory into registers and is put into
+the other, so that one barrier per stage is enough. What lies beyond the tile's border is read at the border
+and comes to nothing; k runs as far as it goes and no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from jobspec.backends.c.contract import epilogue_of
+from jobspec.backends.c.request import Launch, Request
+from jobspec.backends.c.scalars import Typed
+from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.tree import add
+from jobspec.backends.c.writer import Writer
+from jobspec.ir.contract import LEAF
+from jobspec.ir.contraction import Contraction, Extent, normal_form, size
+
+#: elements that lie together in a work-item's tile: as many as one access to shared memory takes
+TOGETHER = 4
+#: floats between lines of a stage, so that neighbours of a column lie in different banks
+PAD = 4
+#: statements behind the sums that are worth repeating for every sum of a tile
+REPEATED = 512
+
+
+def render(q: Request, writer: Writer) -> list[Launch]:
+    get, form = q.schedule.get, normal_form(q.kernel)
+    form = form.swapped() if get("swap", 0) else form
+    return [Tile(q, writer, form, get("rows", 4), get("columns", 4), get("high", 16), get("wide", 16)).render()]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One side of a tile: `lines` rows of a or columns of b, `steps` of k; `items` work-items fetch it."""
+
+    name: str
+    extents: tuple[Extent, ...]
+    k: tuple[Extent, ...]
+    side: str
+    lines: int
+    steps: int
+    items: int
+
+    def stride(self, extent: Extent) -> int:
+        return extent.a if self.side == "a" else extent.b
+
+    @property
+    def along_k(self) -> bool:
+        """Neighbouring work-items fetch neighbouring steps, as these lie together."""
+        return self.stride(self.k[-1]) == 1 and self.items % self.steps == 0
+
+    @property
+    def each(self) -> int:
+        """Elements that a work-item fetches."""
+        return self.lines * self.steps // self.items
+
+    @property
+    def pitch(self) -> int:
+        return self.lines + PAD
+
+    def line(self, j: int) -> str:
+        """Which line the work-item's element `j` is of."""
+        if self.along_k:
+            return f"(ITEM / {self.steps} + {self.items // self.steps * j})"
+        return f"((ITEM + {self.items * j}) % {self.lines})"
+
+    def step(self, j: int) -> str:
+        return f"(ITEM % {self.steps})" if self.along_k else f"((ITEM + {self.items * j}) / {self.lines})"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One function."""
+
+    q: Request
+    writer: Writer
+    form: Contraction
+    rows: int
+    columns: int
+    high: int
+    wide: int
+
+    @property
+    def steps(self) -> int:
+        return self.q.schedule.get("stage", 8)
+
+    @property
+    def items(self) -> int:
+        return self.high * self.wide
+
+    @property
+    def sums(self) -> list[str]:
+        return [f"s{i}" for i in range(self.rows * self.columns)]
+
+    @property
+    def operands(self) -> tuple[Operand, Operand]:
+        form, steps, items = self.form, self.steps, self.items
+        return (
+            Operand("left", form.m, form.ka, "a", self.rows * self.high, steps, items),
+            Operand("right", form.n, form.kb, "b", self.columns * self.wide, steps, items),
+        )
+
+    def render(self) -> Launch:
+        q, w, form = self.q, self.writer, self.form
+        nest, stores, live = epilogue_of(q, form)
+        a, b = self.operands
+        counts = [-(-size(form.m) // a.lines), -(-size(form.n) // b.lines)]
+        groups = size(form.batch) * counts[0] * counts[1]
+        with q.function(w, q.name, nest, live) as top:
+            top.site.open((form.a, form.b))
+            for o in (a, b):
+                w.line(f"LOCAL float {o.name}[2][{o.steps * o.pitch}];")
+            w.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
+            *at, row, column = digits(w, q.index, f"({q.index})GROUP", [*(e.size for e in form.batch), *counts])
+            row, column = (w.let(q.index, f"{p} * {o.lines}", "first") for p, o in ((row, a), (column, b)))
+            batch = dict(zip(form.batch, at, strict=True))
+            self._sums((self._reach(top, a, batch, row), self._reach(top, b, batch, column)))
+            self._finish(top.enter((e.axis for e in form.batch), at), live, stores, row, column)
+        return Launch(q.name, groups, self.items, q.turns)
+
+    # ---- from memory
+
+    def _reach(self, top: Scope, o: Operand, batch: Mapping[Extent, str], first: str) -> list[str]:
+        """Pointers to the lines that the work-item fetches, at the first step."""
+        w, q, last = self.writer, self.q, size(o.extents) - 1
+        view = self.form.a if o.side == "a" else self.form.b
+        base = [scaled(at, o.stride(e)) for e, at in batch.items() if o.stride(e)]
+        found: dict[str, str] = {}
+        for line in dict.fromkeys(o.line(j) for j in range(o.each)):
+            at = w.let(q.index, f"{first} + {line} < {last} ? {first} + {line} : {last}", "at")
+            places = digits(w, q.index, at, [e.size for e in o.extents])
+            terms = [scaled(p, o.stride(e)) for p, e in zip(places, o.extents, strict=True) if o.stride(e)]
+            found[line] = w.name("p")
+            w.line(f"GLOBAL const float* const {found[line]} = {' + '.join([top.site.pointer(view), *base, *terms])};")
+        for j in range(o.each):
+            w.line(f"float {o.name}{j};")
+        return [found[o.line(j)] for j in range(o.each)]
+
+    def _fetch(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
+        """The stage's elements into registers; behind the last step, the last again."""
+        w, q, last = self.writer, self.q, self.form.k_size - 1
+        places: dict[str, str] = {}
+        for j in range(o.each):
+            step = o.step(j)
+            if step not in places:
+                at = w.let(q.index, f"({q.index}){stage} * {o.steps} + {step}", "k")
+                at = w.let(q.index, f"{at} < {last} ? {at} : {last}", "k")
+                parts = digits(w, q.index, at, [e.size for e in o.k])
+                terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
+                places[step] = w.let(q.index, " + ".join(terms) or "0", "k")
+            w.line(f"{o.name}{j} = {pointers[j]}[{places[step]}];")
+
+    def _put(self, o: Operand, half: str) -> None:
+        for j in range(o.each):
+            at = f"{o.step(j)} * {o.pitch} + {o.line(j)}"
+            self.writer.line(f"{o.name}[{half}][{at}] = {o.name}{j};")
+
+    # ---- sums
+
+    def _sums(self, pointers: tuple[list[str], list[str]]) -> None:
+        """Declares the sums and runs through k."""
+        w, k = self.writer, self.form.k_size
+        stages, leaves = -(-k // self.steps), -(-k // LEAF)
+        w.line(f"float {', '.join(f'{s} = 0.0f' for s in self.sums)};")
+        if leaves > 1:
+            w.line(f"float stack[{leaves.bit_length()}][{len(self.sums)}]; int top = 0;")
+        self._move(pointers, "0", "0")
+        w.line("SYNC;")
+        w.line("ROLLED")
+        with w.count("int", stages, "stage") as stage:
+            w.line(f"const int here = {stage} & 1;")
+            for o, reach in zip(self.operands, pointers, strict=True):
+                self._fetch(o, reach, f"({stage} + 1)")
+            self._multiplied(stage, k)
+            for o in self.operands:
+                self._put(o, "1 - here")
+            w.line("SYNC;")
+            if leaves > 1:
+                self._leaf(stage, stages)
+        if leaves > 1:
+            self._results()
+
+    def _move(self, pointers: tuple[list[str], list[str]], stage: str, half: str) -> None:
+        for o, reach in zip(self.operands, pointers, strict=True):
+            self._fetch(o, reach, stage)
+            self._put(o, half)
+
+    def _multiplied(self, stage: str, k: int) -> None:
+        """A stage's steps: all of them where k has them, else as many as it has."""
+        w, steps = self.writer, self.steps
+        if k % steps == 0:
+            self._whole()
+            return
+        most = w.let("int", f"(int)({k} - ({self.q.index}){stage} * {steps})", "left")
+        with w.block(f"if ({most} >= {steps})"):
+            self._whole()
+        with w.block("else"):
+            w.line("ROLLED")
+            with w.count("int", most, "k") as step:
+                self._step(step)
+
+    def _whole(self) -> None:
+        self.writer.line("UNROLLED")
+        with self.writer.count("int", self.steps, "k") as step:
+            self._step(step)
+
+    def _step(self, step: str) -> None:
+        w, (a, b) = self.writer, self.operands
+        x = [self._staged(a, step, line_of(r, "down", self.high, self.rows)) for r in range(self.rows)]
+        y = [self._staged(b, step, line_of(c, "across", self.wide, self.columns)) for c in range(self.columns)]
+        for i, s in enumerate(self.sums):
+            w.line(f"{s} = f_fma({x[i // self.columns]}, {y[i % self.columns]}, {s});")
+
+    def _staged(self, o: Operand, step: str, line: str) -> str:
+        """An element of the stage at hand, in a register."""
+        return self.writer.let("float", f"{o.name}[here][{step} * {o.pitch} + {line}]", o.side)
+
+    # ---- leaves
+
+    def _leaf(self, stage: str, stages: int) -> None:
+        """Where a leaf ends, its sums go up the tree as far as there is a pair for them."""
+        w, per = self.writer, LEAF // self.steps
+        with w.block(f"if (({stage} + 1) % {per} == 0 || {stage} + 1 == {stages})"):
+            with w.block(f"for (int rest = {stage} / {per}; rest & 1; rest >>= 1)"):
+                self._joined()
+            for i, s in enumerate(self.sums):
+                w.line(f"stack[top][{i}] = {s}; {s} = 0.0f;")
+            w.line("++top;")
+
+    def _joined(self) -> None:
+        self.writer.line("--top;")
+        for i, s in enumerate(self.sums):
+            self.writer.line(f"{s} = {add(f'stack[top][{i}]', s)};")
+
+    def _results(self) -> None:
+        w = self.writer
+        w.line("--top;")
+        for i, s in enumerate(self.sums):
+            w.line(f"{s} = stack[top][{i}];")
+        with w.block("while (top > 0)"):
+            self._joined()
+
+    # ---- the rest of the body
+
+    def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
+        w, q, form = self.writer, self.q, self.form
+        w.line(f"float sum[{len(self.sums)}];")
+        for i, s in enumerate(self.sums):
+            w.line(f"sum[{i}] = {s};")
+        rolled = len(live) * len(self.sums) > REPEATED
+        with self._each(self.rows, rolled) as r:
+            at_m = w.let(q.index, f"{row} + {line_of(r, 'down', self.high, self.rows)}", "m")
+            w.line(f"if ({at_m} >= {size(form.m)}) continue;")
+            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
+            with self._each(self.columns, rolled) as c:
+                at_n = w.let(q.index, f"{column} + {line_of(c, 'across', self.wide, self.columns)}", "n")
+                w.line(f"if ({at_n} >= {size(form.n)}) continue;")
+                here = rows.enter((e.axis for e in form.n), digits(w, q.index, at_n, [e.size for e in form.n]))
+                here.values[form.product] = Typed("f32", w.let("float", f"sum[{r} * {self.columns} + {c}]"))
+                here.run(live)
+                here.store(stores)
+
+    def _each(self, count: int, rolled: bool) -> AbstractContextManager[str]:
+        if rolled:
+            self.writer.line("ROLLED")
+        return self.writer.count("int", count, "i")
+
+
+def line_of(i: int | str, place: str, items: int, each: int) -> str:
+    """The line of the tile that is number `i` of the work-item's `each`: all `items` have a run of TOGETHER, then all
+    another."""
+    run = next(n for n in (TOGETHER, 2, 1) if each % n == 0)
+    if isinstance(i, int):
+        return f"{i // run * run * items} + {place} * {run} + {i % run}"
+    return f"({i} / {run} * {run * items} + {place} * {run} + {i} % {run})"
