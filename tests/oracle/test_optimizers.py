@@ -7,6 +7,7 @@ itself. What is left is float32 rounding, which `allowed` bounds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.job import Job
 from jobspec.lang.check import load
+from jobspec.lang.modules import STD
 from jobspec.lang.source import Source
 from jobspec.passes.differentiate import differentiate
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
+
+from torch.optim import swa_utils  # noqa: E402
 
 from tests.oracle.optimizers import Equations, lion, muon  # noqa: E402
 
@@ -158,3 +162,56 @@ def test_muon_is_torchs_but_for_bfloat16() -> None:
         after = np.stack(list(parts(name, last[name])))
         before = np.stack(list(parts(name, first[name])))
         assert np.abs(after - expected[name]).max() <= 0.02 * np.abs(expected[name] - before).max()
+
+
+class Averaging:
+    """Momentum, and what torch.optim.swa_utils keeps beside its parameters. `begun`: the first values count."""
+
+    def __init__(self, parameters: list[Any], rule: Any, begun: bool) -> None:
+        self.optimizer, self.held = there.SGD(parameters, LR, 0.9), torch.nn.ParameterList(parameters)
+        self.model = swa_utils.AveragedModel(self.held, multi_avg_fn=rule)
+        if begun:
+            self.model.update_parameters(self.held)
+
+    def step(self) -> None:
+        self.optimizer.step()
+        self.model.update_parameters(self.held)
+
+
+AVERAGES = {
+    "ema(.9)": (swa_utils.get_ema_multi_avg_fn(0.9), True),
+    "polyak()": (swa_utils.get_swa_multi_avg_fn(), False),
+}
+
+
+@pytest.mark.parametrize("rule", AVERAGES)
+def test_a_hundred_averages(rule: str) -> None:
+    """p is as far off as momentum alone may be; the average adds two roundings a step of its own."""
+    update = "update all by optim.momentum(.02)"
+    made: list[Averaging] = []
+
+    def make(parameters: list[Any]) -> Averaging:
+        made.append(Averaging(parameters, *AVERAGES[rule]))
+        return made[0]
+
+    first, last = ours(job(f"{update}; average all by optim.{rule}"))
+    theirs(first, ALL, make)
+    expected = iter(p.detach().numpy() for p in made[0].model.parameters())
+    for name in ALL:
+        for before, after in zip(parts(name, first[name]), parts(name, last[f"{name}/average"]), strict=True):
+            found = next(expected)
+            moved = float(np.abs(found - before).max())
+            assert moved > 2 * LR
+            assert np.abs(after - found).max() <= 2 * allowed(update, before, moved), name
+
+
+def test_all_of_the_library_is_here() -> None:
+    """Every optimizer and average of std.optim."""
+    said = " ".join((*CASES, *AVERAGES))
+    names = [line.split()[1].split("(")[0] for line in library("optim").splitlines() if line.startswith("optim ")]
+    assert len(names) >= 13
+    assert [name for name in names if not re.search(rf"\b{name}\(", said)] == []
+
+
+def library(name: str) -> str:
+    return (STD / f"{name}.job").read_text("utf-8")
