@@ -1,22 +1,13 @@
 """The schedule of a contraction: tile, packing, groups of k; chosen by a cost model, never by a clock.
 
-Takes: a kernel of kind contract and a target. Promises: a pure function of the two. What the choices
-mean stands in backends/llvm/tiling.py; none of them changes a bit.
-
-Costs are counted in half cycles of a core that does, in a cycle, two fused multiply-adds and two loads
-of its widest vector, with four cycles from a sum to the next:
-
-    a step of a tile    the largest of: multiply-adds; loads (one of a per row, those of b); eight sums under way;
-                        and a part of the time that lines from the second cache take
-    a tile              its steps, the vectors it finishes, and starting and ending loops
-    a panel             packing, a load and a store per vector (as much again where k runs innermost)
-    a group of k        writing its sums and reading them again
+Takes: a kernel of kind contract and a target. Promises: a pure function of the two. What the choices mean stands in
+backends/llvm/tiling.py, what they cost in contract_cost.py; none of them changes a bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from jobspec.ir.contract import LEAF
@@ -25,98 +16,123 @@ from jobspec.ir.kernel import Kernel, View
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.passes.contract_cost import SINGLE, WIDTH, Choice, cost, step
 
-WIDTH = 16
 #: rows of a that may lie a power of two apart and still find room in the first cache; more where one vector is all
 FEW_ROWS, MOST_ROWS, MOST_VECTORS = 8, 12, 6
-#: half cycles: a vector loaded and stored; the start and end of a tile; an element stored by itself
-MOVE, TILE, SINGLE = 4, 60, 4
-#: sums under way that hide the time of one
-UNDER_WAY = 8
-#: half cycles a line from the second cache costs on top of all else, of a packed panel and of b where it lies
-PACKED_LINE, LYING_LINE = 0.4, 0.8
+#: tiles that are looked at closely, and by how much longer their steps may take than the best's
+LIKELY, SLOWER = 12, 1.3
+#: bytes from step to step from which on rows that lie side by side are worth packing
+FAR_APART = 512
 #: instructions of an epilogue that are worth repeating for each vector of a tile
 INLINE = 150
 #: tiles that share out well among threads, the most parts of k, the least half cycles worth sharing out
 ENOUGH, MOST_GROUPS, WORTH = 24, 64, 100_000
-#: each further copy of the tile's code: time to compile it counted as running time
-COPY = 0.01
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A candidate with all that follows from it."""
-
-    form: Contraction
-    swap: int
-    rows: Cut
-    columns: Cut
-    flat: int
-    pack: int
-    group: int
+#: cycles of an instruction of the epilogue
+FINISH = 0.4
 
 
 def choose(kernel: Kernel, target: Target) -> Schedule:
     """The cheapest schedule of `kernel`."""
+    return ranked(kernel, target, 1)[0]
+
+
+def ranked(kernel: Kernel, target: Target, most: int | None = None) -> list[Schedule]:
+    """The `most` cheapest schedules of `kernel`, all of them where None; cheapest first."""
     instructions = epilogue_cost(kernel)
-    best = min(candidates(kernel, target), key=lambda c: cost(kernel, target, c, instructions))
-    through = int(instructions * best.rows.size * best.columns.size > INLINE)
+    last = [finish(kernel, target, form, instructions) for form in ways(kernel)]
+    by_cost = sorted(candidates(kernel, target), key=lambda c: cost(c, target, last[c.swap]))
+    return [scheduled(kernel, target, c, instructions) for c in by_cost[:most]]
+
+
+def scheduled(kernel: Kernel, target: Target, c: Choice, instructions: int) -> Schedule:
+    """A candidate as the plan holds it."""
     named = {
-        "rows": best.rows.size,
-        "vectors": best.columns.size,
-        "pack": best.pack,
-        "ahead": fetched_ahead(best, target),
-        "group": best.group,
-        "flat": best.flat,
-        "swap": best.swap,
-        "through": through,
+        "rows": c.rows.size,
+        "vectors": c.columns.size,
+        "pack": c.pack,
+        "ahead": fetched_ahead(c, target, touched(kernel, c.form)),
+        "group": c.group,
+        "flat": c.flat,
+        "swap": c.swap,
+        "slab": c.slab,
+        "through": int(instructions * c.rows.size * c.columns.size > INLINE),
     }
     return Schedule(tuple(sorted(named.items())))
 
 
-def candidates(kernel: Kernel, target: Target) -> Iterator[Choice]:
-    """Every tile that fits the registers, both ways round."""
-    split = max(1, WIDTH // target.lanes)
+def ways(kernel: Kernel) -> tuple[Contraction, Contraction]:
+    """Both ways round."""
     plain = normal_form(kernel)
-    tiles = [
+    return plain, plain.swapped()
+
+
+def candidates(kernel: Kernel, target: Target) -> Iterator[Choice]:
+    """The likely tiles, both ways round, each operand packed and where it lies."""
+    for swap, form in enumerate(ways(kernel)):
+        flat = int(form.m[-1].size < 4 < size(form.m))
+        length, vectors = (size(form.m) if flat else form.m[-1].size), -(-form.n[-1].size // WIDTH)
+        for rows, columns in cuts(length, vectors, target):
+            group = group_of(form, columns.size, rows, flat, target)
+            steps = min(group * LEAF or form.k_size, form.k_size)
+            for pack, slab in product(packing(form), slabs(form, rows, flat, steps, target)):
+                yield Choice(form, swap, rows, columns, flat, pack, group, slab)
+
+
+def cuts(length: int, vectors: int, target: Target) -> list[tuple[Cut, Cut]]:
+    """Tiles of rows × vectors, each once: those whose steps alone do not take much longer than the best's."""
+    split = max(1, WIDTH // target.lanes)
+    taken: dict[tuple[Cut, Cut], float] = {}
+    for rows, wide in tiles(target.registers, split):
+        both = cut(length, rows), cut(vectors, wide)
+        taken[both] = both[0].parts * both[1].parts * step(both[0].size, both[1].size * split)
+    likely = sorted(taken, key=lambda both: taken[both])[:LIKELY]
+    return [both for both in likely if taken[both] <= SLOWER * taken[likely[0]]]
+
+
+@cache
+def tiles(registers: int, split: int) -> tuple[tuple[int, int], ...]:
+    """Rows and vectors that find room in the registers; `split`: registers of a vector."""
+    every = [
         *product(range(1, FEW_ROWS + 1), range(1, MOST_VECTORS + 1)),
         *product(range(FEW_ROWS, MOST_ROWS + 1), [1]),
     ]
-    for swap, form in ((0, plain), (1, plain.swapped())):
-        flat = int(form.m[-1].size < 4 < size(form.m))
-        length, vectors = (size(form.m) if flat else form.m[-1].size), -(-form.n[-1].size // WIDTH)
-        for rows, wide in tiles:
-            if (rows + 1) * wide * split + 1 <= target.registers or rows == wide == 1:
-                columns = cut(vectors, wide)
-                group = group_of(form, columns.size, cut(length, rows), flat, target)
-                pack = int(worth_packing(form, columns.size, cut(length, rows), flat, group, target))
-                yield Choice(form, swap, cut(length, rows), columns, flat, pack, group)
+    return tuple(t for t in every if (t[0] + 1) * t[1] * split + 1 <= registers or t == (1, 1))
 
 
-def worth_packing(form: Contraction, vectors: int, rows: Cut, flat: int, group: int, target: Target) -> bool:
-    """b does not lie as a tile reads it; or it is read often, and is large or lies badly. Never where an index says how
-    much of k there is."""
+def packing(form: Contraction) -> tuple[int, ...]:
+    """Whether b may be packed, may be read where it lies: as an index says where it lies, or as it lies badly."""
     if form.span is not None:
-        return False
-    if (form.n[-1].size > 1 and form.n[-1].b != 1) or len(form.kb) > 1:
-        return True
-    pitch = 4 * abs(form.kb[-1].b)
+        return (0,)
+    return (1,) if (form.n[-1].size > 1 and form.n[-1].b != 1) or len(form.kb) > 1 else (0, 1)
+
+
+def slabs(form: Contraction, rows: Cut, flat: int, steps: int, target: Target) -> tuple[int, ...]:
+    """Tiles whose rows of a are packed at once: none; where they lie side by side, what half the second cache holds."""
+    if not form.plain or form.m[-1].a != 1 or (flat and len(form.m) > 1) or 4 * abs(form.ka[-1].a) < FAR_APART:
+        return (0,)
     tiles = rows.parts * (1 if flat else size(form.m[:-1]))
-    if tiles < 4 or pitch <= 4 * WIDTH * vectors:
-        return False
-    return pitch * min(group * LEAF or form.k_size, form.k_size) > target.l2 or pitch % 4096 == 0
+    return (0, max(1, min(tiles, target.l2 // 2 // (4 * steps * rows.size))))
 
 
-def fetched_ahead(c: Choice, target: Target) -> int:
+def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int) -> float:
+    """Cycles that the epilogue of a vector takes."""
+    strided = sum(SINGLE * WIDTH for view, _ in results(kernel) if view.strides[form.n[-1].axis] not in (0, 1))
+    return FINISH * (2 + instructions) * max(1, WIDTH // target.lanes) + strided
+
+
+def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
-    rows run along k; 2 for b, a panel of which is a few lines of each step."""
+    rows run along k; 2 for b, a panel of which is a few lines of each step; 4 for what the epilogue reads and writes,
+    `touched` tensors of the result's size."""
     form = c.form
     if not form.plain:
         return 0
     rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
     lying = len(form.kb) == 1 and form.n[-1].b == 1
     panels_of_b = c.pack and lying and 4 * form.n[-1].size * form.k_size > target.l2
-    return (1 if rows_of_a else 0) + (2 if panels_of_b else 0)
+    results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
+    return (1 if rows_of_a else 0) + (2 if panels_of_b else 0) + (4 if results else 0)
 
 
 def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Target) -> int:
@@ -137,39 +153,14 @@ def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Targ
     return 0 if group >= leaves or sums > 2 * target.l3 else group
 
 
-def cost(kernel: Kernel, target: Target, c: Choice, instructions: int) -> float:
-    """Half cycles of the whole kernel on one core."""
-    form, split = c.form, max(1, WIDTH // target.lanes)
-    groups = -(-form.k_size // (c.group * LEAF)) if c.group else 1
-    outer, runs = size(form.batch) * size(form.n[:-1]), 1 if c.flat else size(form.m[:-1])
-    strided = sum(SINGLE * WIDTH for view, _ in results(kernel) if view.strides[form.n[-1].axis] not in (0, 1))
-    finish = (2 + instructions) * split + strided
-    total = 0.0
-    for _, panels, wide in c.columns.kinds():
-        for _, tiles, rows in c.rows.kinds():
-            step = max(rows * wide * split, rows + wide * split, UNDER_WAY) + lines(c, rows, wide, target)
-            sums = rows * wide * ((2 + 2 * split) * groups if groups > 1 else 0)
-            total += panels * tiles * (form.k_size * step + groups * TILE + rows * wide * finish + sums)
-    total *= outer * runs
-    if c.pack:
-        total += outer * form.k_size * c.columns.length * MOVE * split
-    copies = len(c.columns.kinds()) * len(c.rows.kinds())
-    return total * (1 + COPY * (copies - 1))
-
-
-def lines(c: Choice, rows: int, wide: int, target: Target) -> float:
-    """Half cycles of a step for lines that do not stay in the first cache."""
-    steps = min(c.form.k_size, c.group * LEAF or c.form.k_size)
-    price = PACKED_LINE if c.pack else LYING_LINE
-    of_b = wide * price if steps * wide * 4 * WIDTH > target.l1 // 2 else 0.0
-    across = c.form.ka[-1].a not in (0, 1)
-    of_a = 1.0 if across and steps * 64 > target.l1 // 2 else rows / WIDTH
-    return of_b + of_a * PACKED_LINE
-
-
 def epilogue_cost(kernel: Kernel) -> int:
     """Instructions after the product, per vector, roughly."""
     return sum(20 if inst.op in OPS and OPS[inst.op].has("library") else 1 for inst in kernel.body) - 2
+
+
+def touched(kernel: Kernel, form: Contraction) -> int:
+    """How many tensors of the result's size the epilogue reads or writes."""
+    return sum(bool(view.strides[form.n[-1].axis] and view.strides[form.m[-1].axis]) for view, _ in results(kernel))
 
 
 def results(kernel: Kernel) -> list[tuple[View, bool]]:

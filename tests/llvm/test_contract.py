@@ -41,6 +41,8 @@ SCHEDULES = (
     schedule(rows=5, vectors=1, group=2, pack=0, through=0),
     schedule(rows=8, vectors=2, swap=1),
     schedule(rows=4, vectors=2, ahead=3),
+    schedule(rows=8, vectors=3, pack=0, slab=1, group=1),
+    schedule(rows=3, vectors=1, slab=2, swap=1, ahead=3),
 )
 
 
@@ -154,7 +156,8 @@ def test_convolutions(target: Target) -> None:
 
 def test_weight_gradients_over_many_positions() -> None:
     for case in (weight_gradient(20, 12, 1, 10, 5), weight_gradient(40, 12, 2, 20, 3)):
-        for chosen in (choose(case[0], HOST), schedule(rows=7, vectors=2, flat=1, group=2, pack=0)):
+        packed = schedule(rows=8, vectors=2, slab=2, group=2)
+        for chosen in (choose(case[0], HOST), schedule(rows=7, vectors=2, flat=1, group=2, pack=0), packed):
             check(*case, schedule=chosen, cuts=(1, 2, 5))
 
 
@@ -190,6 +193,12 @@ def test_epilogues(act: str) -> None:
         check(kernel, arrays, target, schedule=schedule(rows=4, vectors=2, through=through, swap=swap))
     check(kernel, arrays, schedule=schedule(rows=4, vectors=2, group=1))
     check(kernel, arrays, schedule=choose(kernel, HOST))
+
+
+def test_what_an_epilogue_touches_is_fetched_ahead() -> None:
+    for k, rows in ((48, 8), (512, 3)):
+        kernel, arrays = dressed(11, 37, k, "exp")
+        check(kernel, arrays, schedule=schedule(rows=rows, vectors=2, ahead=4), cuts=(1, 3))
 
 
 def test_flag_of_a_sum_that_is_not_finite() -> None:
@@ -263,7 +272,7 @@ def drawn_view(draw: st.DrawFn, buffer: int, roles: list[str], lengths: list[int
 
 def drawn_schedule(draw: st.DrawFn) -> Schedule:
     choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "through")}
-    choices["ahead"] = draw(st.integers(0, 3))
+    choices["ahead"], choices["slab"] = draw(st.integers(0, 7)), draw(st.integers(0, 3))
     return schedule(
         rows=draw(st.integers(1, 9)),
         vectors=draw(st.integers(1, 3)),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from jobspec.backends.llvm.builder import Int
 from jobspec.backends.llvm.emit import Function
+from jobspec.backends.llvm.epilogue import Epilogue
+from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import BLOCK, BYTES, Ahead, Rows
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.llvm.walks import times, total
@@ -53,3 +55,31 @@ class NextPanel:
                 f.prefetch(f.offset(row, f.imul(vector, BYTES)), locality=SECOND_CACHE)
 
         return fetch
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the epilogue of a tile reads and writes: `rows` rows from `row` on, `vectors` right of `panel`'s column."""
+
+    epilogue: Epilogue
+    panel: Scope
+    row: Int
+    rows: int
+    vectors: int
+
+    def during(self, f: Function, steps: int, first: Int) -> Ahead:
+        """All of it while the tile goes over `steps` steps that begin at `first`: a row at a time if there is time."""
+        blocks = -(-steps // BLOCK)
+        each, every = -(-self.rows // blocks), max(1, blocks // self.rows)
+
+        def fetch(rows: Rows, k: Value) -> None:
+            at = times(f, f.udiv(f.udiv(f.isub(k, first), BLOCK), every), each)
+            for i in range(each):
+                self._row(f, total(f, self.row, total(f, at, i)))
+
+        return fetch
+
+    def _row(self, f: Function, row: Int) -> None:
+        for pointer, written in self.epilogue.lines(self.panel, row):
+            for v in range(self.vectors):
+                f.prefetch(f.offset(pointer, v * BYTES), write=written)

@@ -2,7 +2,8 @@
 
 Takes: a kernel of kind contract and its schedule (tiling.py says what it may choose). Promises: `generate`
 offers the face of convention.py; any schedule gives the same bits. A task is one tile; the tiles of a
-panel are neighbours, so that a thread packs each panel of its share once.
+panel are neighbours, so that a thread packs each panel of its share once; so are the panels that go over
+one slab of rows, if rows are packed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from jobspec.backends.llvm.ahead import NextPanel, next_rows
+from jobspec.backends.llvm.ahead import NextPanel, Results, next_rows
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
 from jobspec.backends.llvm.found import found_by_index
 from jobspec.backends.llvm.join import join_groups, store_group
 from jobspec.backends.llvm.pack import Panel, pack
+from jobspec.backends.llvm.pack_rows import Slab, pack_rows
 from jobspec.backends.llvm.request import cost
 from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import (
@@ -77,7 +79,8 @@ class Here:
 
 
 class Tiles:
-    """The function that makes the sums. Tasks: outer, group, panel, run of rows, tile; the last fastest."""
+    """The function that makes the sums. Tasks: outer, group, slab, panel, tile of the slab; the last fastest. Tiles
+    are numbered by run of rows and tile in it."""
 
     def __init__(self, f: Function, tiling: Tiling, finish: Epilogue) -> None:
         self.f, self.tiling, self.finish = f, tiling, finish
@@ -94,40 +97,73 @@ class Tiles:
 
     def _share(self) -> None:
         """All panels that tasks lo … hi-1 have a part in."""
-        f, each = self.f, self.tiling.tiles_of_panel
+        f, each = self.f, self.tiling.tiles_at_once
         lo, hi = f.params[4:6]
-        after = f.iadd(f.udiv(f.isub(hi, 1), each), 1)
+        begin_, after = f.udiv(lo, each), f.iadd(f.udiv(f.isub(hi, 1), each), 1)
 
         def one(number: Value) -> None:
             start = f.imul(number, each)
             first = f.intrinsic("smax", "i64", (f.isub(lo, start), Value("i64", "0")), ("i64",))
-            self._panel(number, first, least(f, f.isub(hi, start), each))
+            self._panel(number, f.icmp("eq", number, begin_), first, least(f, f.isub(hi, start), each))
 
-        f.loop(f.udiv(lo, each), after, 1, one)
+        f.loop(begin_, after, 1, one)
 
-    def _panel(self, number: Value, first: Int, last: Int) -> None:
-        """Tiles first … last-1 of panel `number`."""
-        t = self.tiling
-        outer, group, part = digits(self.f, number, [t.outer, t.groups, t.columns.parts])
-        kinds = t.panels()
-        choose(self.f, part, [k.first for k in kinds], lambda i: self._tiles(outer, group, part, kinds[i], first, last))
-
-    def _tiles(self, outer: Int, group: Int, part: Int, kind: Kind, first: Int, last: Int) -> None:
+    def _panel(self, number: Value, fresh: Value, first: Int, last: Int) -> None:
+        """Tiles first … last-1 of panel `number` of all; `fresh`: whether it is the first of the share."""
         f, t = self.f, self.tiling
-        here = self._here(outer, group, start_of(f, t.columns, part), kind)
+        outer, group, slab, part = digits(f, number, [t.outer, t.groups, t.slabs, t.columns.parts])
+        begin_ = times(f, slab, t.tiles_at_once)
+        if t.slabs > 1:
+            last = least(f, last, f.isub(t.tiles_of_panel, begin_))
+        if t.slab:
+            self._slab(outer, group, begin_, f.or_(fresh, f.icmp("eq", part, 0)))
+        kinds = t.panels()
 
-        def one(tile: Value) -> None:
-            run, row_part = digits(f, tile, [t.runs, t.rows.parts])
-            kinds = t.rows.kinds()
-            row = total(f, times(f, run, t.rows.length), start_of(f, t.rows, row_part))
-            choose(f, row_part, [k[0] for k in kinds], lambda i: self._tile(here, tile, row, kinds[i][2]))
+        def panel(i: int) -> None:
+            here = self._here(outer, group, start_of(f, t.columns, part), kinds[i])
+            self._tiles(here, begin_, first, last)
+
+        choose(f, part, [k.first for k in kinds], panel)
+
+    def _slab(self, outer: Int, group: Int, begin_: Int, fresh: Value) -> None:
+        """Pack the rows of the slab whose first tile is `begin_`, if `fresh`."""
+        f, t = self.f, self.tiling
+        a = f.offset(self.a, _moved(f, digits(f, outer, self._outer_sizes()), outer_extents(self.form), "a"))
+        count = least(f, t.slab, f.isub(t.tiles_of_panel, begin_))
+
+        def tile(number: Value, emit: Callable[[Value, int], None]) -> None:
+            self._by_kind(f.iadd(begin_, number), lambda row, rows: emit(self._row(a, row), rows))
+
+        target = f.offset(self.private, t.slab_at)
+        f.when(fresh, lambda: pack_rows(f, Slab(tile, count, self.along_a, t), target, *self._steps(group)))
+
+    def _outer_sizes(self) -> list[int]:
+        return [extent.size for extent in outer_extents(self.form)]
+
+    def _row(self, a: Value, row: Int) -> Value:
+        return self.f.offset(a, offset_at(self.f, row, bytes_of(self.form.m, "a")))
+
+    def _by_kind(self, tile: Int, emit: Callable[[Int, int], None]) -> None:
+        """emit(first row, rows) for the size that tile number `tile` has."""
+        f, t = self.f, self.tiling
+        run, part = digits(f, tile, [t.runs, t.rows.parts])
+        kinds, row = t.rows.kinds(), total(f, times(f, run, t.rows.length), start_of(f, t.rows, part))
+        choose(f, part, [k[0] for k in kinds], lambda i: emit(row, kinds[i][2]))
+
+    def _tiles(self, here: Here, begin_: Int, first: Int, last: Int) -> None:
+        """Tiles first … last-1 of the slab whose first tile is `begin_`."""
+        f = self.f
+
+        def one(number: Value) -> None:
+            tile = total(f, begin_, number)
+            self._by_kind(tile, lambda row, rows: self._tile(here, number, row, rows))
 
         f.loop(first, last, 1, one)
 
     def _here(self, outer: Int, group: Int, vector: Int, kind: Kind) -> Here:
         """Where the panel begins; packs it if it is to be packed."""
         f, extents = self.f, outer_extents(self.form)
-        at = digits(f, outer, [e.size for e in extents])
+        at = digits(f, outer, self._outer_sizes())
         column = times(f, vector, WIDTH)
         found = found_by_index(f, self.form, self.finish.top.site, at)
         steps = self._steps(group) if found.count is None else (0, found.count)
@@ -156,14 +192,14 @@ class Tiles:
         return Columns(target, Even(panel.step), kind.vectors)
 
     def _tile(self, here: Here, tile: Int, row: Int, rows: int) -> None:
-        """`rows` rows from `row` (of m, flattened) on; tile number `tile` of the panel."""
+        """`rows` rows from `row` (of m, flattened) on; tile number `tile` of the panel and slab."""
         f, t = self.f, self.tiling
         stack = Stack(f.offset(self.private, t.stack_at), t.tile_bytes)
-        of_a = self._rows(here.a, row, rows)
+        of_a = self._packed(here, tile, rows) if t.slab else self._rows(here.a, row, rows)
         begin_, end = here.steps
         count = end - begin_ if isinstance(begin_, int) and isinstance(end, int) else self._count(here)
 
-        ahead = self._ahead(here, tile)
+        ahead = self._ahead(here, tile, row, rows)
 
         def chain_of(k0: Int, steps: Int) -> Sums:
             return self._chain(of_a, here.b, total(f, begin_, k0), steps, ahead)
@@ -185,30 +221,40 @@ class Tiles:
             return here.steps[1]
         return self.tiling.steps if self.tiling.even else self.f.isub(here.steps[1], here.steps[0])
 
-    def _ahead(self, here: Here, tile: Int) -> list[Ahead]:
+    def _ahead(self, here: Here, tile: Int, row: Int, rows: int) -> list[Ahead]:
         """What to fetch while the tile computes."""
         f, t = self.f, self.tiling
-        found = [next_rows(f)] if t.ahead & 1 else []
+        found = [next_rows(f)] if t.ahead & 1 and not t.slab else []
         if t.ahead & 2 and t.packed and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
             pitch = 4 * self.form.kb[0].b
             base = f.offset(here.source, total(f, times(f, here.steps[0], pitch), here.kind.vectors * BYTES))
             panel = NextPanel(base, pitch, here.kind.vectors, t.steps)
-            found.append(panel.during(f, tile, t.tiles_of_panel, here.steps[0]))
+            found.append(panel.during(f, tile, t.tiles_at_once, here.steps[0]))
+        if t.ahead & 4 and t.groups == 1:
+            finish = Results(self.finish, here.scope, row, rows, here.kind.vectors)
+            found.append(finish.during(f, t.steps, here.steps[0]))
         return found
+
+    def _packed(self, here: Here, tile: Int, rows: int) -> Rows:
+        f, t = self.f, self.tiling
+        start = f.offset(self.private, total(f, t.slab_at, times(f, tile, t.rows_bytes)))
+        base = f.offset(start, times(f, here.steps[0], -4 * t.rows.size))
+        return Rows((base,), tuple(range(0, 4 * rows, 4)), Even(4 * t.rows.size))
 
     def _rows(self, a: Value, row: Int, rows: int) -> Rows:
         f, m = self.f, bytes_of(self.form.m, "a")
         if not self.tiling.flat or len(m) == 1:
             apart = tuple(i * m[-1][1] for i in range(rows))
-            return Rows((f.offset(a, offset_at(f, row, m)),), apart, self.along_a.walk)
-        bases = tuple(f.offset(a, offset_at(f, total(f, row, i), m)) for i in range(rows))
+            return Rows((self._row(a, row),), apart, self.along_a.walk)
+        bases = tuple(self._row(a, total(f, row, i)) for i in range(rows))
         return Rows(bases, (0,), self.along_a.walk)
 
     def _chain(self, rows: Rows, columns: Columns, k0: Int, steps: Int, ahead: list[Ahead]) -> Sums:
         """One chain, across the blocks of k that a is walked in."""
         f, start = self.f, [Value(VECTOR, "zeroinitializer")] * (len(rows) * columns.vectors)
         k1 = total(f, k0, steps)
-        if ahead and isinstance(steps, int) and steps % BLOCK == 0 and not self.along_a.outer:
+        outer = () if self.tiling.slab else self.along_a.outer
+        if ahead and isinstance(steps, int) and steps % BLOCK == 0 and not outer:
 
             def all_ahead(of_a: Rows, k: Value) -> None:
                 for fetch in ahead:
@@ -220,7 +266,7 @@ class Tiles:
             base = columns.base if isinstance(begin_, int) else columns.walk.at(f, columns.base, begin_)
             return chain(f, rows.moved(f, offset), replace(columns, base=base), first, last, list(sums))
 
-        return pieces(f, self.along_a.outer, self.along_a.period, k0, k1, piece, start)
+        return pieces(f, outer, self.along_a.period, k0, k1, piece, start)
 
     def _finish(self, here: Here, row: Int, rows: int, sums: Sums) -> None:
         """The epilogue on the tile, out of registers or by way of memory."""

@@ -18,7 +18,7 @@ from jobspec.backends.llvm.values import Value, prefix_mask
 from jobspec.backends.llvm.walks import digits
 from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Contraction, Extent
-from jobspec.ir.kernel import Kernel
+from jobspec.ir.kernel import Kernel, View
 
 OUTER, ROW, LANE = 1, 2, 3  #: depths of the nest
 
@@ -44,6 +44,19 @@ class Epilogue:
         scope = panel.enter([e.axis for e in self.form.m], digits(panel.f, row, [e.size for e in self.form.m]))
         run(scope, ROW, self.insts)
         return scope
+
+    def lines(self, panel: Scope, row: Int) -> list[tuple[Value, bool]]:
+        """Where the panel's first lane of a row lies in what is read or written lane by lane, row by row."""
+        lane, rows = self.form.n[-1].axis, [e.axis for e in self.form.m]
+        moving = {v: w for v, w in self._views() if v.strides[lane] == 1 and any(v.strides[a] for a in rows)}
+        there = panel.only(moving).enter(rows, digits(panel.f, row, [e.size for e in self.form.m]))
+        return [(there.pointers[view], written) for view, written in moving.items()]
+
+    def _views(self) -> list[tuple[View, bool]]:
+        """Those read, then those written."""
+        body = self.kernel.body
+        touched = [(body[i]["view"], body[i].op == "store") for i in self.insts if body[i].op in ("load", "store")]
+        return sorted(touched, key=lambda found: found[1])
 
     def vector(self, row: Scope, vector: int, lanes: int, sums: Value) -> None:
         """Finish `lanes` sums, `vector` vectors right of the panel's first column."""

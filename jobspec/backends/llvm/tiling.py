@@ -9,7 +9,9 @@ there are and how much scratch they need; it depends on kernel and schedule alon
     group     leaves of k that make one partial sum, a power of two; 0: k is not split
     flat      1: a tile may run across the axes of m; 0: it stays in the innermost
     swap      1: a and b, m and n change roles
-    ahead     1: the rows of the next tile are fetched ahead; 2: the next panel; 3: both
+    ahead     fetched ahead, added up: 1: the rows of the next tile; 2: the next panel; 4: what the epilogue touches
+    slab      tiles whose rows of a are copied to private memory before the panels go over them; 0: a is read where it
+              lies. Only where rows lie side by side
     through   1: sums go through private memory to the epilogue; 0: it works on the registers
 """
 
@@ -49,6 +51,7 @@ class Tiling:
     ahead: int
     flat: bool
     through: bool
+    slab: int
 
     @property
     def groups(self) -> int:
@@ -75,9 +78,19 @@ class Tiling:
         return self.runs * self.rows.parts
 
     @property
+    def tiles_at_once(self) -> int:
+        """Tiles of a panel that are made before the next panel is taken up."""
+        return self.slab or self.tiles_of_panel
+
+    @property
+    def slabs(self) -> int:
+        """How often the panels are gone through; the last time there may be fewer tiles."""
+        return -(-self.tiles_of_panel // self.tiles_at_once)
+
+    @property
     def tiles(self) -> int:
-        """Tasks of the sums."""
-        return self.outer * self.groups * self.columns.parts * self.tiles_of_panel
+        """Tasks of the sums; those past the last tile of the last slab do nothing."""
+        return self.outer * self.groups * self.slabs * self.columns.parts * self.tiles_at_once
 
     @property
     def vectors(self) -> int:
@@ -103,10 +116,18 @@ class Tiling:
         return self.stack_at + levels(self.steps) * self.tile_bytes
 
     @property
+    def slab_at(self) -> int:
+        return self.panel_at + ((self.steps + SLACK) * self.columns.size * BYTES if self.packed else 0)
+
+    @property
     def private(self) -> int:
         """Bytes of scratch per thread."""
-        panel = (self.steps + SLACK) * self.columns.size * BYTES if self.packed else 0
-        return self.panel_at + panel
+        return self.slab_at + self.slab * self.rows_bytes
+
+    @property
+    def rows_bytes(self) -> int:
+        """Of the rows of one tile, packed."""
+        return -(-4 * self.rows.size * self.steps // BYTES) * BYTES
 
     @property
     def shared(self) -> int:
@@ -130,6 +151,11 @@ def readable(form: Contraction) -> bool:
     return side_by_side and (len(form.kb) == 1 or form.k_size <= MOST_LISTED)
 
 
+def movable(form: Contraction, flat: bool) -> bool:
+    """Whether rows of a can be packed: those of a tile lie side by side, and no index decides which they are."""
+    return form.plain and form.m[-1].a == 1 and (not flat or len(form.m) == 1)
+
+
 def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
     """The loops that `schedule` asks for."""
     form = normal_form(kernel)
@@ -138,14 +164,17 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
     flat = bool(schedule.get("flat", 0))
     length = size(form.m) if flat else form.m[-1].size
     assert form.span is None or readable(form), "what an index cuts out of k is read where it lies"
+    slab = schedule.get("slab", 0) if movable(form, flat) else 0
+    rows = cut(length, schedule.get("rows", 4))
     group = schedule.get("group", 0) * LEAF if form.span is None else 0
     return Tiling(
         form=form,
-        rows=cut(length, schedule.get("rows", 4)),
+        rows=rows,
         columns=cut(-(-form.n[-1].size // WIDTH), schedule.get("vectors", 2)),
         steps=min(group, form.k_size) if group else form.k_size,
         packed=form.span is None and (bool(schedule.get("pack", 1)) or not readable(form)),
         ahead=schedule.get("ahead", 0),
         flat=flat,
         through=bool(schedule.get("through", 1)),
+        slab=min(slab, rows.parts * (1 if flat else size(form.m[:-1]))),
     )

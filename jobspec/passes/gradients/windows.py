@@ -3,20 +3,22 @@
 Takes: `y = window(x)` and the cotangent g of y. Promises, first match wins:
   1. windows that do not overlap (stride ≥ size on every axis): g is moved back, nothing is added;
   2. g is a contraction (permuted or not), or a sum of such, whose one operand has the position axes and whose other
-     operand has the window axes (the input gradient of a convolution): one contraction of windows of the spread,
-     padded operand with the flipped other one; K order: window axes, then the axes that were summed before;
+     operand has the window axes (the input gradient of a convolution). Positions of x that leave the same remainders
+     by the strides get it together: one contraction of windows of the padded operand with the flipped other one, of
+     which only the places with those remainders matter; K order: window axes, then the axes that were summed before;
      those of a sum are added from the left;
   3. otherwise the sum, in ascending window position, of g at that position moved to where it was read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
-from jobspec.ir.build import padded, permute, reshape, sliced
+from jobspec.ir.build import padded, permute, reshape, sliced, zeros
 from jobspec.ir.program import Node, make
+from jobspec.ir.types import Type
 from jobspec.passes.gradients.contraction import Labelled, joined, labelled, result_labels
 from jobspec.passes.gradients.products import Cotangents, total
 
@@ -112,14 +114,54 @@ def only(label: str, here: Labelled, there: Labelled) -> bool:
 
 
 def direct(y: Node, parts: Convolution) -> Node:
-    """The convolution of the spread cotangent with the flipped filter, axes as in x."""
+    """The convolutions of the cotangent with the flipped filter, axes as in x."""
     x, end = y.args[0], y["axes"][-1] + 1
-    windows = slid(x, parts)
-    filters = Labelled(flipped(parts), parts.fixed.labels)
-    over = [*(s.inside for s in parts.slides), *parts.over]
     target = tuple(label for i, label in enumerate(parts.labels) if not end <= i < end + len(parts.slides))
-    result = joined(windows, filters, over)
+    found = [
+        residue(x.shape, parts, target, remainders) for remainders in product(*(range(s.stride) for s in parts.slides))
+    ]
+    return found[0] if len(found) == 1 else interleaved(found, x.shape, parts.slides)
+
+
+def residue(shape: Ints, parts: Convolution, target: tuple[str, ...], remainders: Ints) -> Node:
+    """The gradient at the positions of x (of `shape`) with these remainders by the strides."""
+    lengths = list(shape)
+    slides = []
+    for s, remainder in zip(parts.slides, remainders, strict=True):
+        lengths[s.place] = len(range(remainder, shape[s.place], s.stride))
+        slides.append(replace(s, size=len(range(remainder, s.size, s.stride)), stride=1))
+    if not all(s.size for s in slides):  # no window reaches there
+        return zeros(Type("f32", tuple(max(1, n) for n in lengths)))
+    now = replace(parts, fixed=picked(parts, remainders), slides=tuple(slides))
+    over = [*(s.inside for s in slides), *parts.over]
+    result = joined(slid(lengths, now), Labelled(flipped(now), now.fixed.labels), over)
     return permute(result.node, tuple(result.labels.index(label) for label in target))
+
+
+def picked(parts: Convolution, remainders: Ints) -> Labelled:
+    """The places of the filter with these remainders."""
+    node, labels = parts.fixed.node, parts.fixed.labels
+    starts, steps = [0] * len(labels), [1] * len(labels)
+    for s, remainder in zip(parts.slides, remainders, strict=True):
+        starts[labels.index(s.inside)], steps[labels.index(s.inside)] = remainder, s.stride
+    return Labelled(sliced(node, tuple(starts), node.shape, tuple(steps)), labels)
+
+
+def interleaved(found: list[Node], shape: Ints, slides: tuple[Slide, ...]) -> Node:
+    """What was found for each choice of remainders, the last axis' fastest, put together: axes as in x."""
+    whole = list(shape)
+    for s in slides:
+        whole[s.place] = -(-shape[s.place] // s.stride)
+    parts = [reshape(fitted(part, tuple(whole)), (1, *whole)) for part in found]
+    side = make("concat", *parts, axis=0)
+    split = reshape(side, (*(s.stride for s in slides), *whole))
+    order: list[int] = []
+    for place in range(len(shape)):
+        order.append(len(slides) + place)
+        order += [i for i, s in enumerate(slides) if s.place == place]
+    strides = {s.place: s.stride for s in slides}
+    lengths = tuple(n * strides.get(place, 1) for place, n in enumerate(whole))
+    return fitted(reshape(permute(split, tuple(order)), lengths), shape)
 
 
 def flipped(parts: Convolution) -> Node:
@@ -127,16 +169,15 @@ def flipped(parts: Convolution) -> Node:
     return make("flip", parts.fixed.node, axes=tuple(axes))
 
 
-def slid(x: Node, parts: Convolution) -> Labelled:
-    """Windows, one step apart, over the operand with the positions, spread by the strides and padded."""
+def slid(lengths: Sequence[int], parts: Convolution) -> Labelled:
+    """Windows, one step apart, over the operand with the positions, padded so that there are `lengths` of them."""
     labels, node = parts.moving.labels, parts.moving.node
     along = sorted(parts.slides, key=lambda s: labels.index(s.position))
-    low, high, inner = ([0] * len(labels) for _ in range(3))
+    low, high = [0] * len(labels), [0] * len(labels)
     for s in along:
         axis = labels.index(s.position)
-        low[axis], inner[axis] = s.size - 1, s.stride - 1
-        high[axis] = x.shape[s.place] - 1 - (node.shape[axis] - 1) * s.stride
-    spread = padded(node, tuple(low), tuple(high), tuple(inner))
+        low[axis], high[axis] = s.size - 1, lengths[s.place] - node.shape[axis]
+    spread = padded(node, tuple(low), tuple(high), (0,) * len(labels))
     axes = tuple(labels.index(s.position) for s in along)
     sizes = tuple(s.size for s in along)
     windows = make("window", spread, axes=axes, sizes=sizes, strides=(1,) * len(axes))
