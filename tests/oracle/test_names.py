@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,47 +27,28 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install 
 pytestmark = pytest.mark.oracle
 SPECS = Path(__file__).parents[2] / "specs"
 
-LLAMA = """job llama
-import std.loss
-import std.optim
-dim L=2, D=32, G=2, R=2, K=8, P=K/2, C=2, F=48, V=50, T=8, B=4
-data train = tokens(ROOT, u16)
-def silu(x) = x / (1 + exp(-x))
-def softmax[A](z) { e = exp(z - max[A](z)); e / sum[A](e) }
-def rope(x, pos) {
-  f: B T P = pos * 500000 ^ (-2*iota[P]/K)
-  y = x[K -> P C]; a = y[C: 0]; b = y[C: 1]
-  stack[C](a*cos(f) - b*sin(f), a*sin(f) + b*cos(f))[P C -> K]
+SIZES = "L=2 V=50 T=8 B=4 train.steps=2 train.shards=1 train.compute=f32 eval.steps=1"
+GROUPS = "D=48 G=2 R=3 K=4 F=32 train.lr=.02"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shipped job made small. `net`: its scores, as an evaluation calls them. `documents`: places see those of their
+    own document only."""
+
+    job: str
+    names: str
+    net: str
+    sets: str
+    documents: bool = False
+
+
+#: R is 3, so a key serves three queries, and heads times their size are half the width
+CASES = {
+    "gpt2": Case("gpt2_124m", "gpt2", "gpt(batch.tok)", "D=32 H=4 train.lr=.02"),
+    "llama": Case("llama3_8b", "llama", "llama(batch.tok, batch.pos, batch.doc)", GROUPS, True),
+    "tied": Case("pretrained", "llama", "net(batch.tok)", GROUPS),
 }
-layer rms(x) { param g: D = 1
-  x * rsqrt(mean[D](x*x) + 1e-5) * g }
-layer attn(x, pos) {
-  param wq: D -> G R K ~ normal(.2), wk wv: D -> G K ~ normal(.2), wo: G R K -> D ~ normal(.2)
-  q = rope(x @ wq, pos)
-  k = rope(x @ wk, pos)[T->T']
-  v = (x @ wv)[T->T']
-  see: B T T' = iota[T'] <= iota[T]
-  dot[T'](softmax[T'](select(see, dot[K](q, k)/sqrt(K), -inf)), v) @ wo
-}
-layer mlp(x) {
-  param w1 w3: D -> F ~ normal(.2), w2: F -> D ~ normal(.2)
-  (silu(x @ w1) * (x @ w3)) @ w2
-}
-layer llama(tok) {
-  param emb: V -> D ~ normal(.5), head: D -> V ~ normal(.2)
-  x = emb[V: tok]
-  pos: B T = iota[T]
-  repeat L {
-    x = x + attn(n1:rms(x), pos)
-    x = x + mlp(n2:rms(x))
-  }
-  nf:rms(x) @ head
-}
-train { seed = 3; steps = 2; batch = shuffle(train)
-  loss = mean[B T](loss.cross_entropy[V](llama(batch.tok), batch.next))
-  update all by optim.adam(.01) }
-eval { every = 2; on = train; steps = 1; out = mean[B T V](llama(batch.tok)) }
-"""
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +59,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-def text_of(name: str, home: Home) -> str:
-    root = (home.folder / "root").read_text()
-    if name == "llama":
-        return LLAMA.replace("ROOT", root)
-    text = (SPECS / "gpt2_124m.job").read_text()
-    return text.replace("loss = objective(batch)\n}\n\nsave", "out = mean[B T V](gpt(batch.tok))\n}\n\nsave")
+def text_of(case: Case) -> str:
+    """Its evaluation says the mean of all scores instead of the loss."""
+    before, _, after = (SPECS / f"{case.job}.job").read_text().rpartition("loss = objective(batch)")
+    return f"{before}out = mean[B T V]({case.net}){after}"
 
 
 def spec(name: str, home: Home) -> api.Spec:
-    if name == "llama":
-        return api.load(text_of(name, home), home=home.folder)
-    root = (home.folder / "root").read_text()
-    small: dict[str, Any] = {"L": 2, "D": 32, "H": 4, "V": 50, "T": 8, "B": 4, "steps": 2, "shards": 2}
-    return api.load(
-        text_of(name, home), home=home.folder, **small, **{"data.train": root, "data.val": root, "eval.steps": 1}
-    )
+    case, root = CASES[name], (home.folder / "root").read_text()
+    data = f"tokens({root}, u16, end=10)" if case.documents else root
+    sizes = dict(word.split("=") for word in f"{SIZES} {case.sets}".split())
+    return api.load(text_of(case), home=home.folder, **sizes, **{"data.train": data, "data.val": data})
 
 
 def logits(job: Job, weights: dict[str, Any], tokens: Any) -> Any:
@@ -100,7 +77,8 @@ def logits(job: Job, weights: dict[str, Any], tokens: Any) -> Any:
     program = job.evaluations[0].program
     (node,) = [n.args[0] for n in order(program.results) if n.op == "sum" and n.args[0].shape == (4, 8, 50)]
     inputs = {n["name"] for n in program.inputs}
-    given = {**{k: v for k, v in weights.items() if k in inputs}, "batch.tok": tokens}
+    places = {"batch.pos": np.tile(np.arange(8, dtype=np.int32), (4, 1)), "batch.doc": np.zeros((4, 8), np.int32)}
+    given = {k: v for k, v in {**weights, **places, "batch.tok": tokens}.items() if k in inputs}
     return evaluate(Program(program.inputs, (("logits", node),)), given)["logits"]
 
 
@@ -110,21 +88,23 @@ def configuration(name: str) -> Any:
         return transformers.GPT2LMHeadModel, transformers.GPT2Config(
             vocab_size=50, n_positions=8, n_embd=32, n_layer=2, n_head=4
         )
+    tied = name == "tied"
     return transformers.LlamaForCausalLM, transformers.LlamaConfig(
-        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, max_position_embeddings=8, rms_norm_eps=1e-5, tie_word_embeddings=False,
-        rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
+        vocab_size=50, hidden_size=48, intermediate_size=32, num_hidden_layers=2, num_attention_heads=6,
+        num_key_value_heads=2, head_dim=4, max_position_embeddings=8, rms_norm_eps=1e-6 if tied else 1e-5,
+        tie_word_embeddings=tied,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0 if tied else 500000.0},
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.filterwarnings("ignore")
 def test_transformers_computes_the_same_logits(name: str, home: Home, tmp_path: Path) -> None:
     found = spec(name, home)
     run = api.run(found, home=home.folder)
     kind, config = configuration(name)
     config.save_pretrained(tmp_path)
-    api.export(found, tmp_path / "model.safetensors", names=name, home=home.folder)
+    api.export(found, tmp_path / "model.safetensors", names=CASES[name].names, home=home.folder)
     model, told = kind.from_pretrained(tmp_path, output_loading_info=True)
     assert not told["missing_keys"] and not told["unexpected_keys"] and not told["mismatched_keys"]
     tokens = np.random.default_rng(7).integers(0, 50, (4, 8)).astype(np.uint16)
@@ -135,28 +115,34 @@ def test_transformers_computes_the_same_logits(name: str, home: Home, tmp_path: 
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", CASES)
 def test_the_way_back_is_exact(
     name: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = spec(name, home)
     run = api.run(found, home=home.folder)
     file, job = tmp_path / "theirs.safetensors", tmp_path / "small.job"
-    api.export(found, file, names=name, home=home.folder)
+    api.export(found, file, names=CASES[name].names, home=home.folder)
     job.write_text(found.text or "")
     monkeypatch.setenv("JOBSPEC_HOME", str(home.folder))
-    assert exit_code(["weights", "add", str(file), "--names", name, "--for", str(job)]) == 0
+    assert exit_code(["weights", "add", str(file), "--names", CASES[name].names, "--for", str(job)]) == 0
     line = capsys.readouterr().out.strip()
     assert line.startswith("start = b3:")
     back = from_bytes(home.data().get(Digest.parse(line.removeprefix("start = "))))[0]
     assert list(back) == list(run.weights)
     for key, value in run.weights.items():
         assert back[key].shape == value.shape and back[key].tobytes() == value.tobytes(), key
-    again = api.load((found.text or "").replace("seed = ", f"{line}\n  seed = ", 1), home=home.folder)
-    assert again.job.start is not None and {s for s, _ in again.job.start.tensors} == set(run.weights)
+    again = api.load(
+        (found.text or "").replace("seed = ", f"{line}\n  seed = ", 1), home=home.folder, **{"train.lr": 0}
+    )
+    still = api.run(again, home=home.folder)
+    assert {name: x.tobytes() for name, x in still.weights.items()} == {n: x.tobytes() for n, x in run.weights.items()}
 
 
-@pytest.mark.parametrize(("shipped", "name"), [("gpt2_124m", "gpt2"), ("llama3_8b", "llama"), ("llama3_70b", "llama")])
+@pytest.mark.parametrize(
+    ("shipped", "name"),
+    [("gpt2_124m", "gpt2"), *((f"llama3_{size}", "llama") for size in ("8b", "70b", "405b")), ("pretrained", "llama")],
+)
 def test_shipped_jobs_have_their_names(shipped: str, name: str) -> None:
     slots = model_slots(load_file(SPECS / f"{shipped}.job"))
     assert {s.name for _, held in matched(table(name), slots, name) for s in held} == {s.name for s in slots}
