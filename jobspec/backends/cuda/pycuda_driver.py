@@ -33,6 +33,7 @@ class PycudaDriver:
         self.memory, _ = cuda.mem_get_info()
         self._main, self._side, self._uploaded = cuda.Stream(), cuda.Stream(), cuda.Event()
         self._blocks: dict[int, Any] = {}
+        self._modules: list[Any] = []
         self._graphs: list[int] = []
         self._pinned: list[Any] = []
 
@@ -62,7 +63,9 @@ class PycudaDriver:
         cuda.memcpy_dtoh(into, address)
 
     def load(self, compiled: Compiled) -> Any:
-        return cuda.module_from_buffer(compiled.code)
+        """Kept as long as graphs may run what is in it."""
+        self._modules.append(cuda.module_from_buffer(compiled.code or compiled.ptx.encode() + b"\0"))
+        return self._modules[-1]
 
     def capture(self, module: Any, work: Work) -> int:
         functions = {w.symbol: module.get_function(w.symbol) for w in work if isinstance(w, Kernel)}
@@ -99,6 +102,7 @@ class PycudaDriver:
             graphs.destroy(graph)
         for block in self._blocks.values():
             block.free()
-        self._blocks, self._graphs, self._pinned = {}, [], []
+        self._blocks, self._graphs, self._pinned, self._modules = {}, [], [], []
+        del self._main, self._side, self._uploaded
         self._context.pop()
         self._context.detach()
