@@ -1,4 +1,4 @@
-"""A stand-in for libcuda.so.1 under pycuda as it is: `python -m tests.cuda.libcuda FOLDER` trains on it and prints what came out.
+"""A stand-in for libcuda.so.1 under pycuda as it is: `python -m tests.cuda.libcuda FOLDER STEPS` trains on it.
 
 Takes: a C compiler, to make a library whose every function asks this process what to do. Promises: contexts, memory,
 streams, events, modules and captured graphs as far as pycuda and backends/cuda/graphs.py use them; kernels are the
@@ -82,89 +82,89 @@ class Device:
 
     # ---- device and context
 
-    def cuInit(self, a: Any) -> None:  # noqa: N802
+    def cuInit(self, a: Any) -> None:
         pass
 
-    cuCtxSynchronize = cuStreamSynchronize = cuStreamDestroy = cuEventDestroy = cuInit  # noqa: N815
-    cuStreamWaitEvent = cuEventRecord = cuGraphDestroy = cuGraphExecDestroy = cuInit  # noqa: N815
-    cuEventSynchronize = cuFuncSetBlockShape = cuInit  # noqa: N815
+    cuCtxSynchronize = cuStreamSynchronize = cuStreamDestroy = cuEventDestroy = cuInit
+    cuStreamWaitEvent = cuEventRecord = cuGraphDestroy = cuGraphExecDestroy = cuInit
+    cuEventSynchronize = cuFuncSetBlockShape = cuInit
 
-    def cuGetErrorString(self, a: Any) -> None:  # noqa: N802
+    def cuGetErrorString(self, a: Any) -> None:
         ctypes.c_void_p.from_address(a[1]).value = ctypes.addressof(SAID)
 
-    def cuDriverGetVersion(self, a: Any) -> None:  # noqa: N802
+    def cuDriverGetVersion(self, a: Any) -> None:
         ctypes.c_int.from_address(a[0]).value = 13000
 
-    def cuDeviceGetCount(self, a: Any) -> None:  # noqa: N802
+    def cuDeviceGetCount(self, a: Any) -> None:
         ctypes.c_int.from_address(a[0]).value = 1
 
-    def cuDeviceGet(self, a: Any) -> None:  # noqa: N802
+    def cuDeviceGet(self, a: Any) -> None:
         ctypes.c_int.from_address(a[0]).value = 0
 
-    cuCtxGetDevice = cuDeviceGet  # noqa: N815
+    cuCtxGetDevice = cuDeviceGet
 
-    def cuDeviceGetName(self, a: Any) -> None:  # noqa: N802
+    def cuDeviceGetName(self, a: Any) -> None:
         ctypes.memmove(a[0], b"a stand-in\0", 11)
 
-    def cuDeviceComputeCapability(self, a: Any) -> None:  # noqa: N802
+    def cuDeviceComputeCapability(self, a: Any) -> None:
         ctypes.c_int.from_address(a[0]).value, ctypes.c_int.from_address(a[1]).value = 9, 0
 
-    def cuCtxCreate(self, a: Any) -> None:  # noqa: N802
+    def cuCtxCreate(self, a: Any) -> None:
         self.contexts += 1
         ctypes.c_long.from_address(a[0]).value = 0x100
 
-    def cuCtxPushCurrent(self, a: Any) -> int:  # noqa: N802
+    def cuCtxPushCurrent(self, a: Any) -> int:
         return 0 if self.contexts else ABSENT
 
-    def cuCtxPopCurrent(self, a: Any) -> int:  # noqa: N802
+    def cuCtxPopCurrent(self, a: Any) -> int:
         return 0 if self.contexts else ABSENT
 
-    def cuCtxDetach(self, a: Any) -> None:  # noqa: N802
+    def cuCtxDetach(self, a: Any) -> None:
         self.contexts -= 1
 
-    def cuCtxGetApiVersion(self, a: Any) -> None:  # noqa: N802
+    def cuCtxGetApiVersion(self, a: Any) -> None:
         ctypes.c_int.from_address(a[1]).value = 13000
 
     # ---- memory
 
-    def cuMemGetInfo(self, a: Any) -> None:  # noqa: N802
+    def cuMemGetInfo(self, a: Any) -> None:
         ctypes.c_long.from_address(a[0]).value = ctypes.c_long.from_address(a[1]).value = 2**31
 
-    def cuMemAlloc(self, a: Any) -> None:  # noqa: N802
+    def cuMemAlloc(self, a: Any) -> None:
         block = Block(a[1])
         self.blocks[block.address] = block
         ctypes.c_long.from_address(a[0]).value = block.address
 
-    def cuMemFree(self, a: Any) -> None:  # noqa: N802
+    def cuMemFree(self, a: Any) -> None:
         del self.blocks[a[0]]
 
-    def cuMemHostAlloc(self, a: Any) -> None:  # noqa: N802
+    def cuMemHostAlloc(self, a: Any) -> None:
         memory = ctypes.create_string_buffer(a[1])
         self.hosts[ctypes.addressof(memory)] = memory
         ctypes.c_long.from_address(a[0]).value = ctypes.addressof(memory)
 
-    def cuMemFreeHost(self, a: Any) -> None:  # noqa: N802
+    def cuMemFreeHost(self, a: Any) -> None:
         del self.hosts[a[0]]
 
-    def cuMemsetD8(self, a: Any) -> None:  # noqa: N802
+    def cuMemsetD8(self, a: Any) -> None:
         ctypes.memset(a[0], a[1] & 255, a[2])
 
-    def cuMemcpyHtoD(self, a: Any) -> None:  # noqa: N802
+    def cuMemcpyHtoD(self, a: Any) -> None:
         ctypes.memmove(a[0], a[1], a[2])
 
-    cuMemcpyDtoH = cuMemcpyHtoD  # noqa: N815
+    cuMemcpyDtoH = cuMemcpyHtoD
 
-    def cuMemcpyHtoDAsync(self, a: Any) -> None:  # noqa: N802
+    def cuMemcpyHtoDAsync(self, a: Any) -> None:
         self._queue(a[3], lambda to=a[0], source=a[1], size=a[2]: ctypes.memmove(to, source, size))
 
-    cuMemcpyDtoHAsync = cuMemcpyHtoDAsync  # noqa: N815
+    cuMemcpyDtoHAsync = cuMemcpyHtoDAsync
 
     # ---- streams, events, graphs
 
-    def cuStreamCreate(self, a: Any) -> None:  # noqa: N802
+    def cuStreamCreate(self, a: Any) -> None:
         ctypes.c_long.from_address(a[0]).value = 0x1000 + 16 * len(self.asked)
 
-    cuEventCreate = cuStreamCreate  # noqa: N815
+    cuEventCreate = cuStreamCreate
 
     def _queue(self, stream: int, work: Callable[[], Any]) -> None:
         """Into the graph that is being captured on the stream, or at once."""
@@ -173,29 +173,29 @@ class Device:
         else:
             work()
 
-    def cuStreamBeginCapture(self, a: Any) -> None:  # noqa: N802
+    def cuStreamBeginCapture(self, a: Any) -> None:
         self.capturing[a[0]] = []
 
-    def cuStreamEndCapture(self, a: Any) -> None:  # noqa: N802
+    def cuStreamEndCapture(self, a: Any) -> None:
         self.graphs.append(self.capturing.pop(a[0]))
         ctypes.c_long.from_address(a[1]).value = len(self.graphs)
 
-    def cuGraphInstantiateWithFlags(self, a: Any) -> None:  # noqa: N802
+    def cuGraphInstantiateWithFlags(self, a: Any) -> None:
         ctypes.c_long.from_address(a[0]).value = a[1]
 
-    def cuGraphLaunch(self, a: Any) -> None:  # noqa: N802
+    def cuGraphLaunch(self, a: Any) -> None:
         for work in self.graphs[a[0] - 1]:
             self._queue(a[1], work)
 
     # ---- programs
 
-    def cuModuleLoadDataEx(self, a: Any) -> None:  # noqa: N802
+    def cuModuleLoadDataEx(self, a: Any) -> None:
         self.modules.append(Program(ctypes.string_at(a[1]).decode(), watched=False))
         ctypes.c_long.from_address(a[0]).value = len(self.modules)
 
-    cuModuleLoadData = cuModuleLoadDataEx  # noqa: N815
+    cuModuleLoadData = cuModuleLoadDataEx
 
-    def cuModuleGetFunction(self, a: Any) -> int:  # noqa: N802
+    def cuModuleGetFunction(self, a: Any) -> int:
         program, name = self.modules[a[1] - 1], ctypes.string_at(a[2]).decode()
         if program is None or name not in program.entries:
             return 500
@@ -203,10 +203,10 @@ class Device:
         ctypes.c_long.from_address(a[0]).value = len(self.functions)
         return 0
 
-    def cuModuleUnload(self, a: Any) -> None:  # noqa: N802
+    def cuModuleUnload(self, a: Any) -> None:
         self.modules[a[0] - 1] = None
 
-    def cuLaunchKernel(self, a: Any) -> None:  # noqa: N802
+    def cuLaunchKernel(self, a: Any) -> None:
         module, name = self.functions[a[0] - 1]
         program = self.modules[module]
         assert program is not None

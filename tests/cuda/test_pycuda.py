@@ -1,4 +1,4 @@
-"""The host's code through pycuda itself, over a stand-in for the driver's library: contexts, streams, events, graphs."""
+"""The host code through pycuda itself, over a stand-in for the driver's library: contexts, streams, events, graphs."""
 
 from __future__ import annotations
 
