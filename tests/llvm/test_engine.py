@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobspec.backends.kept import ROOM
 from jobspec.backends.llvm import engine, machine
-from jobspec.backends.llvm.built import ROOM, WRITERS, built
+from jobspec.backends.llvm.built import WRITERS, built
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.written import Written
@@ -368,7 +369,7 @@ def test_a_routine_is_not_recalled_by_other_writers(tmp_path: Path, monkeypatch:
     routine, compiler = routine_of(training()), Compiler(machine.host(), 2, tmp_path)
     built(routine, compiler, 1)
     records = len(list(tmp_path.iterdir()))
-    monkeypatch.setattr("jobspec.backends.llvm.built.sources", lambda: digest("llvm.sources", b"other"))
+    monkeypatch.setattr("jobspec.backends.llvm.built.sources", lambda *patterns: digest("kept.sources", b"other"))
     built(routine, compiler, 1)
     assert len(list(tmp_path.iterdir())) == records + 1
 

@@ -8,19 +8,17 @@ has to be kept; a record that is torn, or names an object that is not there whol
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
+from jobspec.backends.kept import sources
 from jobspec.backends.llvm.compile import Compiler
 from jobspec.backends.llvm.driver import Driver
 from jobspec.ir.canonical import CanonicalError, Value, decode, encode
 from jobspec.ir.codec.plan import routine_value
 from jobspec.ir.codec.values import keys
-from jobspec.ir.digest import Digest, digest
+from jobspec.ir.digest import Digest
 from jobspec.ir.plan import Routine
 from jobspec.ir.record import Record, RecordError, as_digest
 
-ROOM = Path(__file__).parents[2]
 #: where everything lies that a text is made of
 WRITERS = ("ir/**/*.py", "backends/*.py", "backends/llvm/**/*.py")
 KEYS = keys("shared private work objects")
@@ -41,12 +39,12 @@ def built(routine: Routine, compiler: Compiler, threads: int) -> Built:
     """The code of `routine`, made by `threads` threads where it is not known."""
     if compiler.cache is None:
         return build(routine, compiler, threads)[0]
-    key = compiler.key_of("llvm.routine.key", [sources().raw, routine_value(routine)])
+    key = compiler.key_of("llvm.routine.key", [sources(*WRITERS).raw, routine_value(routine)])
     found = recalled(key, compiler)
     if found is None:
         found, names = build(routine, compiler, threads)
         record: Value = {"shared": found.shared, "private": found.private, "work": found.work, "objects": names}
-        compiler.keep(key, encode(record))
+        compiler.kept.keep(key, encode(record))
     return found
 
 
@@ -60,7 +58,7 @@ def build(routine: Routine, compiler: Compiler, threads: int) -> tuple[Built, li
 
 def recalled(key: Digest, compiler: Compiler) -> Built | None:
     """What an earlier build kept, where all of it is there."""
-    stored = compiler.recall(key)
+    stored = compiler.kept.recall(key)
     if stored is None:
         return None
     try:
@@ -69,13 +67,5 @@ def recalled(key: Digest, compiler: Compiler) -> Built | None:
         sizes = [record.integer(name) for name in ("shared", "private", "work")]
     except (CanonicalError, RecordError):
         return None
-    bodies = [body for name in names if (body := compiler.recall(name)) is not None]
+    bodies = [body for name in names if (body := compiler.kept.recall(name)) is not None]
     return Built(tuple(bodies), *sizes) if len(bodies) == len(names) else None
-
-
-@cache
-def sources() -> Digest:
-    """Of the text of every module that has a part in what is compiled."""
-    files = sorted(path for pattern in WRITERS for path in ROOM.glob(pattern))
-    named: Value = [[path.relative_to(ROOM).as_posix(), path.read_bytes()] for path in files]
-    return digest("llvm.sources", encode(named))

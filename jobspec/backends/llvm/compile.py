@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,9 +21,10 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
+from jobspec.backends.kept import Kept
 from jobspec.backends.llvm.machine import LEVEL, code_generator
 from jobspec.ir.canonical import Value
-from jobspec.ir.digest import Digest, digest, digest_value
+from jobspec.ir.digest import Digest, digest_value
 from jobspec.ir.target import Target
 
 #: raised whenever the bytes of a cached object would mean something else
@@ -57,10 +55,10 @@ class Compiler:
 
     def _entry(self, text: str) -> tuple[Digest, bytes]:
         key = self.key(text)
-        found = self.recall(key)
+        found = self.kept.recall(key)
         if found is None:
             found = emit(text, self.target, self.level)
-            self.keep(key, found)
+            self.kept.keep(key, found)
         return key, found
 
     def key(self, text: str) -> Digest:
@@ -73,40 +71,9 @@ class Compiler:
         machine = [llvm.get_process_triple(), self.target.cpu, self.target.features, self.level]
         return digest_value(domain, [*versions, *machine, *what])
 
-    def recall(self, key: Digest) -> bytes | None:
-        """What was kept under `key`, where it is there whole."""
-        if self.cache is None:
-            return None
-        try:
-            stored = (self.cache / key.hex).read_bytes()
-        except OSError:
-            return None
-        seal, body = stored[:32], stored[32:]
-        return body if seal == _seal(key, body) else None
-
-    def keep(self, key: Digest, body: bytes) -> None:
-        """Have `body` recalled for `key`, if the folder can be written."""
-        if self.cache is not None:
-            with suppress(OSError):
-                self.cache.mkdir(parents=True, exist_ok=True)
-                _write(self.cache / key.hex, _seal(key, body) + body)
-
-
-def _seal(key: Digest, body: bytes) -> bytes:
-    """What a cached object begins with: binds its bytes to its key."""
-    return digest("llvm.object", key.raw + body).raw
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or none: readers never see a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise
+    @property
+    def kept(self) -> Kept:
+        return Kept(self.cache)
 
 
 def emit(text: str, target: Target, level: int) -> bytes:
