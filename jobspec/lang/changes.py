@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 
 from jobspec.lang import tree
 from jobspec.lang.source import Span
+from jobspec.lang.write import imported
 
 Block = tree.Repeat | tree.If | tree.Phase
 
@@ -39,9 +40,7 @@ def changes(first: tree.Job, second: tree.Job) -> Iterator[Change]:
 def called(item: tree.Item) -> str:
     match item:
         case tree.Import():
-            source = item.source
-            path = source.text if isinstance(source, tree.Hash) else ".".join(word.text for word in source)
-            return f"import {path} {item.alias.text}" if item.alias else f"import {path}"
+            return imported(item)
         case tree.DimDef():
             return f"dim {item.axis.text}"
         case tree.Def():

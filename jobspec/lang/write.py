@@ -34,8 +34,12 @@ def item(node: tree.Item) -> str:
 
 
 def imported(node: tree.Import) -> str:
-    source = node.source.text if isinstance(node.source, tree.Hash) else ".".join(word.text for word in node.source)
-    return f"import {source}" + (f" as {node.alias.text}" if node.alias else "")
+    return f"import {source_of(node)}" + (f" as {node.alias.text}" if node.alias else "")
+
+
+def source_of(node: tree.Import) -> str:
+    """`std.nn`, or the hash of a file."""
+    return node.source.text if isinstance(node.source, tree.Hash) else ".".join(word.text for word in node.source)
 
 
 def params(nodes: Sequence[tree.Param]) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jobspec.lang.diagnostics import DiagnosticsError
 from jobspec.lang.explain import entries
 from jobspec.lang.parse import parse
-from jobspec.lang.source import Source
+from tests.lang.refusals import Golden, check_message, errors
 
 GOLDEN = Path(__file__).parent / "golden"
 JOBS = sorted(GOLDEN.glob("*.job"))
@@ -18,21 +16,15 @@ JOBS = sorted(GOLDEN.glob("*.job"))
 NOT_SHOWN = {"E0111", "E0112"}
 
 
-def errors(path: Path) -> DiagnosticsError:
-    with pytest.raises(DiagnosticsError) as caught:
-        parse(Source.from_bytes(path.name, path.read_bytes()))
-    return caught.value
-
-
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
-def test_message(path: Path, golden: Callable[[Path, str], None]) -> None:
-    golden(path.with_suffix(".err"), f"{errors(path)}\n")
+def test_message(path: Path, golden: Golden) -> None:
+    check_message(path, parse, golden)
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_named_code_is_there(path: Path) -> None:
     if path.stem[0] == "e" and path.stem[1:5].isdigit():
-        assert path.stem[:5].upper() in {d.code for d in errors(path).diagnostics}
+        assert path.stem[:5].upper() in {d.code for d in errors(path, parse).diagnostics}
 
 
 def test_every_syntax_code_has_a_golden_file() -> None:

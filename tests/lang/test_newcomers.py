@@ -5,14 +5,12 @@ Each file is one whole job with one mistake in it, so each gives one error, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobspec.lang.check import load
-from jobspec.lang.diagnostics import DiagnosticsError
-from jobspec.lang.source import Source
+from tests.lang.refusals import Golden, check_message, errors
 
 NEWCOMER = Path(__file__).parent / "golden" / "newcomer"
 JOBS = sorted(NEWCOMER.glob("*.job"))
@@ -22,20 +20,14 @@ TWO = {"pattern_leaves_some_out", "upper_case_value"}
 NO_HELP = {"eval_trains", "dim_not_whole", "integer_label_as_target", "axis_that_is_gone"}
 
 
-def errors(path: Path) -> DiagnosticsError:
-    with pytest.raises(DiagnosticsError) as caught:
-        load(Source.from_bytes(path.name, path.read_bytes()))
-    return caught.value
-
-
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
-def test_message(path: Path, golden: Callable[[Path, str], None]) -> None:
-    golden(path.with_suffix(".err"), f"{errors(path)}\n")
+def test_message(path: Path, golden: Golden) -> None:
+    check_message(path, load, golden)
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_one_mistake_is_one_error_with_a_next_step(path: Path) -> None:
-    found = errors(path).diagnostics
+    found = errors(path, load).diagnostics
     assert len(found) == (2 if path.stem in TWO else 1)
     assert path.stem in NO_HELP or all(d.help for d in found)
 

@@ -55,20 +55,20 @@ def scanned(w: Writer) -> None:
 
 
 def unrolled(w: Writer) -> None:
-    v = w.some()
-    if v and not v.whole:
-        name = w.model.fresh("u")
-        w.say(f"{name} = {v.text}")
-        w.say(f"repeat {w.model.whole(1, 3)} {{ {name} = {name} - .25*sin({name}) }}")
-        w.vals.append(Val(name, v.axes))
+    rebound(w, "u", f"repeat {w.model.whole(1, 3)} {{ N = N - .25*sin(N) }}")
 
 
 def branched(w: Writer) -> None:
+    rebound(w, "q", "if training { N = N*.5 } else { N = N + 1 }")
+
+
+def rebound(w: Writer, stem: str, line: str) -> None:
+    """A new name N for a value, and a line that binds it anew."""
     v = w.some()
     if v and not v.whole:
-        name = w.model.fresh("q")
+        name = w.model.fresh(stem)
         w.say(f"{name} = {v.text}")
-        w.say(f"if training {{ {name} = {name}*.5 }} else {{ {name} = {name} + 1 }}")
+        w.say(line.replace("N", name))
         w.vals.append(Val(name, v.axes))
 
 
