@@ -173,7 +173,8 @@ def compile(job: Spec | str | Path, on: str = DEFAULT, *, tuned: bool = False, h
     spec = job if isinstance(job, Spec) else load(job, home=home)
     need_whole_roots(spec)
     with debug.stage("compile"):
-        compiled = compile_for(spec.job, on, Tunings(open_home(home)) if tuned else None)
+        store = open_home(home)
+        compiled = compile_for(spec.job, on, Tunings(store) if tuned else None, store.cache)
     debug.compiled(spec.job, compiled.plan)
     return Program(spec, compiled)
 

@@ -19,6 +19,7 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.passes.pipeline import compile_job, lower_program
+from jobspec.runtime.plans import plan_of
 from jobspec.runtime.tuning import Known, tuned
 
 
@@ -44,11 +45,11 @@ class Compiled:
         return self.backend.open(self.plan, job, threads, cache)
 
 
-def compile_for(job: Job, name: str, known: Known | None = None) -> Compiled:
-    """`job` compiled for the backend `name` on this machine; `known`: measured schedules. Raises UsageError,
-    CompileError."""
+def compile_for(job: Job, name: str, known: Known | None = None, cache: Path | None = None) -> Compiled:
+    """`job` compiled for the backend `name` on this machine; `known`: measured schedules; `cache`: folder where plans
+    are kept. Raises UsageError, CompileError."""
     chosen = backend(name)
-    plan = compile_job(job, chosen.target)
+    plan = compile_job(job, chosen.target) if cache is None else plan_of(job, chosen.target, cache)
     return Compiled(job, tuned(plan, known) if known else plan, chosen)
 
 

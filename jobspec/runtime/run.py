@@ -65,7 +65,7 @@ def run(
     need_memory(compiled)
     data = open_data()
     with open_journal(folder) as journal:
-        session = compiled.open(order.threads, home.folder / "cache")
+        session = compiled.open(order.threads, home.cache)
         try:
             course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data, weights or Weights(home))
             return Run(compiled, course, folder, journal, order, reporter or Silent()).go()

@@ -5,7 +5,7 @@ made on disk before something is written. Where the store lies never changes a r
 
     HOME/data      shards and manifests of data sets         HOME/names   local names of data sets
     HOME/states    checkpoints and their tensors             HOME/runs    one folder per run: log, receipt
-    HOME/tunings   measured schedules of kernels
+    HOME/tunings   measured schedules of kernels         HOME/cache   plans and objects, to be thrown away at will
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class Home:
     @property
     def tunings(self) -> Path:
         return self.folder / "tunings"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
 
     @property
     def names(self) -> Path:

@@ -43,7 +43,7 @@ def course_of(job: Job, folder: RunFolder, means: Means) -> Iterator[Course]:
     """Raises DataError, CompileError, UsageError."""
     data = open_sets(job, means, data_folders(folder.facts))
     compiled = compile_for(job, means.backend)
-    session = compiled.open(means.threads, means.home.folder / "cache")
+    session = compiled.open(means.threads, means.home.cache)
     try:
         yield Course(job, compiled.job_hash, compiled.plan, session, data, Weights(means.home, means.search))
     finally:

@@ -68,7 +68,7 @@ def trained(home: Home) -> tuple[api.Run, str]:
 def begun(found: api.Spec, home: Home) -> dict[str, np.ndarray]:
     """The state before the first step."""
     compiled = api.compile(found, home=home.folder).compiled
-    session = compiled.open(1, home.folder / "cache")
+    session = compiled.open(1, home.cache)
     try:
         data = api.open_data(found, home)
         course = Course(found.job, compiled.job_hash, compiled.plan, session, data, Weights(home))
