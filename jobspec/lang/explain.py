@@ -23,13 +23,19 @@ def entries() -> dict[str, dict[str, str]]:
 
 
 def explain(code: str) -> str:
-    """The explanation of a code, in any case, without a newline at its end (UsageError E0802: no such code)."""
-    entry = entries().get(code.strip().upper())
+    """The explanation of a code (`E0212`, `e212`, `212`); no newline at its end. UsageError E0802: no such code."""
+    name = whole_name(code)
+    entry = entries().get(name)
     if entry is None:
         raise unknown(code)
-    parts = [f"{code.strip().upper()}: {entry['title']}", entry["text"].strip()]
+    parts = [f"{name}: {entry['title']}", entry["text"].strip()]
     parts += [f"{name}:\n{indented(entry[name])}" for name in ("wrong", "right") if name in entry]
     return "\n\n".join(parts)
+
+
+def whole_name(code: str) -> str:
+    digits = code.strip().upper().removeprefix("E")
+    return f"E{digits:0>4}" if digits.isdecimal() else code.strip().upper()
 
 
 def overview() -> str:

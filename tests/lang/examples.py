@@ -98,6 +98,10 @@ def composed(parts: Mapping[str, str], train: Mapping[str, str], body: str = "")
     return "\n".join(["job example", *told, section, ""]).replace("  BODY\n", f"  {body}\n" if body else "")
 
 
+#: weights that an example may begin with
+WEIGHTS = {"b3:00000001": {"w": (3, 2), "bias": (2,)}}
+
+
 def compiled(fragment: str) -> Job:
     source, files = whole(fragment)
-    return load(source, fetch=files.get)
+    return load(source, fetch=files.get, weights=WEIGHTS.get)

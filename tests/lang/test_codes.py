@@ -25,8 +25,6 @@ NO_EXAMPLE = {
     "E0274": "a file cannot hold its own hash",
     "E0275": "takes a whole file",
     "E0291": "takes two files and fmt",
-    "E0351": "takes a file of weights",
-    "E0352": "takes a file of weights",
 }
 MEANING = [c for c, e in entries().items() if (c[:3] in ("E02", "E03") or c[:4] == "E043") and "wrong" in e]
 SYNTAX = [code for code, entry in entries().items() if code.startswith("E01") and "wrong" in entry]
@@ -99,6 +97,11 @@ def test_explain() -> None:
     text = explain("e0101")
     assert text.startswith("E0101: unexpected text\n\n")
     assert text.endswith("right:\n    def f(x) = x / 2")
+
+
+@pytest.mark.parametrize("said", ["E0212", "e0212", "E212", "212", " 0212 "])
+def test_a_code_may_be_said_shortly(said: str) -> None:
+    assert explain(said).startswith("E0212: every pair\n")
 
 
 def test_explain_lists_all() -> None:
