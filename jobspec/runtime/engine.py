@@ -47,9 +47,10 @@ class Compiled:
 
 def compile_for(job: Job, name: str, known: Known | None = None, cache: Path | None = None) -> Compiled:
     """`job` compiled for the backend `name` on this machine; `known`: measured schedules; `cache`: folder where plans
-    are kept. Raises UsageError, CompileError."""
+    are kept that take time to make. Raises UsageError, CompileError."""
     chosen = backend(name)
-    plan = compile_job(job, chosen.target) if cache is None else plan_of(job, chosen.target, cache)
+    known_plans = None if chosen.interprets else cache
+    plan = plan_of(job, chosen.target, known_plans) if known_plans else compile_job(job, chosen.target)
     return Compiled(job, tuned(plan, known) if known else plan, chosen)
 
 
