@@ -16,8 +16,6 @@ pytestmark = pytest.mark.cuda
 TINY = entries()
 #: small and different in what they are made of: recurrence, attention, sums by index, images
 QUICK = ("lstm", "ssm", "gpt2_124m", "vae")
-#: their plans take minutes to make
-LONG = {"t5_small", "deepseek_v3"}
 
 
 @pytest.mark.parametrize("name", NAMES)

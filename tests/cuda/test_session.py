@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.workloads import Workload
+from bench.workloads import Workload, of_spec
 from jobspec.backends.cuda.session import CudaSession, open_session
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.errors import JobspecError
@@ -24,6 +24,7 @@ from tests.cuda.machine.machine import Bytes
 from tests.cuda.stand_in import StandIn
 from tests.spec_jobs import SMALL, on_made_up
 from tests.specs.test_same_bits import Trained, by_reference, trained
+from tests.specs.tiny import entries
 
 pytestmark = pytest.mark.cuda
 
@@ -71,6 +72,14 @@ def test_digits(digits: tuple[Workload, Trained], late: bool) -> None:
 def test_specs_made_small(home: Home, name: str, steps: int) -> None:
     work = on_made_up(name, home, SMALL[name])
     assert on_stand_in(work, steps) == on_stand_in(work, steps, late=True, backwards=True) == by_reference(work, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lstm", "ssm", "gpt2_124m", "vae", "mixtral_8x7b", "adafactor"])
+def test_tiny_specs(name: str, home: Home) -> None:
+    """Watched, threads backwards: recurrence, attention, draws, chosen maps, norms over all parameters."""
+    work = of_spec(name, entries()[name].spec(home.folder), home)
+    assert on_stand_in(work, 2, late=True, backwards=True) == by_reference(work, 2)
 
 
 def test_one_graph_per_step(digits: tuple[Workload, Trained]) -> None:

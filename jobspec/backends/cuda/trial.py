@@ -12,7 +12,7 @@ import numpy as np
 
 from jobspec.backends.c.alone import Alone, alone
 from jobspec.backends.cuda.driver import Driver, Kernel
-from jobspec.backends.cuda.nvrtc import compile_text
+from jobspec.backends.cuda.nvrtc import EXACT, compile_text
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.kernel import Kernel as Nest
 from jobspec.ir.plan import Schedule
@@ -45,7 +45,8 @@ class Trial:
         return self.run(kernel, arrays, schedule)[0]
 
     def _launch(self, made: Alone, spaces: tuple[int, ...], turns: tuple[int, ...]) -> None:
-        module = self.driver.load(compile_text(made.text, self.driver.level))
+        compiled = compile_text(made.text, self.driver.level, EXACT, self.driver.machine_code)
+        module = self.driver.load(compiled)
         numbers = tuple(np.int32(turn) for turn in turns)
         work = [
             Kernel(launch.symbol, launch.groups, launch.items, (*spaces, np.float32(1), *numbers[: launch.turns]))
