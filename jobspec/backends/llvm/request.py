@@ -6,7 +6,7 @@ tasks are an outermost loop; `Layout` hands out scratch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from jobspec.backends.llvm.convention import Phase, Place, begin
@@ -50,11 +50,29 @@ class Request:
         emit: Callable[[Scope, Value], None],
     ) -> Phase:
         """A function that runs `emit(scope outside all loops, task)` for its tasks; `insts`: all it computes."""
+        return self.together(nest, suffix, tasks, weight, insts, lambda entry, task: emit(entry, *task), 1)
+
+    def together(
+        self,
+        nest: Nest,
+        suffix: str,
+        tasks: int,
+        weight: int,
+        insts: Collection[int],
+        emit: Callable[[Scope, Sequence[Value]], None],
+        most: int,
+    ) -> Phase:
+        """The same where `emit` takes `most` neighbouring tasks at once, and those left over one by one."""
         symbol = self.name + suffix
         f = begin(self.module, symbol, self.kernel)
         entry = opened(Site(f, nest, self.places, self.flags), insts)
         run(entry, 0, insts)
-        f.loop(f.params[4], f.params[5], 1, lambda task: emit(entry, task))
+        lo, hi = f.params[4:6]
+        if most > 1:
+            whole = f.iadd(lo, f.imul(f.udiv(f.isub(hi, lo), most), most))
+            f.loop(lo, whole, most, lambda task: emit(entry, [f.iadd(task, i) for i in range(most)]))
+            lo = whole
+        f.loop(lo, hi, 1, lambda task: emit(entry, [task]))
         f.ret()
         return Phase(symbol, tasks, max(1, weight))
 

@@ -8,6 +8,7 @@ dear to compute and needed again is kept in scratch. Few long rows are cut into 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobspec.backends.llvm import split_rows
@@ -17,13 +18,15 @@ from jobspec.backends.llvm.folds import Fold, fold_lanes
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import vectors
-from jobspec.backends.llvm.sweeps import Keeping, enter, sweep
+from jobspec.backends.llvm.sweeps import Keeping, enter, next_row, sweep
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES
 
 #: rows of at most this many vectors are held in registers
 HELD = 8
+#: vectors of rows that are made side by side, and the most rows
+SIDE_BY_SIDE, MOST_ROWS = 8, 4
 #: rows this long are cut where there are fewer than FEW
 LONG, FEW = 16384, 64
 
@@ -55,32 +58,50 @@ def generate(q: Request) -> Native:
     scratch = Layout()
     keeping = Keeping.plan(nest, live, size) if size > HELD * WIDTH else Keeping()
 
-    def task(entry: Scope, number: Value) -> None:
-        scope = entry.enter(nest.groups[0], digits(entry.f, number, sizes))
-        if size <= HELD * WIDTH:
-            hold(Row(scope, live), size)
-        else:
-            swept(Row(scope, live), size, keeping.placed(lambda n: scratch_of(scope.f, scratch, n)))
+    def rows(entry: Scope, tasks: Sequence[Value]) -> list[Row]:
+        scopes = [entry.enter(nest.groups[0], digits(entry.f, number, sizes)) for number in tasks]
+        return [Row(scope, live) for scope in scopes]
+
+    def held(entry: Scope, tasks: Sequence[Value]) -> None:
+        hold(rows(entry, tasks), size)
+
+    def task(entry: Scope, tasks: Sequence[Value]) -> None:
+        (row,) = rows(entry, tasks)
+        swept(row, size, keeping.placed(lambda n: scratch_of(entry.f, scratch, n)))
 
     weight = cost(q.kernel, live) * -(-size // WIDTH)
-    phase = q.phase(nest, "", nest.size(0), weight, live, task)
+    short = size <= HELD * WIDTH
+    at_once = max(1, min(MOST_ROWS, SIDE_BY_SIDE // -(-size // WIDTH))) if short else 1
+    phase = q.together(nest, "", nest.size(0), weight, live, held if short else task, at_once)
     return Native((phase,), private=scratch.size)
 
 
-def hold(row: Row, size: int) -> None:
-    """A short row, unrolled."""
+def hold(rows: Sequence[Row], size: int) -> None:
+    """Short rows, unrolled, side by side: while one waits for a fold, others go on."""
+    nest, lanes = rows[0].nest, [lanes_of(row, size) for row in rows]
+    for number in range(nest.last + 1):
+        for row in rows:
+            run(row.scope, 1, row.before(number))
+        for row, across in zip(rows, lanes, strict=True):
+            for here in across:
+                run(here, 2, row.before(number))
+        for row, across in zip(rows, lanes, strict=True):
+            for here in across:
+                run_stores(here, nest.stores(number, True))
+            run_stores(row.scope, nest.stores(number, False))
+        for row, across in zip(rows, lanes, strict=True):
+            for i in nest.reduces(number):
+                put(row.scope, i, fold_held(across, i, size))
+
+
+def lanes_of(row: Row, size: int) -> list[Scope]:
+    """The vectors of a row; asks for those of a row soon to come."""
     nest, scope = row.nest, row.scope
     lanes = vectors(scope.only(nest.views(nest.inner(row.live))), size)
-    for number in range(nest.last + 1):
-        computed = row.before(number)
-        run(scope, 1, computed)
+    for view, further in next_row(scope).items():
         for here in lanes:
-            run(here, 2, computed)
-        for here in lanes:
-            run_stores(here, nest.stores(number, True))
-        run_stores(scope, nest.stores(number, False))
-        for i in nest.reduces(number):
-            put(scope, i, fold_held(lanes, i, size))
+            scope.f.prefetch(scope.f.offset(here.pointers[view], further * -(-HELD // len(lanes))))
+    return lanes
 
 
 def fold_held(lanes: list[Scope], i: int, size: int) -> Value:

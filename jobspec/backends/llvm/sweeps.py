@@ -1,13 +1,15 @@
 """One pass over a row in memory: evaluate, keep, store, fold.
 
 Takes: a scope at a row, a pass, a span of the row. Promises: row order exactly, block by block; what a
-later pass needs and is dear to compute is kept in scratch by the pass that computes it first.
+later pass needs and is dear to compute is kept in scratch by the pass that computes it first; the last pass
+asks for what the first pass of the next row will read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from jobspec.backends.llvm.access import lane_positions
 from jobspec.backends.llvm.emit import Int
@@ -19,6 +21,7 @@ from jobspec.backends.llvm.strips import STRIP, walk
 from jobspec.backends.llvm.values import Value, vector
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES, ROW_BLOCK
+from jobspec.ir.kernel import View
 from jobspec.ir.ops import OPS
 
 FOUR_BYTES = ("f32", "i32", "u32")
@@ -141,7 +144,13 @@ class Visit:
     def scope(self) -> Scope:
         """The row's scope, with pointers for this pass only."""
         nest = self.outside.nest
-        return self.outside.only(nest.views(nest.inner(self.needed)))
+        return self.outside.only([*nest.views(nest.inner(self.needed)), *self.next])
+
+    @cached_property
+    def next(self) -> dict[View, int]:
+        """What to ask for in this pass, and how many bytes further the next row has it."""
+        last = self.outside.nest.last
+        return next_row(self.outside) if 0 < last == self.number else {}
 
     @property
     def needed(self) -> frozenset[int]:
@@ -150,6 +159,8 @@ class Visit:
 
     def __call__(self, here: Scope, states: list[State]) -> list[State]:
         nest = here.nest
+        for view, further in self.next.items():
+            here.f.prefetch(here.f.offset(here.pointers[view], further))
         self.keeping.restore(here, self.number, taken(nest, self.keeping.first, self.number))
         run(here, nest.depth, self.needed)
         self.keeping.save(here, self.number)
@@ -158,6 +169,17 @@ class Visit:
             enter(fold, state, here, nest.kernel.body[i].args[0])
             for (i, fold), state in zip(self.folds, states, strict=True)
         ]
+
+
+def next_row(scope: Scope) -> dict[View, int]:
+    """What the first pass reads along the row, and how many bytes further the next row has it."""
+    nest, body = scope.nest, scope.nest.kernel.body
+    if not nest.groups[0]:
+        return {}
+    loads = [body[i] for i in nest.inner(nest.needed(roots(nest, 0))) if body[i].op == "load" and not body[i].args]
+    views = [inst["view"] for inst in loads if inst["view"].strides[nest.vector] == 1]
+    apart = {view: view.strides[nest.groups[0][-1]] * scope.site.item(view) for view in views}
+    return {view: further for view, further in apart.items() if further}
 
 
 def fold_of(scope: Scope, i: int) -> Fold:
