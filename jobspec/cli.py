@@ -38,6 +38,7 @@ COMMANDS = {
     "export": "Write trained weights as safetensors.",
     "devices": "List what can run a job here.",
     "data": "Add, list, verify and remove data sets.",
+    "store": "List, check and clear the store; push to and pull from others.",
     "weights": "Add weights to start from, and list what is in them.",
     "new": "Write a job to start from.",
     "explain": "Explain an error code.",

@@ -129,15 +129,21 @@ class BlobStore:
 
     def has(self, name: Digest) -> bool:
         """Whether some folder has a file of that name; its bytes are not read."""
-        return any((folder / name.hex).is_file() for folder in self.folders)
+        return self.find(name.hex) is not None
+
+    def find(self, file: str) -> Path | None:
+        """Where a file of that name lies, in the first folder that has it."""
+        return next((path for folder in self.folders if (path := folder / file).is_file()), None)
+
+    def ahead(self, name: Digest) -> None:
+        """The blob will be wanted soon: of use to stores that have to fetch it."""
 
     def path(self, name: Digest) -> Path:
         """The file that reading will use. Raises BlobMissing."""
-        for folder in self.folders:
-            path = folder / name.hex
-            if path.is_file():
-                return path
-        raise BlobMissing(name, self.folders)
+        found = self.find(name.hex)
+        if found is None:
+            raise BlobMissing(name, self.folders)
+        return found
 
     def own_path(self, name: Digest) -> Path:
         """Where the blob lies, or would lie, in the store's own folder."""

@@ -49,6 +49,8 @@ class DataSet:
 
     def shard(self, field: str, number: int) -> Array:
         """Shard `number` of `field`, read-only and mapped: [records of the shard, *shape]. Raises DataError."""
+        if number + 1 < len(self.manifest.shards):
+            self.store.ahead(self.manifest.shards[number + 1].pieces[self._columns[field]].name)
         return self._mapped(field, number)
 
     def take(self, field: str, indices: Array) -> Array:
@@ -221,11 +223,10 @@ def _pieces(manifest: Manifest) -> set[Piece]:
 
 
 def _manifest_path(store: BlobStore, root: Digest) -> Path:
-    for folder in store.folders:
-        path = folder / (root.hex + SUFFIX)
-        if path.is_file():
-            return path
-    raise _unknown(store, str(root))
+    found = store.find(root.hex + SUFFIX)
+    if found is None:
+        raise _unknown(store, str(root))
+    return found
 
 
 def _unknown(store: BlobStore, text: str) -> DataError:

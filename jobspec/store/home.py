@@ -6,6 +6,8 @@ made on disk before something is written. Where the store lies never changes a r
     HOME/data      shards and manifests of data sets         HOME/names   local names of data sets
     HOME/states    checkpoints and their tensors             HOME/runs    one folder per run: log, receipt
     HOME/tunings   measured schedules of kernels         HOME/cache   plans and objects, to be thrown away at will
+
+With a `remote` (JOBSPEC_REMOTE, a URL) data that is not here is fetched from there, and hashed on arrival.
 """
 
 from __future__ import annotations
@@ -18,19 +20,26 @@ from pathlib import Path
 from platformdirs import user_data_dir
 
 from jobspec.store.blobs import BlobStore
+from jobspec.store.fetching import FetchingStore
 from jobspec.store.files import FileLayer
+from jobspec.store.remote import Remote
+
+DATA = "data"
 
 
 @dataclass(frozen=True)
 class Home:
-    """The store in `folder`; all its writing goes through `files`."""
+    """The store in `folder`; all its writing goes through `files`. `remote`: where data comes from that is not here."""
 
     folder: Path
     files: FileLayer = field(default_factory=FileLayer)
+    remote: str | None = None
 
     def data(self, search: Iterable[Path] = ()) -> BlobStore:
         """Data sets; `search`: folders to read from first, as `beside` gives them."""
-        return BlobStore(self.folder / "data", search, self.files)
+        if self.remote is None:
+            return BlobStore(self.folder / DATA, search, self.files)
+        return FetchingStore(self.folder / DATA, search, self.files, Remote(self.remote), DATA)
 
     def states(self) -> BlobStore:
         """Checkpoints."""
@@ -56,7 +65,8 @@ class Home:
 def open_home(folder: Path | None = None) -> Home:
     """The store in `folder`; without one in JOBSPEC_HOME, or else in the platform's data folder."""
     chosen = folder or os.environ.get("JOBSPEC_HOME") or user_data_dir("jobspec")
-    return Home(Path(chosen).expanduser().absolute())
+    remote = os.environ.get("JOBSPEC_REMOTE") or None
+    return Home(Path(chosen).expanduser().absolute(), remote=remote)
 
 
 def beside(job: Path) -> tuple[Path, ...]:

@@ -1,0 +1,155 @@
+"""`jobspec store …`: what lies in the store, and its way to other stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobspec.commands.options import json_option, say_json, spec_of
+from jobspec.ir.codec.job import job_hash
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import DataError, UsageError
+from jobspec.runtime import keeping, transfer
+from jobspec.runtime.transfer import Moved
+from jobspec.store.blobs import BlobStore
+from jobspec.store.datasets import known_roots
+from jobspec.store.home import Home, open_home
+from jobspec.store.names import names_of
+from jobspec.store.remote import Remote
+from jobspec.views import amount
+
+#: digits that a shortened hash has at least, with `b3:`
+SHORTEST = 11
+
+
+@click.group()
+def command() -> None:
+    """List, check and clear the store; push data and runs to other stores, pull them from there."""
+
+
+@command.command("ls")
+@json_option
+def ls_command(as_json: bool) -> None:
+    """List the runs in the store; `jobspec data ls` lists the data."""
+    home = open_home()
+    found = keeping.runs(home)
+    if as_json:
+        say_json({"folder": home.folder, "runs": [described(kept) for kept in found]})
+        return
+    for kept in found:
+        state = "done" if kept.closed else f"{kept.steps:,} of {kept.of:,} steps"
+        click.echo(f"{kept.job.short}  {kept.name:<24} {state:<24} {amount(kept.bytes, 'B')}")
+    if not found:
+        click.echo(f"no runs in {home.folder}")
+
+
+def described(kept: keeping.Kept) -> dict[str, Any]:
+    facts = {"job": str(kept.job), "name": kept.name, "steps": kept.steps, "of": kept.of}
+    return {**facts, "closed": kept.closed, "bytes": kept.bytes}
+
+
+@command.command("verify")
+def verify_command() -> int:
+    """Hash everything in the store. Exit code 5 where something is missing or changed."""
+    problems = list(keeping.problems(open_home()))
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if not problems:
+        click.echo("ok: every blob hashes to its name, and none is missing")
+    return DataError.exit_code if problems else 0
+
+
+@command.command("gc")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
+def gc_command(dry_run: bool, as_json: bool) -> None:
+    """Remove what nothing needs: torn drafts, loose blobs of runs, compiled code."""
+    home = open_home()
+    found = list(keeping.waste(home)) if dry_run else keeping.clear(home)
+    if as_json:
+        say_json({"removed": [{"path": w.path, "bytes": w.bytes, "why": w.why} for w in found], "dry_run": dry_run})
+        return
+    for why in dict.fromkeys(w.why for w in found):
+        these = [w for w in found if w.why == why]
+        click.echo(f"{len(these)} files, {amount(sum(w.bytes for w in these), 'B')}: {why}")
+    click.echo("nothing is removed without need" if not found else "would go" if dry_run else "gone")
+
+
+@command.command("push")
+@click.argument("url")
+@click.argument("what", nargs=-1, metavar="[NAME|b3:…|FILE.job]…")
+@json_option
+def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
+    """Send data sets and runs (default: all) to the store at URL; what is there already stays."""
+    home, remote = open_home(), Remote(url)
+    store = BlobStore(home.data().folder, (), home.files)
+    here = Known(known_roots(store), [kept.job for kept in keeping.runs(home)])
+    sets, runs = here.chosen(home, what)
+    told = [(root, transfer.push_set(home, remote, root)) for root in sets]
+    told += [(job, transfer.push_run(home, remote, job)) for job in runs]
+    say_moved(told, "sent", as_json)
+
+
+@command.command("pull")
+@click.argument("url")
+@click.argument("what", nargs=-1, metavar="[NAME|b3:…|FILE.job]…")
+@json_option
+def pull_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
+    """Fetch data sets and runs (default: all) from the store at URL; everything is hashed on arrival."""
+    home, remote = open_home(), Remote(url)
+    there = Known(transfer.remote_sets(remote), transfer.remote_runs(remote))
+    sets, runs = there.chosen(home, what)
+    told = [(root, transfer.pull_set(home, remote, root)) for root in sets]
+    told += [(job, transfer.pull_run(home, remote, job)) for job in runs]
+    say_moved(told, "fetched", as_json)
+
+
+class Known:
+    """Data sets and runs that there are, to choose from."""
+
+    def __init__(self, sets: list[Digest], runs: list[Digest]) -> None:
+        self.sets, self.runs = sets, runs
+
+    def chosen(self, home: Home, what: Iterable[str]) -> tuple[list[Digest], list[Digest]]:
+        """The data sets and the runs meant; all where nothing is named. Raises UsageError E0861."""
+        words = list(what)
+        if not words:
+            return self.sets, self.runs
+        sets: dict[Digest, None] = {}
+        runs: dict[Digest, None] = {}
+        for word in words:
+            more_sets, more_runs = self._meant(home, word)
+            sets |= dict.fromkeys(more_sets)
+            runs |= dict.fromkeys(more_runs)
+        return list(sets), list(runs)
+
+    def _meant(self, home: Home, word: str) -> tuple[list[Digest], list[Digest]]:
+        if word.endswith(".job"):
+            job = spec_of(Path(word), (), home).job
+            roots = [Digest.parse(source.root) for source in job.sources]
+            return [root for root in roots if root in self.sets], [j for j in (job_hash(job),) if j in self.runs]
+        text = str(names_of(home).get(word, word))
+        sets, runs = (fitting(text, known) for known in (self.sets, self.runs))
+        if len(sets) + len(runs) != 1:
+            reason = f"`{word}` is nothing that this store has" if not sets and not runs else f"`{word}` begins several"
+            raise UsageError("E0861", reason, help="`jobspec store ls` and `jobspec data ls` list what is here")
+        return sets, runs
+
+
+def fitting(text: str, known: list[Digest]) -> list[Digest]:
+    return [digest for digest in known if len(text) >= SHORTEST and str(digest).startswith(text)]
+
+
+def say_moved(told: list[tuple[Digest, Moved]], verb: str, as_json: bool) -> None:
+    if as_json:
+        rows = [{"hash": str(name), "files": m.sent, "kept": m.kept, "bytes": m.bytes} for name, m in told]
+        say_json({verb: rows})
+        return
+    for name, moved in told:
+        size = amount(moved.bytes, "B")
+        click.echo(f"{name.short}  {moved.sent} files {verb} ({size}), {moved.kept} there already")
+    if not told:
+        click.echo("there is nothing to move")

@@ -1,0 +1,163 @@
+"""Data sets and runs between this store and another: only what is missing travels.
+
+Takes: a home, a remote. Promises: a blob that has its name at either end is whole; what arrives here is hashed before
+it counts; a transfer that was cut off goes on from where it was. The remote's layout is a home's: `data/…`, `runs/…`.
+A run travels with its job, log, receipt and checkpoints; its weights follow from the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
+from jobspec.ir.codec.receipt import ReceiptFormatError, decode_receipt
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import DataError
+from jobspec.runtime.folder import JOB, LOG, RECEIPT, STATES, RunFolder, run_folder
+from jobspec.runtime.journal import read_history
+from jobspec.store import checkpoint
+from jobspec.store.blobs import NAME, BlobStore
+from jobspec.store.datasets import SUFFIX, open_set
+from jobspec.store.fetching import SMALL, fetch_blob
+from jobspec.store.files import explained, write_file
+from jobspec.store.home import DATA, Home
+from jobspec.store.remote import Remote
+
+RUNS = "runs"
+
+
+@dataclass
+class Moved:
+    """What travelled, and what was there already: numbers of files; `bytes` of those that travelled."""
+
+    sent: int = 0
+    kept: int = 0
+    bytes: int = 0
+
+    def one(self, size: int | None) -> None:
+        """A file of `size` bytes; None: it was there."""
+        if size is None:
+            self.kept += 1
+        else:
+            self.sent, self.bytes = self.sent + 1, self.bytes + size
+
+
+def push_set(home: Home, remote: Remote, root: Digest) -> Moved:
+    """Send a data set: shards first, then the manifest that names them. Raises DataError, StoreError."""
+    store, moved = replace(home, remote=None).data(), Moved()
+    opened = open_set(store, root)
+    pieces = dict.fromkeys(piece.name for shard in opened.manifest.shards for piece in shard.pieces)
+    for name in pieces:
+        moved.one(_push_blob(store, remote, DATA, name))
+    manifest = store.find(root.hex + SUFFIX)
+    assert manifest is not None, "its set was opened"
+    if remote.has(f"{DATA}/{manifest.name}"):
+        moved.one(None)
+    else:
+        remote.put(f"{DATA}/{manifest.name}", manifest)
+        moved.one(manifest.stat().st_size)
+    return moved
+
+
+def _push_blob(store: BlobStore, remote: Remote, below: str, name: Digest) -> int | None:
+    """Send a blob that the remote lacks, hashed before; its size."""
+    target = f"{below}/{name.hex}"
+    if remote.has(target):
+        return None
+    size = store.map(name).nbytes
+    remote.put(target, store.path(name))
+    return size
+
+
+def pull_set(home: Home, remote: Remote, root: Digest) -> Moved:
+    """Fetch a data set: every shard is hashed on arrival. Raises DataError, StoreError."""
+    store, moved = replace(home, remote=remote.url).data(), Moved()
+    plain = BlobStore(store.folder, (), home.files)
+    moved.one(None if plain.find(root.hex + SUFFIX) else 0)
+    opened = open_set(store, root)
+    wanted = {piece.name: piece.size for shard in opened.manifest.shards for piece in shard.pieces}
+    for name, size in wanted.items():
+        moved.one(None if plain.has(name) else size)
+    opened.verify()
+    return moved
+
+
+def push_run(home: Home, remote: Remote, job: Digest) -> Moved:
+    """Send a run: checkpoints first, the receipt last. Raises DataError where there is none."""
+    folder, moved = run_folder(home, job), Moved()
+    if not folder.log.is_file():
+        raise DataError("E0714", f"this store has no run of the job {job}", help="`jobspec store ls` lists the runs")
+    below = f"{RUNS}/{job.hex}"
+    for name in states_of(folder):
+        moved.one(_push_blob(folder.states, remote, f"{below}/{STATES}", name))
+    for path in (folder.job, folder.log, folder.receipt):
+        if path.is_file():
+            remote.put(f"{below}/{path.name}", path)
+            moved.one(path.stat().st_size)
+    return moved
+
+
+def states_of(folder: RunFolder) -> list[Digest]:
+    """Blobs of the checkpoints that the run's log names, each list behind its tensors."""
+    found: dict[Digest, None] = {}
+    for saved in read_history(folder).saved:
+        tensors = checkpoint.read(folder.states, saved.name).tensors
+        found |= dict.fromkeys([*(t.blob for t in tensors), saved.name])
+    return list(found)
+
+
+def pull_run(home: Home, remote: Remote, job: Digest) -> Moved:
+    """Fetch a run that this store has not begun. Every checkpoint blob is hashed on arrival, job and receipt must be
+    of the job. Raises DataError, StoreError; then there is no run of it here."""
+    folder, moved, below = run_folder(home, job), Moved(), f"{RUNS}/{job.hex}"
+    if folder.log.is_file():
+        reason = f"this store has a run of the job {job.short} already, in {folder.path}"
+        raise DataError("E0715", reason, help="compare the two with `jobspec dispute`, or remove the folder")
+    if not remote.has(f"{below}/{LOG}"):
+        raise DataError("E0714", f"{remote.url} has no run of the job {job}")
+    small = {
+        name: remote.read(f"{below}/{name}", SMALL) for name in (JOB, RECEIPT, LOG) if remote.has(f"{below}/{name}")
+    }
+    _check_run(remote, job, small)
+    for name in remote.names(f"{below}/{STATES}"):
+        if NAME.fullmatch(name):
+            moved.one(_pull_blob(folder, remote, f"{below}/{STATES}", name))
+    for name, data in small.items():
+        write_file(home.files, folder.path / name, [data])
+        moved.one(len(data))
+    return moved
+
+
+def _pull_blob(folder: RunFolder, remote: Remote, below: str, name: str) -> int | None:
+    target = folder.path / STATES / name
+    if target.is_file():
+        return None
+    fetch_blob(folder.files, remote, f"{below}/{name}", target)
+    with explained("read", target):
+        return folder.files.status(target).st_size
+
+
+def _check_run(remote: Remote, job: Digest, small: dict[str, bytes]) -> None:
+    """Raises DataError where job or receipt are not of the job."""
+    try:
+        found = job_hash(decode_job(small[JOB])) if JOB in small else job
+        said = decode_receipt(small[RECEIPT]).job if RECEIPT in small else job
+    except (JobFormatError, ReceiptFormatError) as error:
+        raise DataError("E0716", f"{remote.url}: the run of {job.short} is damaged: {error}") from error
+    if (found, said) != (job, job):
+        raise DataError("E0716", f"{remote.url}: the run of {job.short} holds another job's files")
+
+
+def remote_runs(remote: Remote) -> list[Digest]:
+    """Jobs that the remote has runs of."""
+    return _digests(remote.names(RUNS))
+
+
+def remote_sets(remote: Remote) -> list[Digest]:
+    """Roots of the data sets that the remote has."""
+    return _digests(name.removesuffix(SUFFIX) for name in remote.names(DATA) if name.endswith(SUFFIX))
+
+
+def _digests(names: Iterable[str]) -> list[Digest]:
+    return [Digest(bytes.fromhex(name)) for name in names if NAME.fullmatch(name)]
