@@ -151,14 +151,14 @@ def contracted_place(node: Node, i: int | None, j: int | None) -> int:
 
 
 def experts(region: Region, node: Node) -> None:
-    """Tokens of single examples through maps that all examples share."""
+    """Tokens of single examples, or those of all through each example's choice, through maps that all share."""
     x, w, index = node.args
-    held, asked = region.axis_of(x), region.axis_of(index)
+    shared, held, asked = len(x.shape) - 1, region.axis_of(x), region.axis_of(index)
     axis = asked if held is None else held
-    if axis is None or asked not in (None, axis) or axis >= len(x.shape) - 1 or region.axis_of(w) is not None:
+    if axis is None or asked not in (None, axis) or held == shared or region.axis_of(w) is not None:
         raise Mixed(node)
-    image = rebuild(node, (region.cut(x, axis, node), region.image(w, node), region.cut(index, axis, node)))
-    region.each(node, axis, image)
+    tokens = region.cut(x, axis, node) if axis < shared else region.image(x, node)
+    region.each(node, axis, rebuild(node, (tokens, region.image(w, node), region.cut(index, axis, node))))
 
 
 def sum_(region: Region, node: Node) -> None:

@@ -38,6 +38,12 @@ layer net(x) {
   [h @ v, uneven]
 }
 """
+#: an example chooses a map for what is no example's own
+CHOOSING = """layer net(x) {
+  param w: X -> Y ~ normal(.5), u: Y | H -> Y' ~ normal(.5), c: H ~ normal(1)
+  x @ w + (c @ u[Y: argmax[Y](x @ w)])[Y'->Y]
+}
+"""
 UNEVEN = "mean[B](xent[Y](z, batch.y)) + .3*uneven"
 
 
@@ -73,6 +79,11 @@ def test_a_scale_from_the_whole_batch(loss: str, count: str) -> None:
 @pytest.mark.parametrize("count", ["2", "4", "6"])
 def test_experts_are_balanced_over_the_whole_batch(count: str) -> None:
     close(*(stepped(load(Source("j.job", balanced(n))), batch()) for n in ("", count)))
+
+
+@pytest.mark.parametrize("count", ["3", "4"])
+def test_examples_choose_maps_for_what_all_share(count: str) -> None:
+    close(*(stepped(load(Source("j.job", text(CHOOSING, n, more=""))), batch()) for n in ("", count)))
 
 
 def loops(nodes: list[Node]) -> int:
