@@ -7,7 +7,9 @@ contraction is cut into tiles that groups of work-items share: as large as leave
 
 from __future__ import annotations
 
-from jobspec.ir.contract import LANES
+from math import prod
+
+from jobspec.ir.contract import LANES, LEAF
 from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -18,6 +20,8 @@ CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
 GPU_TILE = 4
 #: groups that keep a GPU's processors busy: two for each of the 132 of an H100
 BUSY = 264
+#: work-items of a group that share columns
+GPU_ITEMS = 512
 #: floats between lines of a stage (backends/c/tiled.py)
 GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
@@ -32,7 +36,19 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
         return contraction(kernel, target)
     if kernel.kind == "rows" and any(inst.op == "reduce" for inst in kernel.body):
         return made(team=LANES) if target.features != "cpu" else made(lanes=target.lanes)
+    if kernel.kind == "columns" and target.features != "cpu":
+        return columns(kernel)
     return Schedule()
+
+
+def columns(kernel: Kernel) -> Schedule:
+    """Work-items share a column, run of leaves by run, where the columns alone would leave a GPU idle."""
+    kept, reduced = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("kept", "reduced"))
+    leaves, beside = -(-reduced // LEAF), min(LANES, kept)
+    folds = any(inst.op == "reduce" for inst in kernel.body)
+    if not folds or leaves < 2 or kept > BUSY * GPU_ITEMS:
+        return Schedule()
+    return made(beside=beside, parts=min(leaves, GPU_ITEMS // beside))
 
 
 def contraction(kernel: Kernel, target: Target) -> Schedule:

@@ -32,8 +32,11 @@ TILES = (
 )
 
 
+COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16))
+
+
 def schedules(kernel: Kernel) -> Sequence[Schedule]:
-    return ROWS if kernel.kind == "rows" else TILES if kernel.kind == "contract" else (Schedule(),)
+    return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
 
 
 def check(kernel: Kernel, arrays: Sequence[Array], *more: Schedule, turns: tuple[int, ...] = ()) -> None:

@@ -17,7 +17,7 @@ from jobspec.ir.kernel import Kernel
 from tests.cuda.native import ROWS, TILES, check
 from tests.cuda.stand_in import StandIn
 from tests.llvm import bodies
-from tests.llvm.native import Array, axes
+from tests.llvm.native import Array, axes, numbers
 from tests.llvm.test_contract import cases as contractions
 from tests.llvm.test_contract import convolution, matmul, weight_gradient
 from tests.llvm.test_random_kernels import kernels
@@ -110,3 +110,22 @@ def test_many_random_contractions(case: Any) -> None:
     kernel, arrays = case[:2]
     turns = max(len(view.turns) for view, _ in kernel.views())
     check(kernel, arrays, turns=(1,) * turns)
+
+
+@pytest.mark.parametrize("how", ["sum", "max"])
+def test_columns_in_parts(how: str) -> None:
+    """Leaves shared out among work-items: as many as parts, fewer, more, and an odd one at the end."""
+    for size in (256, 257, 1300, 5000):
+        b = axes(kept=[33], reduced=[size])
+        b.store(b.inst("reduce", b.load(0, 1, 33), how=how), 1, 1, 0)
+        check(b.kernel("columns"), [numbers(33 * size, size, size == 257), np.zeros(33, np.float32)])
+
+
+@pytest.mark.parametrize("kind", ["rows", "columns"])
+def test_what_a_fold_updates_is_read_before(kind: str) -> None:
+    """s = 0.5 s + sum(x), where every work-item of the row or column reads s and one writes it."""
+    outer, inner = ("outer", "row") if kind == "rows" else ("kept", "reduced")
+    b = axes(**{outer: [5], inner: [700]})
+    total = b.inst("reduce", b.load(0, 700, 1), how="sum")
+    b.store(b.inst("add", b.inst("mul", b.load(1, 1, 0), b.const(0.5)), total), 1, 1, 0)
+    check(b.kernel(kind), [numbers(3500, 1), numbers(5, 2)])

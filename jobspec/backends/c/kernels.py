@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, route, scatter, tiled
+from jobspec.backends.c import contract, folded, maps, parted, route, scatter, tiled
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
@@ -20,8 +20,10 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 
 
 def of_fold(q: Request, writer: Writer) -> list[Launch]:
-    folds = any(inst.op == "reduce" for inst in q.kernel.body)
-    return folded.render(q, writer) if folds else maps.render(q, writer)
+    if not any(inst.op == "reduce" for inst in q.kernel.body):
+        return maps.render(q, writer)
+    shared_out = q.schedule.get("parts", 1) > 1 and q.kernel.kind == "columns" and parted.suits(q.kernel)
+    return parted.render(q, writer) if shared_out else folded.render(q, writer)
 
 
 def of_products(q: Request, writer: Writer) -> list[Launch]:

@@ -1,0 +1,113 @@
+"""C code of columns folded by many work-items each: runs of leaves side by side, joined through shared memory.
+
+Takes: a kernel of kind columns without argmax, and its schedule: `parts` work-items at most share a column, `beside`
+columns share a group. Promises: the column order of ir/contract.py to the bit. A part takes as many leaves in a row
+as a power of two, so that its own tree is a subtree of the whole; the parts are then joined pair by pair. An element
+is always visited by the same work-item, so that it may be updated where it lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobspec.backends.c.folded import Sweeps
+from jobspec.backends.c.folds import Visit, ended
+from jobspec.backends.c.request import Launch, Request
+from jobspec.backends.c.scalars import Typed
+from jobspec.backends.c.scope import digits
+from jobspec.backends.c.tree import COMBINE, Tree
+from jobspec.backends.c.writer import Writer
+from jobspec.backends.nest import Nest
+from jobspec.ir.contract import LEAF
+from jobspec.ir.kernel import Kernel
+
+SEEDS = {"sum": "0.0f", "max": "to_float(0x7fc00000u)"}
+
+
+def suits(kernel: Kernel) -> bool:
+    """Whether every reduction can be joined from parts."""
+    return all(inst["how"] in COMBINE for inst in kernel.body if inst.op == "reduce")
+
+
+def render(q: Request, writer: Writer) -> list[Launch]:
+    kept, inner = tuple(q.kernel.axes_of("kept")), tuple(q.kernel.axes_of("reduced"))
+    nest = Nest(q.kernel, (kept, inner), -1, 1)
+    columns, leaves = nest.size(0), -(-nest.size(1) // LEAF)
+    beside, run = q.schedule.get("beside", 32), 1
+    while run * q.schedule.get("parts", 1) < leaves:
+        run *= 2
+    parts = -(-leaves // run)
+    with q.function(writer, q.name, nest, nest.live) as top:
+        writer.line(f"LOCAL float shared[{beside * parts}];")
+        writer.line(f"const int part = ITEM / {beside};")
+        column = writer.let(q.index, f"({q.index})GROUP * {beside} + ITEM % {beside}", "column")
+        writer.line(f"const bool exists = {column} < {columns};")
+        task = writer.let(q.index, f"exists ? {column} : {columns - 1}", "task")
+        writer.line(f"const {q.index} from = ({q.index})part * {run * LEAF};")
+        upto = ended(writer, q.index, nest.size(1), "from", run * LEAF)
+        writer.line(f"const {q.index} upto = exists ? {upto} : from;")
+        scope = top.enter(kept, digits(writer, q.index, task, [q.size(a) for a in kept]))
+        Parted(q, scope, inner, beside * parts, 1, beside, parts, run).all()
+    return [Launch(q.name, -(-columns // beside), beside * parts, q.turns)]
+
+
+@dataclass(frozen=True)
+class Parted(Sweeps):
+    """The passes of `beside` columns by `parts` work-items each, `run` leaves to a part."""
+
+    beside: int
+    parts: int
+    run: int
+
+    def _visit_all(self, visit: Visit, wide: Visit) -> None:
+        with self.scope.writer.count(self.q.index, "upto", "e", "from") as at:
+            visit(at)
+
+    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
+        w, body = self.scope.writer, self.nest.kernel.body
+        hows = {i: str(body[i]["how"]) for i in reduces}
+        results = {i: w.name("fold") for i in reduces}
+        for i, name in results.items():
+            w.line(f"float {name} = {SEEDS[hows[i]]};")
+        trees = {i: Tree.open(w, COMBINE[hows[i]], self.run) for i in reduces} if self.run > 1 else {}
+        self._leaves(hows, results, trees, visit)
+        with w.block("if (from < upto)"):
+            for i, tree in trees.items():
+                tree.result(results[i])
+        for i, name in results.items():
+            self._joined(hows[i], name)
+            self.scope.values[i] = Typed(body[i].dtype, name)
+
+    def _leaves(self, hows: dict[int, str], results: dict[int, str], trees: dict[int, Tree], visit: Visit) -> None:
+        """The part's own leaves, up their own tree."""
+        w, index = self.scope.writer, self.q.index
+        with w.count("int", self.run, "leaf") as leaf:
+            first = w.let(index, f"from + ({index}){leaf} * {LEAF}", "first")
+            w.line(f"if ({first} >= upto) break;")
+            stop = ended(w, index, "upto", first, LEAF)
+            for i, name in results.items():
+                w.line(f"{name} = {SEEDS[hows[i]]};")
+            with w.count(index, stop, "e", first) as at:
+                values = visit(at)
+                for i, name in results.items():
+                    w.line(f"{name} = {COMBINE[hows[i]](name, values[i])};")
+            for i, tree in trees.items():
+                tree.push(leaf, results[i])
+
+    def _joined(self, how: str, name: str) -> None:
+        """Pairs of parts, pairs of pairs, …; an odd one is carried up. Then every part has the result."""
+        w = self.scope.writer
+        w.line(f"SYNC; shared[ITEM] = {name}; SYNC;")
+        with w.block(f"for (int apart = 1; apart < {self.parts}; apart *= 2)"):
+            pair = COMBINE[how]("shared[ITEM]", f"shared[ITEM + apart * {self.beside}]")
+            w.line(f"if (part % (2 * apart) == 0 && part + apart < {self.parts}) shared[ITEM] = {pair};")
+            w.line("SYNC;")
+        w.line(f"{name} = shared[ITEM % {self.beside}];")
+
+    def _stores(self, number: int) -> None:
+        """By one part, when no other still reads what lies there."""
+        stores = self.nest.stores(number, False)
+        if stores:
+            self.scope.writer.line("SYNC;")
+            with self.scope.writer.block("if (part == 0 && exists)"):
+                self.scope.store(stores)
