@@ -124,15 +124,17 @@ def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int)
 def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
     rows run along k; 2 for b, a panel of which is a few lines of each step; 4 for what the epilogue reads and writes,
-    `touched` tensors of the result's size."""
+    `touched` tensors of the result's size; 8 for both operands of the next turn of the loops outside."""
     form = c.form
     if not form.plain:
         return 0
     rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
     lying = len(form.kb) == 1 and form.n[-1].b == 1
-    panels_of_b = c.pack and lying and 4 * form.n[-1].size * form.k_size > target.l2
+    panels_of_b = lying and 4 * form.n[-1].size * form.k_size > target.l2 // 2
     results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
-    return (1 if rows_of_a else 0) + (2 if panels_of_b else 0) + (4 if results else 0)
+    operands = 4 * c.outer * form.k_size * (size(form.m) + form.n[-1].size)
+    turns = c.outer > 1 and c.columns.parts == 1 and operands > target.l2 // 2
+    return sum(bit for bit, wanted in ((1, rows_of_a), (2, panels_of_b), (4, results), (8, turns)) if wanted)
 
 
 def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Target) -> int:

@@ -195,6 +195,12 @@ def test_epilogues(act: str) -> None:
     check(kernel, arrays, schedule=choose(kernel, HOST))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_next_batch_is_fetched_ahead(layout: str) -> None:
+    for chosen in (schedule(rows=8, vectors=2, ahead=15), schedule(rows=3, vectors=2, pack=0, ahead=10)):
+        check(*matmul(9, 30, 48, layout, batch=3), schedule=chosen, cuts=(1, 3))
+
+
 def test_what_an_epilogue_touches_is_fetched_ahead() -> None:
     for k, rows in ((48, 8), (512, 3)):
         kernel, arrays = dressed(11, 37, k, "exp")
@@ -272,7 +278,7 @@ def drawn_view(draw: st.DrawFn, buffer: int, roles: list[str], lengths: list[int
 
 def drawn_schedule(draw: st.DrawFn) -> Schedule:
     choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "through")}
-    choices["ahead"], choices["slab"] = draw(st.integers(0, 7)), draw(st.integers(0, 3))
+    choices["ahead"], choices["slab"] = draw(st.integers(0, 15)), draw(st.integers(0, 3))
     return schedule(
         rows=draw(st.integers(1, 9)),
         vectors=draw(st.integers(1, 3)),

@@ -31,28 +31,43 @@ def next_rows(f: Function) -> Ahead:
     return fetch
 
 
+def rows_further(f: Function, further: int, along_k: bool) -> Ahead:
+    """The tile's rows `further` bytes on, at the steps of the block: a line of each row where they run along k, else a
+    line of each step."""
+
+    def fetch(rows: Rows, k: Value) -> None:
+        if along_k:
+            for row in rows.at(f, k):
+                f.prefetch(f.offset(row, further), locality=SECOND_CACHE)
+            return
+        for i in range(BLOCK):
+            f.prefetch(f.offset(rows.at(f, f.iadd(k, i))[0], further), locality=SECOND_CACHE)
+
+    return fetch
+
+
 @dataclass(frozen=True)
-class NextPanel:
-    """The panel to be packed next: its first element, bytes from step to step, vectors, steps."""
+class Lines:
+    """What is to be multiplied next: `rows` rows of `lines` lines from `base` on, `pitch` bytes from row to row."""
 
     base: Value
     pitch: int
-    vectors: int
-    steps: int
+    lines: int
+    rows: int
 
-    def during(self, f: Function, tile: Int, tiles: int, first: Int) -> Ahead:
-        """The part that is fetched while tile number `tile` of `tiles` computes, whose steps begin at `first`."""
-        blocks = -(-self.steps // BLOCK)
-        each = -(-self.steps * self.vectors // (tiles * blocks))
+    def during(self, f: Function, tile: Int, tiles: int, first: Int, steps: int) -> Ahead:
+        """The part to fetch while tile number `tile` of `tiles` goes over `steps` steps that begin at `first`."""
+        blocks = -(-steps // BLOCK)
+        each = -(-self.rows * self.lines // (tiles * blocks))
         start = times(f, tile, blocks * each)
 
         def fetch(rows: Rows, k: Value) -> None:
             block = f.udiv(f.isub(k, first), BLOCK)
             for i in range(each):
                 line = total(f, total(f, start, times(f, block, each)), i)
-                step, vector = f.udiv(line, self.vectors), f.urem(line, self.vectors)
+                step, place = f.udiv(line, self.lines), f.urem(line, self.lines)
                 row = f.offset(self.base, f.imul(step, self.pitch))
-                f.prefetch(f.offset(row, f.imul(vector, BYTES)), locality=SECOND_CACHE)
+                f.prefetch(f.offset(row, f.imul(place, BYTES)), locality=SECOND_CACHE)
 
         return fetch
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from jobspec.backends.llvm.ahead import NextPanel, Results, next_rows
+from jobspec.backends.llvm.ahead import Lines, Results, next_rows, rows_further
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
@@ -225,15 +225,30 @@ class Tiles:
         """What to fetch while the tile computes."""
         f, t = self.f, self.tiling
         found = [next_rows(f)] if t.ahead & 1 and not t.slab else []
-        if t.ahead & 2 and t.packed and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
-            pitch = 4 * self.form.kb[0].b
-            base = f.offset(here.source, total(f, times(f, here.steps[0], pitch), here.kind.vectors * BYTES))
-            panel = NextPanel(base, pitch, here.kind.vectors, t.steps)
-            found.append(panel.during(f, tile, t.tiles_at_once, here.steps[0]))
+        if t.ahead & 2 and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
+            found.append(self._panel_further(here, tile, here.kind.vectors * BYTES))
         if t.ahead & 4 and t.groups == 1:
             finish = Results(self.finish, here.scope, row, rows, here.kind.vectors)
             found.append(finish.during(f, t.steps, here.steps[0]))
+        if t.ahead & 8 and t.outer > 1:
+            found += self._turn_further(here, tile)
         return found
+
+    def _turn_further(self, here: Here, tile: Int) -> list[Ahead]:
+        """What the next turn of the loops outside takes, as long as the innermost of them goes on."""
+        turn, one_step = outer_extents(self.form)[-1], len(self.form.kb) == 1
+        found = [rows_further(self.f, 4 * turn.a, self.form.ka[-1].a in (0, 1))] if turn.a else []
+        return [*found, self._panel_further(here, tile, 4 * turn.b)] if turn.b and one_step else found
+
+    def _panel_further(self, here: Here, tile: Int, further: int) -> Ahead:
+        """The panel `further` bytes from this one."""
+        f, t, k, n = self.f, self.tiling, self.form.kb[0], self.form.n[-1]
+        base = f.offset(here.source, total(f, times(f, here.steps[0], 4 * k.b), further))
+        lines = Lines(base, 4 * k.b, here.kind.vectors, t.steps)
+        if n.b != 1 and k.b == 1:
+            columns = WIDTH * (here.kind.vectors - 1) + here.kind.lanes
+            lines = Lines(base, 4 * n.b, -(-t.steps // WIDTH), columns)
+        return lines.during(f, tile, t.tiles_at_once, here.steps[0], t.steps)
 
     def _packed(self, here: Here, tile: Int, rows: int) -> Rows:
         f, t = self.f, self.tiling

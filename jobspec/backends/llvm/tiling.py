@@ -9,7 +9,8 @@ there are and how much scratch they need; it depends on kernel and schedule alon
     group     leaves of k that make one partial sum, a power of two; 0: k is not split
     flat      1: a tile may run across the axes of m; 0: it stays in the innermost
     swap      1: a and b, m and n change roles
-    ahead     fetched ahead, added up: 1: the rows of the next tile; 2: the next panel; 4: what the epilogue touches
+    ahead     fetched ahead, added up: 1: the rows of the next tile; 2: the next panel; 4: what the epilogue touches;
+              8: what the next turn of the loops outside takes
     slab      tiles whose rows of a are copied to private memory before the panels go over them; 0: a is read where it
               lies. Only where rows lie side by side
     through   1: sums go through private memory to the epilogue; 0: it works on the registers
