@@ -26,6 +26,8 @@ from jobspec.ir.contraction import Contraction, Extent, normal_form, size
 
 #: groups that a launch should have for all processors to have work, and work-items of a group at most
 SHARED_OUT, TOGETHER = 16, GROUP // 8
+#: bytes of b that a processor keeps in its second cache
+NEAR = 1 << 19
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -128,13 +130,23 @@ class Tiles:
             task = w.let(q.index, f"({q.index})GROUP * {items} + ITEM", "task")
             if tasks % items:
                 w.line(f"if ({task} >= {tasks}) return;")
-            *at, strip, run = digits(w, q.index, task, [*(e.size for e in outer), part.strips, runs])
+            *at, strip, run = self._tile(task, runs)
             column = w.let(q.index, f"{part.first} + {strip} * {part.width}", "column")
             row = w.let(q.index, f"{run} * {self.rows}", "row")
             scope = top.enter((e.axis for e in outer), at)
             self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
             self._finish(scope, live, stores, row, column)
         return Launch(self.symbol, -(-tasks // items), items, q.turns, self.packing.bytes if part.pack else 0)
+
+    def _tile(self, task: str, runs: int) -> list[str]:
+        """Positions outside, strip, run of rows. Tiles beside each other go first where all of b stays near, as results
+        are then written, and operands of the epilogue read, in the order in which they lie."""
+        w, index, part = self.writer, self.q.index, self.part
+        outer = [e.size for e in self.outer]
+        if 4 * self.form.k_size * part.strips * part.width <= NEAR:
+            *at, run, strip = digits(w, index, task, [*outer, runs, part.strips])
+            return [*at, strip, run]
+        return digits(w, index, task, [*outer, part.strips, runs])
 
     # ---- sums
 
