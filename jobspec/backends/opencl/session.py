@@ -173,24 +173,24 @@ class Loaded:
         return self.rendered.routine
 
     @cached_property
-    def functions(self) -> dict[str, cl.Kernel]:
-        return {launch.symbol: self._function(launch) for launches in self.rendered.kernels for launch in launches}
+    def order(self) -> Sequence[tuple[cl.Kernel, tuple[int], tuple[int]]]:
+        """Every launch of one step: the function with all it is given, work-items, those of a group."""
+        functions: dict[tuple[str, tuple[int, ...]], cl.Kernel] = {}
+        found = []
+        for launch, turns in self.rendered.order():
+            key = (launch.symbol, turns)
+            functions[key] = function = functions.get(key) or self._function(launch, turns)
+            found.append((function, (launch.groups * launch.items,), (launch.items,)))
+        return found
 
-    @cached_property
-    def order(self) -> Sequence[tuple[cl.Kernel, Launch, tuple[int, ...]]]:
-        return [(self.functions[launch.symbol], launch, turns) for launch, turns in self.rendered.order()]
-
-    def _function(self, launch: Launch) -> cl.Kernel:
+    def _function(self, launch: Launch, turns: tuple[int, ...]) -> cl.Kernel:
         function = cl.Kernel(self.program, launch.symbol)
-        for i, space in enumerate(self.spaces):
-            function.set_arg(i, space)
-        function.set_arg(3, np.float32(1))
+        for i, value in enumerate((*self.spaces, np.float32(1), *map(np.int32, turns))):
+            function.set_arg(i, value)
         return function
 
     def queue_all(self, queue: cl.CommandQueue) -> None:
         """Every launch of one step."""
-        for function, launch, turns in self.order:
-            for i, turn in enumerate(turns):
-                function.set_arg(4 + i, np.int32(turn))
-            cl.enqueue_nd_range_kernel(queue, function, (launch.groups * launch.items,), (launch.items,))
+        for function, items, together in self.order:
+            cl.enqueue_nd_range_kernel(queue, function, items, together)
         queue.flush()
