@@ -185,7 +185,8 @@ class Loaded:
 
     def _function(self, launch: Launch, turns: tuple[int, ...]) -> cl.Kernel:
         function = cl.Kernel(self.program, launch.symbol)
-        for i, value in enumerate((*self.spaces, np.float32(1), *map(np.int32, turns))):
+        given: list[Any] = [*self.spaces, np.float32(1), *map(np.int32, turns)]
+        for i, value in enumerate(given):
             function.set_arg(i, value)
         return function
 
