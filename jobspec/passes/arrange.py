@@ -67,7 +67,7 @@ def arrange(name: str, kind: str, loops: list[Loop], body: list[Proto]) -> Kerne
     table = {w: [strides[i] for i in by_role] for w, strides in table.items()}
     axes = merge(axes, table)
     check_rows(kind, axes, table, body)
-    axes = complete(kind, axes, table)
+    axes = complete(kind, axes, table, any(proto.inst.op == "reduce" for proto in body))
     return Kernel(name, kind, tuple(axes), finish(body, table))
 
 
@@ -79,10 +79,11 @@ REQUIRED = {
 }
 
 
-def complete(kind: str, axes: list[Axis], table: dict[Walk, list[int]]) -> list[Axis]:
-    """Give the kernel every axis that its kind has, of size 1 where there was none; a map's last axis is its row."""
+def complete(kind: str, axes: list[Axis], table: dict[Walk, list[int]], folds: bool) -> list[Axis]:
+    """Give the kernel every axis that its kind has, of size 1 where there was none; a map's last axis is its row. What
+    `folds` rows of one element keeps them: its last axis is outside."""
     present = {axis.role for axis in axes}
-    if kind == "rows" and "row" not in present and axes:
+    if kind == "rows" and "row" not in present and axes and not folds:
         return [*axes[:-1], Axis(axes[-1].size, "row")]
     for role in REQUIRED.get(kind, ("row",)):
         if role not in present:

@@ -196,3 +196,10 @@ def test_matrix_vector_and_outer_products() -> None:
         ("x", make("add", x, make("contract", w, y, a_over=(1,), b_over=(0,), a_batch=(), b_batch=()))),
         inputs=(x, w),
     )
+
+
+def test_rows_of_one_element() -> None:
+    """A row that is one element stays a row: the axis outside it is not folded in its place."""
+    x = given("x", 5, 1)
+    picked = make("cast", make("argmax", x, axes=(1,)), dtype="f32")
+    check(("x", spread(picked, (5, 1), (0,))), inputs=(x,))
