@@ -71,7 +71,8 @@ def _opencl() -> Backend:
 
     device = devices.device_named(name)
     target = devices.target_of(device)
-    return Backend("opencl", target, session.compilers(), session.open_session, on_host=target.features == "cpu")
+    compilers, opened, on_host = session.compilers(), session.open_session, target.features == "cpu"
+    return Backend("opencl", target, compilers, opened, scratch=session.scratch_of, on_host=on_host)
 
 
 def _cuda() -> Backend:

@@ -36,3 +36,9 @@ def test_a_plan_for_another_device_is_refused(tmp_path: Path) -> None:
 def test_the_same_job_has_the_same_hash_and_another_plan(tmp_path: Path) -> None:
     llvm, device = (jobspec.compile(SPECS / "digits.job", on, home=tmp_path) for on in ("llvm", "opencl"))
     assert llvm.job_hash == device.job_hash and llvm.plan_hash != device.plan_hash
+
+
+def test_what_is_copied_into_strips_is_counted(tmp_path: Path) -> None:
+    program = jobspec.compile(SPECS / "digits.job", "opencl", home=tmp_path)
+    plan = program.compiled.plan
+    assert max(opencl().scratch(routine, plan.target, 1) for routine in plan.routines) > 0

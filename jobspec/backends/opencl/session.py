@@ -25,6 +25,7 @@ from jobspec.backends.session import Outcome
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Buffer, Plan, Routine
+from jobspec.ir.target import Target
 
 Array = NDArray[Any]
 #: version of the rendered C: raised when an unchanged plan becomes other code
@@ -40,6 +41,11 @@ def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> OpenclSessi
     """A session for `plan` on the device it was made for. Raises JobspecError: E0510 where that is not here, E0511
     where its memory is too small."""
     return OpenclSession(plan, device_of(plan.target))
+
+
+def scratch_of(routine: Routine, target: Target, threads: int) -> int:
+    """Bytes that a routine takes beside the arena."""
+    return render_routine(routine, "opencl").scratch
 
 
 def room_of(device: cl.Device) -> tuple[int, int]:
