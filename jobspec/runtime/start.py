@@ -85,7 +85,7 @@ class Weights:
         for store, own, listed in self._checkpoints():
             if name in (own, listed.state):
                 return {t.name: (t.type.shape, reader(store, t)) for t in listed.tensors}
-        help = "`jobspec weights add FILE` puts a safetensors file into the store"
+        help = "add the file, `jobspec weights add FILE`; a state is here once the job that ends with it was run here"
         raise DataError(UNKNOWN, f"no weights {root} are known here", help=help)
 
     def _checkpoints(self) -> Iterator[tuple[BlobStore, Digest, checkpoint.Checkpoint]]:

@@ -5,7 +5,6 @@ the reference after two steps. The full-size text loads, and has the parameters 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from shutil import copytree
 
@@ -18,19 +17,6 @@ from tests.specs.tiny import SPECS, Tiny, entries
 #: steps that the reference does too
 SAME = 2
 TINY = entries()
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A store that holds the last state of a spec, trained once."""
-
-    @cache
-    def store(base: str) -> Path:
-        home = tmp_path_factory.mktemp(base)
-        jobspec.run(SPECS / f"{base}.job", threads=1, home=home)
-        return home
-
-    return store
 
 
 @pytest.mark.parametrize("name", TINY)

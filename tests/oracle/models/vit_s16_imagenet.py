@@ -36,7 +36,7 @@ def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
 NAMES = ("u", "v", "area", "ratio", "top", "left", "turn")
 MODEL = Model(
     loss,
-    warmup_cosine(20, 5e-3),
+    warmup_cosine(40, 4e-3),
     decay=0.1,
     decayed=("w", "head", "attention.w?", "mlp.w?"),
     clip=1.0,
