@@ -20,22 +20,21 @@ from jobspec.lang import declarations, evaluation, expressions, loops, statement
 from jobspec.lang.clock import before
 from jobspec.lang.data import BATCH, Catalog, batches_of, declared, source_of
 from jobspec.lang.diagnostics import Reporter, did_you_mean
-from jobspec.lang.dispatch import evaluate
 from jobspec.lang.frame import Activation, Frame
 from jobspec.lang.lengths import Seen, Streams
 from jobspec.lang.modules import Fetch, Importer
 from jobspec.lang.parse import parse
-from jobspec.lang.phases import Setting, settings_of
-from jobspec.lang.refusal import Refusal, Silenced, need
+from jobspec.lang.phases import Setting, settings_of, without_dims
+from jobspec.lang.refusal import Silenced
 from jobspec.lang.registry import Registry
 from jobspec.lang.saving import Saving, ignored_run, saving
 from jobspec.lang.scope import Scope
 from jobspec.lang.source import Source
+from jobspec.lang.stages import Made, Stage, need_steps, said, size_of
 from jobspec.lang.start import Weights, first_values, start_of
-from jobspec.lang.things import Module, need_whole
+from jobspec.lang.things import Module
 from jobspec.lang.work import Places, Watcher, Work
 
-LARGEST = 2**31
 MEANINGS = (expressions, statements, declarations, loops)
 
 
@@ -72,24 +71,6 @@ class Hooks:
     catalog: Catalog
     fetch: Fetch | None
     weights: Weights
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A phase of the text with the sizes and data that it has. `notes`: what its errors say besides."""
-
-    setting: Setting
-    sizes: Mapping[str, int]
-    module: Module
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A phase's step, and where it was made."""
-
-    frame: Frame
-    step: training.Step
 
 
 @dataclass
@@ -186,21 +167,29 @@ class Elaboration:
         self.reporter.stop_if_any()
         return stages
 
-    def stage(self, setting: Setting, number: int) -> Stage:
-        for name, statement in setting.dims.items():
+    def known_dims(self, dims: Mapping[str, tree.SetDim]) -> None:
+        """Reports those that the text does not declare."""
+        for name, statement in dims.items():
             if name not in self.sizes:
                 help = did_you_mean(name, self.sizes) or f"declare it: `dim {name}=64`"
                 self.reporter.error("E0201", f"there is no axis {name}", statement.span, help=help)
             self.used.add(name)
+
+    def stage(self, setting: Setting, number: int) -> Stage:
+        self.known_dims(setting.dims)
         if not setting.dims:
             return Stage(setting, self.sizes, self.module, said(setting, number))
-        sizes = self.sizes_with(setting.dims, (f"in the phase `{setting.name}`",))
+        return self.rebound(setting, f"the phase `{setting.name}`", said(setting, number))
+
+    def rebound(self, setting: Setting, place: str, notes: tuple[str, ...]) -> Stage:
+        """The phase or evaluation with dims of its own, and data sets that follow them."""
+        sizes = self.sizes_with(setting.dims, (f"in {place}",))
         module = replace(self.module, data={})
         frame = self.frame(replace(self.work(), sizes=sizes), "data")
         for item in self.file.items:
             if isinstance(item, tree.DataDef):
                 self.data_set(module, frame, item)
-        return Stage(setting, sizes, module, said(setting, number))
+        return Stage(setting, sizes, module, notes)
 
     def courses(self, stages: Sequence[Stage]) -> list[training.Course]:
         """What is known of each phase: how long it is, and where it begins in its stream."""
@@ -223,7 +212,7 @@ class Elaboration:
             if made:
                 last = made[-1].step
                 frame.work.before = before(last.names, last.course.phase, known.seen.steps - 1)
-                self.registry.phase = known.phase
+                self.registry.phase, self.registry.place = known.phase, f"the phase `{known.phase}`"
             made.append(Made(frame, self.step(frame, stage.setting.section, known)))
         training.unused_names(made[0].frame, [one.step for one in made])
         self.registry.frozen = True
@@ -294,7 +283,7 @@ class Elaboration:
         found: dict[str, Evaluation] = {}
         for node in self.sections("eval"):
             try:
-                new = evaluation.evaluation(self.frame(self.work(known.seed), "eval"), node, known)
+                new = self.evaluation(node, known)
             except Silenced:
                 continue
             if new.name in found:
@@ -306,6 +295,21 @@ class Elaboration:
                 )
             found[new.name] = new
         return tuple(found.values())
+
+    def evaluation(self, node: tree.Section, known: training.Course) -> Evaluation:
+        """With the dims at the top, but for those that it rebinds."""
+        node, dims = without_dims(self.reporter, node)
+        if not dims:
+            return evaluation.evaluation(self.frame(self.work(known.seed), "eval"), node, known)
+        self.known_dims(dims)
+        self.reporter.stop_if_any()
+        place = f"the evaluation `{node.name.text if node.name else node.kind}`"
+        stage = self.rebound(Setting("", node, training.keyword(node), dims), place, (f"in {place}",))
+        outside, self.registry.place = self.registry.place, place
+        try:
+            return evaluation.evaluation(self.frame(self.work(known.seed, stage), "eval", stage.module), node, known)
+        finally:
+            self.registry.place = outside
 
     def saving(self, known: training.Course, phases: Sequence[str]) -> Saving:
         frame = self.frame(self.work(known.seed), "save")
@@ -356,27 +360,3 @@ class Elaboration:
         outputs = [(h.slot.name, step.state.get(h.slot.name, h.tensor.node)) for h in self.registry.ordered()]
         batches = batches_of(made.frame.work, known.stream, known.first)
         return Phase(known.phase, known.length, training.program(made.frame, [*outputs, *step.reports]), batches)
-
-
-def size_of(frame: Frame, node: tree.Expr) -> int:
-    """The size that a dim is given; 1 after a report."""
-    try:
-        size = need_whole(evaluate(frame, node), 1)
-        need(size < LARGEST, "E0222", f"an axis has fewer than 2^31 places, not {size}")
-        return size
-    except Refusal as refusal:
-        frame.report(refusal, node.span)
-    except Silenced:
-        pass
-    return 1
-
-
-def said(setting: Setting, number: int) -> tuple[str, ...]:
-    """What errors of the phase's step say besides; those of the first phase are the text's own."""
-    return (f"in the phase `{setting.name}`",) if number else ()
-
-
-def need_steps(reporter: Reporter, last: Stage, steps: int) -> None:
-    if steps >= LARGEST:
-        reporter.error("E0222", f"a run has fewer than 2^31 steps, not {steps:,}", last.setting.word)
-        reporter.stop()

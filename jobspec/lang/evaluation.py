@@ -2,7 +2,8 @@
 
 Takes: the section, the state that training declared. Promises: a program from state and batch to scalars. A layer
 means the trained one, so every metric may call it again without a label. Without `steps`, the batch is the largest
-divisor of the number of examples up to B, so every example counts once; with `steps = n`, n batches of B.
+divisor of the number of examples up to B, so every example counts once; with `steps = n`, n batches of B. `frame` has
+the dims as the section rebinds them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def evaluation(frame: Frame, node: tree.Section, known: Course) -> Evaluation:
         frame.work.places,
         step_input(),
         used_axes=frame.work.used_axes,
+        notes=frame.work.notes,
     )
     metrics = metrics_of(work, frame, node, data, settings)
     best = best_of(settings, [name for name, _ in metrics])

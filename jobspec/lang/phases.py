@@ -73,16 +73,28 @@ def check_names(reporter: Reporter, phases: list[tree.Phase]) -> None:
 
 
 def one(reporter: Reporter, train: tree.Section, base: tree.Body, phase: tree.Phase) -> Setting:
-    dims: dict[str, tree.SetDim] = {}
-    for statement in phase.body:
-        if isinstance(statement, tree.SetDim):
-            first = dims.setdefault(statement.axis.text, statement)
-            if first is not statement:
-                reporter.error("E0310", f"{statement.axis.text} is set twice in this phase", statement.span)
+    dims = dims_in(reporter, phase.body, "phase")
     own = tuple(marked(statement) for statement in phase.body if not isinstance(statement, tree.SetDim))
     check_own(reporter, phase, own)
     section = replace(train, body=tuple(merged(base, own)))
     return Setting(phase.name.text, section, first_word(phase, "phase"), dims)
+
+
+def dims_in(reporter: Reporter, body: tree.Body, what: str) -> dict[str, tree.SetDim]:
+    """AXIS → its rebinding."""
+    dims: dict[str, tree.SetDim] = {}
+    for statement in body:
+        if isinstance(statement, tree.SetDim):
+            first = dims.setdefault(statement.axis.text, statement)
+            if first is not statement:
+                reporter.error("E0310", f"{statement.axis.text} is set twice in this {what}", statement.span)
+    return dims
+
+
+def without_dims(reporter: Reporter, node: tree.Section) -> tuple[tree.Section, dict[str, tree.SetDim]]:
+    """An evaluation without the dims that it rebinds, and these."""
+    dims = dims_in(reporter, node.body, "evaluation")
+    return replace(node, body=tuple(s for s in node.body if not isinstance(s, tree.SetDim))), dims
 
 
 def marked(statement: tree.Statement) -> tree.Statement:

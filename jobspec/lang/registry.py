@@ -48,11 +48,13 @@ class Held:
 @dataclass(eq=False)
 class Registry:
     """`held`: by name, in order of declaration. Frozen after the training step: evaluations declare nothing new.
-    `phase`: the phase at hand, from the second on: the model is what the first one declared."""
+    `phase`: the phase at hand, from the second on: the model is what the first one declared. `place`: that phase, or an
+    evaluation with other dims, in words."""
 
     held: dict[str, Held] = field(default_factory=dict)
     frozen: bool = False
     phase: str = ""
+    place: str = ""
 
     def of_kind(self, kind: str) -> list[Held]:
         return [h for h in self.held.values() if h.slot.kind == kind]
@@ -71,8 +73,8 @@ class Registry:
                 raise new_in_phase(new.slot.name, self.phase)
             self.held[new.slot.name] = new
             return new
-        if not old.same_as(new) and self.phase:
-            raise other_in_phase(old, new, self.phase)
+        if not old.same_as(new) and self.place:
+            raise other_in(self.place, old, new)
         if not old.same_as(new):
             raise Refusal(
                 "E0241",
@@ -99,12 +101,12 @@ def new_in_phase(name: str, phase: str) -> Refusal:
     )
 
 
-def other_in_phase(old: Held, new: Held, phase: str) -> Refusal:
+def other_in(place: str, old: Held, new: Held) -> Refusal:
     return Refusal(
         "E0344",
-        f"`{old.slot.name}` would be another tensor in the phase `{phase}`",
+        f"`{old.slot.name}` would be another tensor in {place}",
         notes=(f"before: {shown(old)}; here: {shown(new)}",),
-        help="the state is the same in all phases: rebind only axes that no parameter has, nor its first value",
+        help="the state is the same everywhere: rebind only axes that no parameter has, nor its first value",
     )
 
 

@@ -91,7 +91,7 @@ HOMES: dict[type[tree.Node], tuple[str, str]] = {
     tree.Freeze: ("freeze", "`train { … }`"),
     tree.Average: ("average", "`train { … }`"),
     tree.Phase: ("phase", "`train { … }`"),
-    tree.SetDim: ("AXIS = …", "a phase"),
+    tree.SetDim: ("AXIS = …", "a phase or an evaluation"),
     tree.ShardOver: ("shard", "`run { … }`"),
 }
 
@@ -99,5 +99,5 @@ HOMES: dict[type[tree.Node], tuple[str, str]] = {
 @means(*HOMES)
 def misplaced(_: Frame, node: tree.Statement) -> None:
     word, home = HOMES[type(node)]
-    help = "outside of phases, an axis is declared by `dim`" if isinstance(node, tree.SetDim) else None
+    help = "elsewhere an axis is declared by `dim`" if isinstance(node, tree.SetDim) else None
     raise Refusal("E0301", f"`{word}` stands in {home}, not here", help=help)

@@ -42,8 +42,10 @@ class Torch:
             "rsqrt": t.rsqrt, "exp": t.exp, "log": t.log, "tanh": t.tanh, "erf": t.erf, "sin": t.sin, "cos": t.cos,
             "pow": t.pow, "fma": lambda a, b, c: a * b + c, "stop": lambda a: a.detach(),
         }  # fmt: skip
-        if any(isinstance(x.result, Type) and x.dtype == "u32" for x in (node, *node.args)) and node.op != "loop":
+        kinds = [x.dtype for x in (node, *node.args) if isinstance(x.result, Type)]
+        if "u32" in kinds and "f32" not in kinds[1:] and node.op != "loop":
             return self.counted(node, args)
+        args = [t.tensor(x.astype(np.int64)) if isinstance(x, np.ndarray) else x for x in args]
         if node.op in simple:
             return simple[node.op](*args)
         return getattr(self, "o_" + node.op)(node, *args)
