@@ -23,7 +23,7 @@ from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Cut, size
 from jobspec.ir.target import Target
 
-WIDTH, LINE = 16, 64
+WIDTH, LINE, PAGE = 16, 64, 4096
 #: sums under way that hide the time of one
 UNDER_WAY = 8
 #: lines of one set of the first cache, and of the second
@@ -31,6 +31,8 @@ WAYS = (8, 16)
 #: cycles that a line costs beside all else: out of the second cache where it is read one after another or strided, out
 #: of the third, out of memory
 NEAR, STRIDED, FAR, MEMORY = 0.07, 0.5, 0.7, 1.3
+#: a line of each step, each in another page and out of memory; and one that others drive out of the second cache
+MISSED, CROWDED = 20.0, 5.0
 #: cycles: a vector packed; turned as well; a step of a tile's rows packed
 MOVE, TURN, ROWS = 3.0, 3.0, 4.0
 #: cycles: a tile; a leaf of it; a vector pushed on the stack; a panel; an element stored by itself
@@ -115,7 +117,7 @@ def panels_of(c: Choice, target: Target, split: int) -> float:
         turned = c.form.kb[-1].b == 1 and c.form.n[-1].b != 1
         total += slabs * c.steps * vectors * ((TURN if turned else MOVE) * split + source(of_b, target))
     else:
-        total += c.steps * vectors * source(of_b, target)
+        total += slabs * c.steps * vectors * source(of_b, target)
     if c.slab:
         total += c.tiles * c.steps * (ROWS + source(c.a_bytes, target) * c.rows.size / WIDTH)
     return total
@@ -134,7 +136,7 @@ def lines_of_b(c: Choice, target: Target, wide: int) -> float:
     pitch = 4 * abs(c.form.kb[-1].b) if len(c.form.kb) == 1 else LINE * wide
     if lines <= room(target.l1 // 2, WAYS[0], pitch, wide):
         return 0.0
-    return wide * (STRIDED / 4 if lines <= room(target.l2 // 2, WAYS[1], pitch, wide) else FAR)
+    return wide * (STRIDED / 2 if lines <= room(target.l2 // 2, WAYS[1], pitch, wide) else FAR)
 
 
 def lines_of_a(c: Choice, target: Target, rows: int) -> float:
@@ -145,11 +147,11 @@ def lines_of_a(c: Choice, target: Target, rows: int) -> float:
     if c.form.ka[-1].a in (0, 1):
         return rows / WIDTH * source(whole, target)
     pitch = 4 * abs(c.form.ka[-1].a)
+    if whole > target.l3 // 4 and pitch >= PAGE:
+        return MISSED
     if c.steps <= room(target.l1 // 2, WAYS[0], pitch, 1):
         return min(1.0, rows / WIDTH) * source(whole, target)
-    return (
-        STRIDED * (1.0 if c.steps <= room(target.l2 // 2, WAYS[1], pitch, 1) else 3.0) * max(1.0, source(whole, target))
-    )
+    return STRIDED * max(1.0, source(whole, target)) if c.steps <= room(target.l2 // 2, WAYS[1], pitch, 1) else CROWDED
 
 
 def room(bytes_: int, ways: int, pitch: int, wide: int) -> int:

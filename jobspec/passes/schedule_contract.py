@@ -22,6 +22,8 @@ from jobspec.passes.contract_cost import SINGLE, WIDTH, Choice, cost, step
 FEW_ROWS, MOST_ROWS, MOST_VECTORS = 8, 12, 6
 #: tiles that are looked at closely, and by how much longer their steps may take than the best's
 LIKELY, SLOWER = 12, 1.3
+#: how many times the second cache a slab may be
+FURTHER = 4
 #: bytes from step to step from which on rows that lie side by side are worth packing
 FAR_APART = 512
 #: instructions of an epilogue that are worth repeating for each vector of a tile
@@ -108,11 +110,12 @@ def packing(form: Contraction) -> tuple[int, ...]:
 
 
 def slabs(form: Contraction, rows: Cut, flat: int, steps: int, target: Target) -> tuple[int, ...]:
-    """Tiles whose rows of a are packed at once: none; where they lie side by side, what half the second cache holds."""
+    """Tiles whose rows of a are packed at once: none; where they lie side by side, what the second cache holds, or a few times as much."""
     if not form.plain or form.m[-1].a != 1 or (flat and len(form.m) > 1) or 4 * abs(form.ka[-1].a) < FAR_APART:
         return (0,)
     tiles = rows.parts * (1 if flat else size(form.m[:-1]))
-    return (0, max(1, min(tiles, target.l2 // 2 // (4 * steps * rows.size))))
+    near = max(1, min(tiles, target.l2 // (4 * steps * rows.size)))
+    return tuple(dict.fromkeys((0, near, min(tiles, FURTHER * near))))
 
 
 def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int) -> float:
@@ -130,7 +133,7 @@ def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
         return 0
     rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
     lying = len(form.kb) == 1 and form.n[-1].b == 1
-    panels_of_b = lying and 4 * form.n[-1].size * form.k_size > target.l2 // 2
+    panels_of_b = lying and (c.pack or not c.slab) and 4 * form.n[-1].size * form.k_size > target.l2 // 2
     results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
     operands = 4 * c.outer * form.k_size * (size(form.m) + form.n[-1].size)
     turns = c.outer > 1 and c.columns.parts == 1 and operands > target.l2 // 2
