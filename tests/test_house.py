@@ -18,6 +18,7 @@ LAW: dict[str, set[str]] = {
     "passes": {"ir"},
     "store": {"ir"},
     "backends": {"ir"},
+    "sandbox": set(),
     "editor": {"ir", "lang"},
     "runtime": {"ir", "lang", "passes", "store", "backends"},
     "verify": {"ir", "lang", "passes", "store", "backends", "runtime"},

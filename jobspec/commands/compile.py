@@ -10,7 +10,9 @@ from jobspec import api
 from jobspec.commands.options import FILE, backend_option, job_argument, json_option, say_json, spec_of, tuned_option
 from jobspec.dumping import dump as write_stages
 from jobspec.ir.codec.plan_file import encode_plan_file
+from jobspec.runtime.made import remember
 from jobspec.store.files import FileLayer, write_file
+from jobspec.store.home import open_home
 
 SUFFIX = ".plan"
 
@@ -30,6 +32,7 @@ def command(
     path = output or file.with_suffix(SUFFIX)
     data = encode_plan_file(program.spec.job, program.compiled.plan)
     write_file(FileLayer(), path, [data])
+    remember(open_home(), data)
     dumped = write_stages(dump, program.spec.job, program.compiled.plan) if dump else []
     if as_json:
         answer = {"job": program.job_hash, "plan": program.plan_hash, "file": path, "bytes": len(data)}

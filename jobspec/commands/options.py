@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from jobspec.ir.errors import UsageError
 from jobspec.lang.override import assignments
 from jobspec.loading import Spec, read_spec
 from jobspec.store.home import Home, open_home
@@ -20,6 +22,8 @@ from jobspec.store.home import Home, open_home
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGTP]?)B?", re.IGNORECASE)
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 
 
 def job_argument(function: F) -> F:
@@ -67,3 +71,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
+
+
+def size_of(text: str) -> int:
+    """`16G` as bytes."""
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError("E0850", f"`{text}` is no size of memory", help="write it as `16G`, `512M` or `4T`")
+    return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def read_size(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """The bytes of an option that takes a size."""
+    return None if text is None else size_of(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,27 +9,34 @@ from pathlib import Path
 import click
 
 from jobspec.backends.registry import backend
-from jobspec.commands.options import backend_option, job_argument, json_option, say_json, spec_of, threads_option
+from jobspec.commands.options import (
+    backend_option,
+    job_argument,
+    json_option,
+    read_size,
+    say_json,
+    spec_of,
+    threads_option,
+)
 from jobspec.fitting import Search
-from jobspec.ir.errors import JobspecError, UsageError
+from jobspec.ir.errors import JobspecError
 from jobspec.loading import Spec
 from jobspec.planning import Report, report_of
 from jobspec.runtime.engine import default_threads
 from jobspec.runtime.forecast import machine_memory, shown, too_large
-
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGTP]?)B?", re.IGNORECASE)
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 
 
 @click.command()
 @job_argument
 @backend_option
 @threads_option
-@click.option("--memory", metavar="SIZE", help="What it must fit into, as `16G` (default: this machine's memory).")
+@click.option(
+    "--memory", callback=read_size, metavar="SIZE", help="What it must fit into, as `16G` (default: all there is)."
+)
 @json_option
-def command(file: Path, sets: tuple[str, ...], on: str, threads: int | None, memory: str | None, as_json: bool) -> None:
+def command(file: Path, sets: tuple[str, ...], on: str, threads: int | None, memory: int | None, as_json: bool) -> None:
     """Say what a run takes: steps, operations, memory, and which lines take it. Nothing runs."""
-    limit = machine_memory() if memory is None else size_of(memory)
+    limit = machine_memory() if memory is None else memory
     begun = time.perf_counter()
     spec = spec_of(file, sets)
     report = report_of(spec, on, threads or default_threads(), limit, begun)
@@ -40,14 +46,6 @@ def command(file: Path, sets: tuple[str, ...], on: str, threads: int | None, mem
         click.echo(str(report))
     if not report.fits:
         raise refused(spec, report, file, sets, on)
-
-
-def size_of(text: str) -> int:
-    """`16G` as bytes."""
-    match = SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError("E0850", f"`--memory {text}` is no size", help="write it as `16G`, `512M` or `4T`")
-    return int(float(match[1]) * UNITS[match[2].lower()])
 
 
 def refused(spec: Spec, report: Report, file: Path, sets: tuple[str, ...], on: str) -> JobspecError:

@@ -13,15 +13,20 @@ from jobspec.commands.options import (
     backend_option,
     job_argument,
     json_option,
+    read_size,
     say_json,
     spec_of,
     threads_option,
     tuned_option,
 )
+from jobspec.confining import PLAN, is_strange, run_confined, shut_in
 from jobspec.ir.errors import UsageError
+from jobspec.runtime.budget import Budget, need_within
+from jobspec.runtime.engine import default_threads
 from jobspec.runtime.progress import reporter_for
+from jobspec.sandbox.confine import compiled
+from jobspec.store.home import open_home
 
-PLAN = ".plan"
 #: exit code of a run that a signal stopped
 INTERRUPTED = 130
 
@@ -33,6 +38,12 @@ INTERRUPTED = 130
 @tuned_option
 @click.option("--until", type=click.IntRange(0), metavar="STEP", help="Stop after so many steps; run again to go on.")
 @click.option("--again", is_flag=True, help="Train even if the result is known, and compare.")
+@click.option("--most-memory", "memory", callback=read_size, metavar="SIZE", help="Refuse a job that takes more: 16G.")
+@click.option("--most-flop", "flop", type=float, metavar="N", help="Refuse a job of more operations: 1e15.")
+@click.option(
+    "--sandbox/--no-sandbox", default=None, help="In a confined process; a plan file from elsewhere always is."
+)
+@click.option("--confined", is_flag=True, hidden=True, help="This is that process.")
 @json_option
 def command(
     file: Path,
@@ -42,10 +53,22 @@ def command(
     tuned: bool,
     until: int | None,
     again: bool,
+    memory: int | None,
+    flop: float | None,
+    sandbox: bool | None,
+    confined: bool,
     as_json: bool,
 ) -> int:
     """Train a job (or a plan file) to its end, from where the last run got to. Ctrl-C saves the state."""
+    home = open_home()
+    if confined:
+        shut_in(file, home, memory)
+    elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
+        return run_confined(words(click.get_current_context()), home)
     program = program_of(file, sets, on, tuned)
+    need_within(program.compiled, threads or default_threads(), Budget(memory, flop))
+    if confined:
+        compiled()
     reporter = reporter_for(sys.stderr if as_json else sys.stdout)
     run = api.run(program, threads=threads, until=until, again=again, progress=reporter)
     if as_json:
@@ -53,6 +76,17 @@ def command(
     else:
         click.echo("\n".join(summary(run, program)))
     return INTERRUPTED if run.interrupted else 0
+
+
+def words(context: click.Context) -> list[str]:
+    """The command line that was given, as its options were understood."""
+    found = ["run", str(context.params["file"]), "--on", context.params["on"]]
+    found += [f"--set={value}" for value in context.params["sets"]]
+    named = {"--threads": "threads", "--until": "until", "--most-memory": "memory", "--most-flop": "flop"}
+    given = {option: context.params[name] for option, name in named.items()}
+    found += [f"{option}={value}" for option, value in given.items() if value is not None]
+    flags = {"--tuned": "tuned", "--again": "again", "--json": "as_json"}
+    return found + [option for option, name in flags.items() if context.params[name]]
 
 
 def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool = False) -> api.Program:

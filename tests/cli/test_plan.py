@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jobspec
-from jobspec.commands.plan import size_of
+from jobspec.commands.options import size_of
 from jobspec.ir.errors import UsageError
 from jobspec.runtime import forecast
 from jobspec.store.home import open_home

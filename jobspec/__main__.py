@@ -1,0 +1,5 @@
+"""`python -m jobspec`: the command line."""
+
+from jobspec.cli import main
+
+main()

@@ -1,0 +1,116 @@
+"""Plans from strangers: they run in a process that has shut itself in, with the same result; budgets; what is ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from jobspec import confining
+from jobspec.confining import exit_code
+from jobspec.sandbox import files
+from jobspec.sandbox.confine import Walls
+from jobspec.store.home import open_home
+from tests.cli.conftest import Call, finished, spawn
+from tests.cli.test_processes import wait_for_steps
+
+REFERENCE = ("--on", "reference")
+
+
+@pytest.fixture
+def plan(call: Call, tiny: Path, home: Path) -> Path:
+    """A plan file that another store compiled: this one does not know it."""
+    assert call("compile", tiny, *REFERENCE).code == 0
+    shutil.rmtree(home / "made")
+    return tiny.with_suffix(".plan")
+
+
+def test_a_strange_plan_is_confined_and_comes_to_the_same(call: Call, tiny: Path, plan: Path, home: Path) -> None:
+    found = finished(spawn("run", plan, "--json"))
+    assert found.code == 0, found.err
+    known = call("run", tiny, *REFERENCE, "--json")
+    assert known.json["known"] and known.json["state"] == found.json["state"]
+
+
+def test_only_strange_plans_are_confined(call: Call, tiny: Path, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("jobspec.commands.run.run_confined", lambda words, home: asked.append(words) or 0)
+    call("run", plan)
+    assert len(asked) == 1 and asked[0][:2] == ["run", str(plan)]
+    call("run", plan, "--no-sandbox", "--until", "1")
+    call("run", tiny, *REFERENCE, "--until", "1")
+    assert len(asked) == 1
+    call("run", tiny, "--sandbox", "--until=3", "--set", "steps=9", "--json", "--again", "--threads", "2")
+    assert asked[1] == [
+        *("run", str(tiny), "--on", "llvm", "--set=steps=9", "--threads=2", "--until=3", "--again", "--json")
+    ]
+    assert call("compile", tiny, *REFERENCE).code == 0
+    call("run", plan, "--until", "1")
+    assert len(asked) == 2
+
+
+def test_one_changed_byte_makes_it_strange(call: Call, tiny: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("compile", tiny, *REFERENCE).code == 0
+    path = tiny.with_suffix(".plan")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    asked: list[object] = []
+    monkeypatch.setattr("jobspec.commands.run.run_confined", lambda words, home: asked.append(words) or 0)
+    call("run", path)
+    assert asked
+
+
+@pytest.mark.skipif(not files.version(), reason="this kernel has no Landlock")
+def test_the_confined_process_sees_only_its_own(tiny: Path, plan: Path, home: Path, tmp_path: Path) -> None:
+    """Data that lies in another folder than the plan's and the store's is not there for it."""
+    moved = tmp_path / "elsewhere"
+    shutil.move(home / "data", moved)
+    (home / "data").symlink_to(moved)
+    refused = finished(spawn("run", plan))
+    assert refused.code != 0 and "Traceback" not in refused.err
+    assert finished(spawn("run", plan, "--no-sandbox")).code == 0
+
+
+def test_errors_come_through(plan: Path) -> None:
+    plan.write_bytes(b"not a plan")
+    found = finished(spawn("run", plan))
+    assert found.code == 3 and "E0601" in found.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_reach_the_confined_run(tiny: Path, home: Path, number: int) -> None:
+    """Ctrl-C comes from a terminal, so to the whole group; the others to the parent alone."""
+    long = ("--set", "steps=100000", "--set", "save.every=20", "--set", "eval.every=20000")
+    process = spawn("run", tiny, *REFERENCE, *long, "--sandbox", "--json", start_new_session=True)
+    wait_for_steps(home)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    said = finished(process)
+    assert said.code == 130 and said.json["interrupted"], said.err
+
+
+def test_budgets(call: Call, tiny: Path) -> None:
+    for option, value in (("--most-memory", "1k"), ("--most-flop", "100")):
+        refused = call("run", tiny, option, value)
+        assert refused.code == 1 and "E0513" in refused.err, refused.err
+    fits = call("run", tiny, "--most-memory", "1G", "--most-flop", "1e9", "--until", "1")
+    assert fits.code == 0
+
+
+def test_a_child_that_was_killed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(3) == 3 and exit_code(-signal.SIGXCPU) == 1
+    assert "E0514" in capsys.readouterr().err
+
+
+def test_what_the_kernel_cannot_do_is_said(
+    tiny: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    monkeypatch.setattr(confining, "confine", lambda reads, writes, memory: Walls(False, True))
+    confining.shut_in(tiny, open_home(), None)
+    assert "Landlock" in capsys.readouterr().err
