@@ -34,8 +34,6 @@ pytestmark = pytest.mark.oracle
 Array = NDArray[Any]
 NAMES = sorted(p.stem for p in (Path(__file__).parent / "models").glob("*.py") if p.stem != "__init__")
 STEPS = 30
-
-
 #: the largest that any model needs is 1.3 (a key bias of bert_base, whose gradient is 0 but for rounding)
 TIMES = 3.0
 #: sixteen roundings
@@ -118,6 +116,10 @@ def test_model(name: str, tmp_path: Path) -> None:
     gradients_agree(both, run, run.first)
     gradients_agree(both, run, run.last)
     losses_agree(both, run)
+
+
+def test_every_small_spec_has_a_model() -> None:
+    assert set(NAMES) == set(entries())
 
 
 def gradients_agree(both: Both, run: ours.Ran, at: ours.Moment) -> None:
