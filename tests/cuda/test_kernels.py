@@ -82,13 +82,13 @@ def test_convolutions() -> None:
     check(*weight_gradient(2, 7, 3, 20, 3))
 
 
-@settings(RELAXED, max_examples=10)
+@settings(RELAXED, max_examples=6)
 @given(case=kernels())
 def test_random_kernels(case: tuple[Kernel, list[Array]]) -> None:
     check(*case)
 
 
-@settings(RELAXED, max_examples=5)
+@settings(RELAXED, max_examples=3)
 @given(case=contractions())
 def test_random_contractions(case: Any) -> None:
     kernel, arrays = case[:2]
