@@ -21,6 +21,9 @@ from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
 #: bytes between arrays of shared memory that nobody may touch
 GAP = 64
 ALIGN = 16
+#: what would need another meaning; and operations that are known in one rounding alone
+UNKNOWN = {"ftz", "approx", "full", "sat"}
+ROUNDED = ("add", "sub", "mul", "fma", "div", "sqrt", "rcp")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,8 @@ def guarded(b: Body, i: Instruction) -> None:
 
 
 def one(b: Body, i: Instruction) -> None:
+    if UNKNOWN.intersection(i.op) or ("f32" in i.op and i.op[0] in ROUNDED and not {"rn", "f32"}.issuperset(i.op[1:])):
+        raise Unreadable(f"line {i.line}: {i}")
     if i.op[0] in ("ret", "exit"):
         jump(b, "ret i32 0")
     elif i.op[0] == "bra":
