@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from bench import alone
 from bench.data import Missing
+from bench.ours import Stepping
 from bench.timing import Contender, Timing, alternate
 from bench.workloads import begun, open_workload
 from jobspec.backends.registry import Backend, backend
@@ -40,22 +41,6 @@ OURS, CUBLAS = "jobspec", "cuBLAS float32"
 #: batches that are gone round
 BATCHES = 20
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Ours:
-    """A session that steps; its state is not put back."""
-
-    session: Session
-    rows: NDArray[np.uint8]
-
-    def reset(self) -> None:
-        pass
-
-    def run(self, steps: int) -> None:
-        for first in range(0, steps, len(self.rows)):
-            outcome = self.session.run("step", 0, self.rows[: steps - first])
-            assert not outcome.flags, outcome.flags
 
 
 @dataclass(frozen=True)
@@ -119,7 +104,7 @@ def contraction(name: str, cuda: Backend, folder: Path, windows: int, seconds: f
     session, plan = opened(job, cuda, folder)
     for operand, value in values.items():
         session.write(operand, value)
-    contenders: dict[str, Contender] = {OURS: Ours(session, np.zeros((8, plan.routine("step").feed), np.uint8))}
+    contenders: dict[str, Contender] = {OURS: Stepping(session, np.zeros((8, plan.routine("step").feed), np.uint8))}
     if beside:
         contenders[CUBLAS] = peers().product_of(values)
     return finished(name, plan, session, contenders, windows, seconds)
@@ -130,7 +115,7 @@ def training(name: str, cuda: Backend, folder: Path, windows: int, seconds: floa
     work = open_workload(name, open_home())
     session, plan = opened(work.job, cuda, folder)
     rows = work.rows(plan, 0, BATCHES)
-    contenders: dict[str, Contender] = {OURS: Ours(session, rows)}
+    contenders: dict[str, Contender] = {OURS: Stepping(session, rows)}
     if beside:
         contenders |= peers().trainers(work, plan, begun(session, work.job), rows)
     return finished(name, plan, session, contenders, windows, seconds)
