@@ -108,6 +108,8 @@ def read_log(path: Path, files: FileLayer | None = None) -> list[Value]:
     """The values of the log's whole records, in order. Raises StoreError where it cannot be read."""
     with explained("read", path):
         data = (files or FileLayer()).read(path)
+    if _is_torn_start(data):
+        return []
     _check_magic(path, data)
     return [entry.value for entry in entries(data)]
 
@@ -166,7 +168,7 @@ def _locked(files: FileLayer, path: Path) -> int:
 
 def _resume(files: FileLayer, path: Path, fd: int) -> RunLog:
     data = files.read(path)
-    if MAGIC.startswith(data):
+    if _is_torn_start(data):
         return _begin(files, path, fd, len(data))
     _check_magic(path, data)
     last, end = START, len(MAGIC)
@@ -185,6 +187,11 @@ def _begin(files: FileLayer, path: Path, fd: int, cut: int) -> RunLog:
     files.sync(fd)
     files.sync_folder(path.parent)
     return RunLog(files, path, fd, START, len(MAGIC), cut % len(MAGIC))
+
+
+def _is_torn_start(data: bytes) -> bool:
+    """Whether there is at most a first line, whole or torn: a power cut may leave its length without its bytes."""
+    return len(data) <= len(MAGIC) and MAGIC.startswith(data.rstrip(b"\0"))
 
 
 def _check_magic(path: Path, data: bytes) -> None:

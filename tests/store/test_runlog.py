@@ -193,3 +193,14 @@ def test_a_new_log_survives_a_kill_at_any_operation(tmp_path: Path) -> None:
         write(path, [2])
         assert read_log(path) in ([2], [1, 2])
         shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("size", range(len(MAGIC) + 1))
+@pytest.mark.parametrize("kept", [0, 5, 100])
+def test_a_first_line_that_a_power_cut_left_without_its_bytes(tmp_path: Path, size: int, kept: int) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(MAGIC[:kept][:size].ljust(size, b"\0"))
+    assert read_log(path) == []
+    with open_log(path) as log:
+        log.append(1)
+    assert read_log(path) == [1]
