@@ -18,24 +18,29 @@ from pathlib import Path
 from bench.alone import KERNELS, contractions
 from bench.compare import FULL, QUICK, Comparison, Effort, compare
 from bench.data import Missing
+from bench.kernels import Alone
+from bench.kernels import measured as measured_alone
 from bench.machine import peak
-from bench.memory import keep_memory
 from bench.ours import report
 from bench.report import Findings, json_of, text_of
-from bench.startup import startup
-from bench.workloads import JOBS, open_workload
+from bench.startup import Startup, startup
+from bench.workloads import JOBS, of_spec
+from bench.workloads import text_of as text_of_job
 from jobspec.backends.llvm.machine import target_of
 from jobspec.backends.registry import backend
 from jobspec.ir.errors import JobspecError
-from jobspec.store.home import Home, open_home
+from jobspec.loading import read_spec
+from jobspec.store.home import Home
 
-COMPARED = ("digits", "mnist_cnn", "char_gpt")
+QUICKLY = ("digits", "char_gpt", "nn 512x512x512", "nt 256x768x3072", "softmax", "adamw")
+#: jobs whose processes take more memory do not run as whole commands: their checkpoints would be what is timed
+MOST_TO_RUN = 3_000_000_000
 
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of specs/: {', '.join(COMPARED)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="few short windows, no torch.compile")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="workloads, or jobs, contractions, kernels (all)")
+    parser.add_argument("--quick", action="store_true", help="few workloads, short windows")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     parser.add_argument("--ours", action="store_true", help="only ours, with the share of the peak kernel by kernel")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="of --ours: steps to profile (default 10)")
@@ -43,9 +48,11 @@ def main(words: Sequence[str]) -> int:
     chosen = parser.parse_args(words)
     if chosen.ours:
         return only_ours(chosen.jobs, chosen.steps, chosen.cpu)
-    keep_memory()
+    names = expanded(chosen.jobs or (QUICKLY if chosen.quick else ["jobs", "contractions", "kernels"]))
+    if names is None:
+        return 2
     try:
-        found = measure(chosen.jobs or COMPARED, QUICK if chosen.quick else FULL, open_home())
+        found = measure(names, QUICK if chosen.quick else FULL, chosen.quick)
     except JobspecError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -55,16 +62,25 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def only_ours(wanted: Sequence[str], steps: int, cpu: str | None) -> int:
-    ours = backend("llvm")
-    ours = replace(ours, target=target_of(cpu)) if cpu else ours
+def expanded(words: Sequence[str]) -> list[str] | None:
+    """Workloads by name, groups taken apart; None, and a word about it, for one that is not there."""
     groups = {"contractions": contractions(), "kernels": list(KERNELS), "jobs": list(JOBS)}
-    names = [name for word in wanted or ["jobs"] for name in groups.get(word, [word])]
+    names = [name for word in words for name in groups.get(word, [word])]
     known = [*JOBS, *contractions(), *KERNELS]
     for name in names:
         if name not in known:
             print(f"no workload `{name}`; there are {', '.join([*groups, *JOBS, *KERNELS])}", file=sys.stderr)
-            return 2
+            return None
+    return names
+
+
+def only_ours(wanted: Sequence[str], steps: int, cpu: str | None) -> int:
+    ours = backend("llvm")
+    ours = replace(ours, target=target_of(cpu)) if cpu else ours
+    names = expanded(wanted or ["jobs"])
+    if names is None:
+        return 2
+    for name in names:
         try:
             print("\n".join([*report(name, threads_here(), ours, steps), ""]), flush=True)
         except Missing as missing:
@@ -76,19 +92,36 @@ def threads_here() -> list[int]:
     return [n for n in (1, 2) if n <= len(os.sched_getaffinity(0))]
 
 
-def measure(jobs: Sequence[str], effort: Effort, home: Home) -> Findings:
-    threads = threads_here()
+def measure(names: Sequence[str], effort: Effort, quick: bool) -> Findings:
+    """Jobs, then kernels alone, between two looks at the peak."""
+    threads, jobs = threads_here(), [name for name in names if name in JOBS]
     before = {n: peak(n) for n in threads}
-    comparisons = [measured(job, threads, effort, home) for job in jobs]
-    startups = {job: startup(job, home, threads[-1], 3) for job in jobs}
-    peaks = {n: max(before[n], peak(n)) for n in threads}
-    return Findings(peaks, comparisons, startups)
+    comparisons, startups, left_out = [], {}, {}
+    for name in jobs:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        try:
+            comparison, startups[name] = measured(name, threads, effort, quick)
+            comparisons.append(comparison)
+        except Missing as missing:
+            left_out[name] = str(missing)
+    alone = [name for name in names if name not in JOBS]
+    kernels = [k for n in threads for k in kernels_alone(alone, n, before[n], effort)]
+    return Findings({n: max(before[n], peak(n)) for n in threads}, comparisons, kernels, startups, left_out)
 
 
-def measured(job: str, threads: Sequence[int], effort: Effort, home: Home) -> Comparison:
-    print(f"measuring {job} …", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as cache:
-        return compare(open_workload(job, home), backend("llvm"), threads, effort, Path(cache))
+def kernels_alone(names: Sequence[str], threads: int, limit: float, effort: Effort) -> list[Alone]:
+    print(f"measuring {len(names)} kernels alone on {threads} …", file=sys.stderr, flush=True)
+    return measured_alone(names, threads, limit, effort.windows, effort.seconds / 4) if names else []
+
+
+def measured(name: str, threads: Sequence[int], effort: Effort, quick: bool) -> tuple[Comparison, Startup]:
+    with tempfile.TemporaryDirectory() as folder:
+        room, home = Path(folder), Home(Path(folder) / "home")
+        file, values = text_of_job(name, home)
+        work = of_spec(name, read_spec(file, values, home), home)
+        comparison = compare(work, backend("llvm"), threads, effort, room)
+        whole = sum(comparison.memory.values()) < MOST_TO_RUN
+        return comparison, startup(file, values, home, threads[-1], 1 if quick else 2, runs=whole)
 
 
 if __name__ == "__main__":

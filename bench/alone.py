@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,11 @@ KERNELS: Mapping[str, Alone] = {
     "cross_entropy": Alone({"z": f32(TOKENS // 4, WORDS), "label": Type("i32", (TOKENS // 4,))}, cross_entropy),
     "adamw": Alone(dict.fromkeys("pgmv", f32(WEIGHTS)), adamw, ("p", "m", "v")),
 }
+
+
+def multiply_adds(name: str) -> int:
+    """Of a contraction."""
+    return prod(map(int, name.split()[1].split("x")))
 
 
 def traffic(name: str) -> Traffic:

@@ -1,60 +1,73 @@
-"""One workload, all contenders, side by side.
+"""One workload, all contenders, side by side, each in a process of its own.
 
 Takes: a workload, how long to measure. Promises: everyone starts from our initial weights and trains on our batches; a
-contender whose first 20 losses are more than 1e-3 from ours is void and takes no part in the ratio.
+contender whose first 20 losses are more than 1e-3 from ours is void and takes no part in the ratio. All are there at
+once and are timed in turn, window by window; who is not asked waits and takes no processor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from bench.contenders import Bench, Ours, Theirs
-from bench.timing import Timing, alternate
-from bench.torch_models import model_of
-from bench.torch_trainer import COMPILED, EAGER, FUSED, Trainer, torch_batch
-from bench.workloads import Array, Workload, begun, fields_of, of_kind
+from bench import handing
+from bench.timing import Timing
+from bench.workloads import Workload, begun
 from jobspec.backends.registry import Backend
-from jobspec.backends.session import Session
 from jobspec.ir.plan import Plan
 from jobspec.passes.pipeline import compile_job
 from jobspec.passes.tally import of_routine
-from jobspec.runtime.batches import Rows
 from jobspec.runtime.engine import lowered
 
-OURS = "jobspec"
+OURS, FREE = "jobspec", "jobspec, free order"
+EAGER, FUSED, COMPILED = "torch eager", "torch eager, fused optimizer", "torch.compile"
+JIT, SCAN, TINY = "jax.jit", "jax scan", "tinygrad"
+#: what does not count as a peer
+OWN = (OURS, FREE)
 #: steps whose losses are compared, and the largest difference that counts as the same training
 COMPARED, ALLOWED = 20, 1e-3
 #: batches that are gone round: up to so many, or so many bytes
 MOST, BYTES = 200, 4 << 20
+#: contenders that get ready at once
+AT_ONCE = 2
+#: from so many parameters on a workload is large: fewer contenders
+LARGE = 4_000_000
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure. `variants`: of PyTorch."""
+    """How long to measure: windows of about so many seconds; `contenders`: of small workloads, of large ones."""
 
     windows: int
     seconds: float
-    variants: tuple[str, ...]
+    small: tuple[str, ...]
+    large: tuple[str, ...]
 
 
-FULL = Effort(11, 1.0, (EAGER, FUSED, COMPILED))
-QUICK = Effort(5, 0.3, (EAGER, FUSED))
+FULL = Effort(7, 0.4, (OURS, FREE, EAGER, FUSED, COMPILED, JIT, SCAN, TINY), (OURS, FREE, FUSED, COMPILED, JIT))
+QUICK = Effort(5, 0.2, (OURS, FREE, FUSED, SCAN), (OURS, FREE, FUSED))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contender. `difference`: of its losses from ours, the largest of the first 20."""
+    """One contender. `difference`: of its losses from ours, the largest of the first 20. `ready`: seconds from its
+    start to the end of its first step, others getting ready beside it."""
 
     contender: str
     threads: int
     timing: Timing
     difference: float
+    ready: float = 0.0
 
     @property
     def void(self) -> bool:
@@ -63,69 +76,135 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`flops`: of the contractions of one step, from the plan."""
+    """`flops`: of the contractions of one step, from the plan; `memory`: contender → most bytes of its process;
+    `planned`: bytes of state and values in our plan; `failed`: contender → why it is not here."""
 
     name: str
     flops: int
     rows: tuple[Row, ...]
+    memory: Mapping[str, int] = field(default_factory=dict)
+    planned: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
 
-    def row(self, contender: str, threads: int) -> Row:
-        return next(r for r in self.rows if (r.contender, r.threads) == (contender, threads))
+    def row(self, contender: str, threads: int) -> Row | None:
+        return next((r for r in self.rows if (r.contender, r.threads) == (contender, threads)), None)
 
     def best_peer(self, threads: int) -> Row | None:
         """The fastest of the others on as many threads; None where all are void."""
-        peers = [r for r in self.rows if r.contender != OURS and r.threads == threads and not r.void]
+        peers = [r for r in self.rows if r.contender not in OWN and r.threads == threads and not r.void]
         return min(peers, key=lambda r: r.timing.median, default=None)
 
     def ratio(self, threads: int) -> float | None:
         """How many of our steps the best peer's one step takes."""
-        peer = self.best_peer(threads)
-        return peer.timing.median / self.row(OURS, threads).timing.median if peer else None
+        peer, ours = self.best_peer(threads), self.row(OURS, threads)
+        return peer.timing.median / ours.timing.median if peer and ours else None
+
+    def price(self, threads: int) -> float | None:
+        """How much longer our step takes than one in a free order, as a share."""
+        free, ours = self.row(FREE, threads), self.row(OURS, threads)
+        return ours.timing.median / free.timing.median - 1 if free and ours and not free.void else None
 
 
-def compare(work: Workload, backend: Backend, threads: Sequence[int], effort: Effort, cache: Path) -> Comparison:
-    """Measure one workload."""
-    # compiled code of PyTorch is made for a number of threads; what it keeps on disk might be for another
-    torch.compiler.config.force_disable_caches = True
+def compare(work: Workload, backend: Backend, threads: Sequence[int], effort: Effort, folder: Path) -> Comparison:
+    """Measure one workload; `folder`: room for what the contenders are given."""
     plan = compile_job(work.job, backend.target)
-    sessions = {n: backend.open(plan, lowered(work.job), n, cache) for n in threads}
-    initial = begun(sessions[threads[0]], work.job)
-    rows = work.rows(plan, 0, batch_count(plan))
-    everyone = dict(contenders(work, plan, sessions, initial, rows, effort))
-    differences = differences_of({key: bench.losses(COMPARED) for key, bench in everyone.items()}, threads[0])
-    timings = alternate({label(key): bench for key, bench in everyone.items()}, effort.windows, effort.seconds)
-    for session in sessions.values():
-        session.close()
-    found = (Row(*key, timings[label(key)], differences[key]) for key in everyone)
-    return Comparison(work.name, of_routine(plan.routine("step")).contractions, tuple(found))
+    session = backend.open(plan, lowered(work.job), threads[-1], folder)
+    handing.write(folder, work, plan, begun(session, work.job), work.rows(plan, 0, batch_count(plan)))
+    session.close()
+    parameters = sum(slot.type.size for slot in work.job.state if slot.kind == "parameter")
+    names = effort.large if parameters > LARGE else effort.small
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for count in threads:
+        more, lost = measured(names, folder, count, effort, all_losses=count == threads[-1])
+        rows, failed = rows + more, failed | lost
+    memory = {name: memory_of(name, folder, threads[-1]) for name in (OURS, FUSED) if name not in failed}
+    planned = max(routine.arena for routine in plan.routines)
+    return Comparison(work.name, of_routine(plan.routine("step")).contractions, tuple(rows), memory, planned, failed)
 
 
 def batch_count(plan: Plan) -> int:
-    return max(COMPARED, min(MOST, BYTES // plan.routine("step").feed))
+    return max(COMPARED, min(MOST, BYTES // max(1, plan.routine("step").feed)))
 
 
-def contenders(
-    work: Workload,
-    plan: Plan,
-    sessions: Mapping[int, Session],
-    initial: Mapping[str, Array],
-    rows: Rows,
-    effort: Effort,
-) -> Iterator[tuple[tuple[str, int], Bench]]:
-    """(name, threads) and who it is."""
-    weights, statistics = of_kind(initial, work.job, "parameter"), of_kind(initial, work.job, "layer")
-    batches = [torch_batch(fields_of(work.job, plan.routine("step"), row)) for row in rows]
-    for threads, session in sessions.items():
-        yield (OURS, threads), Ours(session, initial, rows)
-        for variant in effort.variants:
-            trainer = Trainer(model_of(work.name, weights), weights, statistics, work.job.steps, variant)
-            yield (variant, threads), Theirs(trainer, batches, threads)
+class Child:
+    """A contender in its process."""
+
+    def __init__(self, name: str, folder: Path, threads: int) -> None:
+        self.name, self.begun = name, time.perf_counter()
+        words = [sys.executable, "-m", "bench.child", name, str(folder), str(threads)]
+        self.log, pipe = folder / f"{name} {threads}.log", subprocess.PIPE
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True)
+
+    def ask(self, **request: int) -> Any:
+        """Raises ChildProcessError with the last line that it said."""
+        assert self.process.stdin and self.process.stdout
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+            return json.loads(self.process.stdout.readline())
+        except (OSError, ValueError) as error:
+            self.process.wait(10)
+            lines = self.log.read_text("utf-8").strip().splitlines() or ["it ended"]
+            raise ChildProcessError(lines[-1]) from error
+
+    def close(self) -> None:
+        assert self.process.stdin and self.process.stdout
+        # a child that is gone has left an unwritten request behind
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def differences_of(losses: Mapping[tuple[str, int], NDArray[np.float64]], threads: int) -> dict[tuple[str, int], float]:
-    ours = losses[OURS, threads]
-    return {key: float(np.abs(found - ours).max()) for key, found in losses.items()}
+def measured(
+    names: Sequence[str], folder: Path, threads: int, effort: Effort, *, all_losses: bool
+) -> tuple[list[Row], dict[str, str]]:
+    """A row for each contender that came so far; why the others did not."""
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child(name, folder, threads)) for name in names]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = dict(zip(names, pool.map(prepared, children), strict=True))
+        failed = {name: error for name, error in found.items() if isinstance(error, str)}
+        here = [child for child in children if child.name not in failed]
+        ready = {name: seconds for name, seconds in found.items() if isinstance(seconds, float)}
+        losses = {child.name: np.array(child.ask(losses=COMPARED if all_losses else 2)) for child in here}
+        counts = {child.name: steps_for(child, effort.seconds) for child in here}
+        seen: dict[str, list[float]] = {child.name: [] for child in here}
+        for _ in range(effort.windows):
+            for child in here:
+                seen[child.name].append(child.ask(window=counts[child.name]))
+    apart = {name: float(np.abs(found - losses[OURS]).max()) for name, found in losses.items()}
+    rows = [Row(name, threads, Timing(tuple(times)), apart[name], ready[name]) for name, times in seen.items()]
+    return rows, failed
 
 
-def label(key: tuple[str, int]) -> str:
-    return f"{key[0]}, {key[1]}"
+def prepared(child: Child) -> float | str:
+    """Seconds until its first step was done, or why there was none."""
+    try:
+        child.ask(losses=1)
+    except ChildProcessError as error:
+        return str(error)
+    return time.perf_counter() - child.begun
+
+
+def steps_for(child: Child, seconds: float) -> int:
+    """How many steps fill a window."""
+    return max(1, round(seconds / child.ask(window=1)))
+
+
+def memory_of(name: str, folder: Path, threads: int) -> int:
+    """The most that the contender takes over a few steps, alone."""
+    with Child(name, folder, threads) as child:
+        child.ask(losses=3)
+        return int(child.ask(memory=0))

@@ -1,4 +1,4 @@
-"""`python -m bench.compiling SPEC HOME THREADS CACHE`: seconds from text to plan and from plan to code, as JSON."""
+"""`python -m bench.compiling FILE VALUES HOME THREADS CACHE`: seconds from text to plan and to code, as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-from bench.workloads import SPECS
 from jobspec.backends.llvm.compile import Compiler
 from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.machine import host
@@ -16,9 +15,9 @@ from jobspec.passes.pipeline import compile_job
 from jobspec.store.home import open_home
 
 
-def main(name: str, home: str, threads: str, cache: str) -> None:
+def main(file: str, values: str, home: str, threads: str, cache: str) -> None:
     begun = time.perf_counter()
-    plan = compile_job(read_spec(SPECS / f"{name}.job", {}, open_home(Path(home))).job, host())
+    plan = compile_job(read_spec(Path(file), json.loads(values), open_home(Path(home))).job, host())
     planned = time.perf_counter()
     session = LlvmSession(plan, int(threads), Compiler(plan.target, cache=Path(cache)))
     for routine in plan.routines:

@@ -43,7 +43,7 @@ class Subject:
 def subject(name: str, home: Home, backend: Backend) -> Subject:
     """The workload `name`. Raises Missing, KeyError."""
     if name not in JOBS:
-        return Subject(name, alone.job_of(name), np.zeros((1, 64), np.uint8)[:, :0], alone.values(name))
+        return Subject(name, alone.job_of(name), np.zeros((64, 64), np.uint8)[:, :0], alone.values(name))
     work = open_workload(name, home)
     return Subject(name, work.job, work.rows(compile_job(work.job, backend.target), 0, 8), {})
 
@@ -62,6 +62,16 @@ class Stepping:
         for first in range(0, steps, len(self.rows)):
             outcome = self.session.run("step", 0, self.rows[: steps - first])
             assert not outcome.flags, outcome.flags
+
+
+def opened(name: str, threads: int, backend: Backend, folder: Path) -> tuple[Session, Rows]:
+    """A kernel alone in a session, its operands written."""
+    job = alone.job_of(name)
+    session = backend.open(compile_job(job, backend.target), job, threads, folder)
+    begun(session, job)
+    for operand, value in alone.values(name).items():
+        session.write(operand, value)
+    return session, np.zeros((64, 64), np.uint8)[:, :0]
 
 
 def report(name: str, threads: Sequence[int], backend: Backend, steps: int = STEPS) -> Iterator[str]:

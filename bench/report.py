@@ -1,6 +1,7 @@
-"""What a benchmark found, as a table for people and as JSON.
+"""What a benchmark found, as tables for people and as JSON.
 
-Takes: comparisons, start-up times, the machine's peak. Promises: both say the same; nothing is rounded in the JSON.
+Takes: comparisons, kernels alone, start-up times, the machine's limits. Promises: both say the same; nothing is rounded
+in the JSON, and every window is in it.
 """
 
 from __future__ import annotations
@@ -10,43 +11,60 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from bench.compare import OURS, Comparison, Row
+from bench.compare import FREE, OURS, OWN, Comparison, Row
+from bench.kernels import Alone
 from bench.startup import Startup
 from jobspec.ir.version import VERSION
+
+PEERS = ("torch", "jax", "tinygrad", "numpy")
 
 
 @dataclass(frozen=True)
 class Findings:
-    """`peaks`: threads → GFLOP/s of float32 multiply-adds, the most measured before and after."""
+    """`peaks`: threads → GFLOP/s of float32 multiply-adds, the most measured before and after; `left_out`: workload →
+    why."""
 
     peaks: Mapping[int, float]
     comparisons: Sequence[Comparison]
+    kernels: Sequence[Alone]
     startups: Mapping[str, Startup]
+    left_out: Mapping[str, str]
 
 
 def text_of(found: Findings) -> str:
-    """Markdown: the machine, a table of steps, a table of waiting."""
-    parts = [machine_line(found), "\n".join(step_table(found)), "\n".join(wait_table(found))]
-    return "\n\n".join(parts)
+    """Markdown: the machine, a table for each thing measured, what is not there."""
+    tables = [step_table(found), kernel_table(found), wait_table(found), memory_table(found), notes(found)]
+    return "\n\n".join(filter(None, [machine_line(found), *("\n".join(table) for table in tables)]))
 
 
 def machine_line(found: Findings) -> str:
     peaks = ", ".join(f"{peak:.0f} on {n} thread{'s' if n > 1 else ''}" for n, peak in found.peaks.items())
-    versions = f"jobspec {VERSION}, PyTorch {torch.__version__}, Python {platform.python_version()}"
-    machine = f"{processor()}, {os.cpu_count()} cores; {versions}; {datetime.now(UTC).date()}"
+    named = ", ".join(f"{name} {number}" for name, number in versions().items())
+    machine = f"{processor()}, {os.cpu_count()} cores; {named}; {datetime.now(UTC).date()}"
     return f"{machine}. Peak of float32 multiply-adds in GFLOP/s: {peaks}."
+
+
+def versions() -> dict[str, str]:
+    found = {"jobspec": VERSION, "python": platform.python_version()}
+    for name in PEERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def step_table(found: Findings) -> Iterator[str]:
     """Milliseconds per step, one line per job and number of threads; windows from least to most in brackets."""
-    names = list(dict.fromkeys(row.contender for c in found.comparisons for row in c.rows))
-    yield f"| job | threads | {' | '.join(names)} | against the best of them | of the peak |"
-    yield "|---" * (len(names) + 4) + "|"
+    if not found.comparisons:
+        return
+    names = list(dict.fromkeys(row.contender for c in found.comparisons for row in c.rows if row.contender != FREE))
+    yield f"| job | threads | {' | '.join(names)} | against the best of them | of the peak | price of exactness |"
+    yield "|---" * (len(names) + 5) + "|"
     for comparison in found.comparisons:
         for threads, peak in found.peaks.items():
             yield step_line(comparison, names, threads, peak)
@@ -54,12 +72,15 @@ def step_table(found: Findings) -> Iterator[str]:
 
 def step_line(comparison: Comparison, names: Sequence[str], threads: int, peak: float) -> str:
     rows = [comparison.row(name, threads) for name in names]
-    ratio, ours = comparison.ratio(threads), comparison.row(OURS, threads).timing.median
-    last = [f"**{ratio:.2f}×**" if ratio else "", f"{comparison.flops / ours / 1e9 / peak:.0%}"]
+    ratio, ours, price = comparison.ratio(threads), comparison.row(OURS, threads), comparison.price(threads)
+    reached = f"{comparison.flops / ours.timing.median / 1e9 / peak:.0%}" if ours else ""
+    last = [f"**{ratio:.2f}×**" if ratio else "", reached, "" if price is None else f"{price:+.1%}"]
     return f"| {comparison.name} | {threads} | {' | '.join([*map(cell, rows), *last])} |"
 
 
-def cell(row: Row) -> str:
+def cell(row: Row | None) -> str:
+    if row is None:
+        return ""
     if row.void:
         return f"void: losses differ by {row.difference:.1e}"
     t = row.timing
@@ -71,35 +92,71 @@ def short(seconds: float) -> str:
     return f"{seconds * 1e3:.3g}"
 
 
+def kernel_table(found: Findings) -> Iterator[str]:
+    if not found.kernels:
+        return
+    yield "| kernel alone | threads | ms | against the best peer | of the limit |"
+    yield "|---|---|---|---|---|"
+    for k in found.kernels:
+        peers = ", ".join(f"{name} {short(t.median)}" for name, t in k.peers.items())
+        against = f"**{k.ratio:.2f}×** ({peers})" if k.ratio else ""
+        ours = f"{short(k.ours.median)} ({short(k.ours.low)}–{short(k.ours.high)})"
+        yield f"| {k.name} | {k.threads} | {ours} | {against} | {k.reached:.0%} of {k.limit:.0f} {k.unit} |"
+
+
 def wait_table(found: Findings) -> Iterator[str]:
+    if not found.startups:
+        return
     yield "| job | text to plan | plan to code, cold | warm | `run --until 1`, cold | warm |"
     yield "|---|---|---|---|---|---|"
     for name, s in found.startups.items():
         seconds = (s.plan, s.code_cold, s.code_warm, s.step_cold, s.step_warm)
-        yield f"| {name} | {' | '.join(f'{x:.2f} s' for x in seconds)} |"
+        yield f"| {name} | {' | '.join('' if x is None else f'{x:.2f} s' for x in seconds)} |"
+
+
+def memory_table(found: Findings) -> Iterator[str]:
+    """The whole process, alone, over three steps."""
+    known = [c for c in found.comparisons if c.memory]
+    if not known:
+        return
+    yield "| job | state and values planned | most memory of jobspec | of PyTorch |"
+    yield "|---|---|---|---|"
+    for c in known:
+        theirs = [size for name, size in c.memory.items() if name not in OWN]
+        sizes = [c.planned, c.memory[OURS], *theirs]
+        yield f"| {c.name} | {' | '.join(f'{size / 1e6:.0f} MB' for size in sizes)} |"
+
+
+def notes(found: Findings) -> Iterator[str]:
+    for name, why in found.left_out.items():
+        yield f"{name} was left out: {why}."
+    for comparison in found.comparisons:
+        for contender, why in comparison.failed.items():
+            yield f"{contender} did not run {comparison.name}: {why}."
 
 
 def json_of(found: Findings) -> dict[str, Any]:
-    """Everything, with every window."""
     return {
         "processor": processor(),
-        "versions": {"jobspec": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": versions(),
         "peaks": {str(n): peak for n, peak in found.peaks.items()},
-        "workloads": [
-            {"name": c.name, "flops": c.flops, "rows": [row_json(r) for r in c.rows], "ratio": ratios(c)}
-            for c in found.comparisons
-        ],
+        "workloads": [comparison_json(c) for c in found.comparisons],
+        "kernels": [asdict(k) | {"ratio": k.ratio, "reached": k.reached} for k in found.kernels],
         "startup": {name: asdict(s) for name, s in found.startups.items()},
+        "left_out": dict(found.left_out),
     }
+
+
+def comparison_json(c: Comparison) -> dict[str, Any]:
+    threads = sorted({r.threads for r in c.rows})
+    ratios = {str(n): {"ratio": c.ratio(n), "price": c.price(n)} for n in threads}
+    measured = {"flops": c.flops, "planned": c.planned, "memory": dict(c.memory), "failed": dict(c.failed)}
+    return {"name": c.name, **measured, "rows": [row_json(r) for r in c.rows], "threads": ratios}
 
 
 def row_json(row: Row) -> dict[str, Any]:
     named = {"contender": row.contender, "threads": row.threads, "void": row.void, "difference": row.difference}
-    return named | {"median": row.timing.median, "windows": list(row.timing.windows)}
-
-
-def ratios(comparison: Comparison) -> dict[str, float | None]:
-    return {str(n): comparison.ratio(n) for n in sorted({r.threads for r in comparison.rows})}
+    return named | {"ready": row.ready, "median": row.timing.median, "windows": list(row.timing.windows)}
 
 
 def processor() -> str:

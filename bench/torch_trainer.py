@@ -19,15 +19,20 @@ from bench.torch_models import Model, Tensors
 #: variants: a fused optimizer or the plain one, and what torch.compile takes
 EAGER, FUSED, COMPILED = "torch eager", "torch eager, fused optimizer", "torch.compile"
 
+#: fields that are no index
+PIXELS = ("x", "img")
 
-def tensors(arrays: Mapping[str, NDArray[Any]], dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array.copy()).to(dtype) for name, array in arrays.items()}
+
+def tensors(
+    arrays: Mapping[str, NDArray[Any]], dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array.copy()).to(device, dtype) for name, array in arrays.items()}
 
 
-def torch_batch(fields: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+def torch_batch(fields: Mapping[str, NDArray[Any]], device: str = "cpu") -> dict[str, Tensor]:
     """A batch by field; whatever is an index is widened here, outside of the step."""
-    found = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in fields.items()}
-    return {name: t if name == "x" else t.long() for name, t in found.items()}
+    found = {name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in fields.items()}
+    return {name: t if name in PIXELS else t.long() for name, t in found.items()}
 
 
 class Trainer:
@@ -41,10 +46,11 @@ class Trainer:
         steps: int,
         variant: str = EAGER,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
         self._model, self._steps = model, steps
-        self.weights = {n: leaf(t, model.channels_last) for n, t in model.weights(tensors(ours, dtype)).items()}
-        self.statistics = tensors(statistics, dtype)
+        self.weights = {n: leaf(t, model.channels_last) for n, t in model.weights(tensors(ours, dtype, device)).items()}
+        self.statistics = tensors(statistics, dtype, device)
         self._initial = {n: t.detach().clone() for n, t in (self.weights | self.statistics).items()}
         self._leaves = list(self.weights.values())
         self._optimizer = optimizer_of(model, self._leaves, fused=variant != EAGER)
@@ -84,8 +90,10 @@ def leaf(tensor: Tensor, channels_last: bool) -> Tensor:
 def optimizer_of(model: Model, leaves: Sequence[Tensor], *, fused: bool) -> torch.optim.Optimizer:
     groups = [
         {"params": [t for t in leaves if t.dim() >= 2], "weight_decay": model.decay},
-        {"params": [t for t in leaves if t.dim() < 2], "weight_decay": 0.0},
+        {"params": [t for t in leaves if t.dim() < 2], "weight_decay": model.decay if model.decay_all else 0.0},
     ]
+    if model.optimizer == "SGD":
+        return torch.optim.SGD(groups, lr=0.0, momentum=model.betas[0], fused=fused)
     kind = torch.optim.AdamW if model.optimizer == "AdamW" else torch.optim.Adam
     return kind(groups, lr=0.0, betas=model.betas, eps=1e-8, fused=fused)
 

@@ -70,9 +70,14 @@ class Workload:
 
 def open_workload(name: str, home: Home) -> Workload:
     """The job `name` of JOBS, its data added to the store. Raises Missing where they are not on this machine."""
+    file, values = text_of(name, home)
+    return of_spec(name, read_spec(file, values, home), home)
+
+
+def text_of(name: str, home: Home) -> tuple[Path, dict[str, str]]:
+    """The job's file and the values set in it, its data added to the store. Raises Missing."""
     chosen = JOBS[name]
-    values = {**chosen.sets, **SOURCES[chosen.data](home)}
-    return of_spec(name, read_spec(chosen.file, values, home), home)
+    return chosen.file, {**chosen.sets, **SOURCES[chosen.data](home)}
 
 
 def of_spec(name: str, spec: Spec, home: Home) -> Workload:

@@ -12,11 +12,12 @@ from tests.spec_jobs import NAMES, SMALL, on_made_up
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from bench.compare import OURS, Comparison, Row  # noqa: E402
+from bench.compare import FREE, FUSED, JIT, OURS, SCAN, Comparison, Effort, Row, compare  # noqa: E402
 from bench.timing import Timing  # noqa: E402
 from bench.torch_models import model_of  # noqa: E402
-from bench.torch_trainer import EAGER, FUSED, Trainer  # noqa: E402
+from bench.torch_trainer import EAGER, Trainer  # noqa: E402
 from bench.workloads import of_kind  # noqa: E402
+from jobspec.backends.registry import backend  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
@@ -48,3 +49,24 @@ def test_another_training_is_void(difference: float, void: bool) -> None:
     )
     assert rows[1].void == void
     assert Comparison("x", 1, rows).ratio(1) == (3.0 if void else 0.5)
+
+
+def side_by_side(names: tuple[str, ...], home: Home, folder: Path) -> Comparison:
+    """The smallest workload, as `python -m bench` does it, one short window."""
+    work = on_made_up("digits", home, SMALL["digits"])
+    return compare(work, backend("llvm"), [1], Effort(1, 0.01, names, names), folder)
+
+
+def test_contenders_train_alike_in_processes_of_their_own(home: Home, tmp_path: Path) -> None:
+    found = side_by_side((OURS, FREE, FUSED), home, tmp_path)
+    assert not found.failed and not any(row.void for row in found.rows)
+    assert [row.contender for row in found.rows] == [OURS, FREE, FUSED]
+    assert found.ratio(1) and found.price(1) is not None and found.memory[OURS] > found.planned
+
+
+@pytest.mark.slow
+def test_jax_trains_alike(home: Home, tmp_path: Path) -> None:
+    pytest.importorskip("jax", reason="pip install '.[bench]'")
+    found = side_by_side((OURS, JIT, SCAN, "no such contender"), home, tmp_path)
+    assert [row.contender for row in found.rows if not row.void] == [OURS, JIT, SCAN]
+    assert "no such contender" in found.failed["no such contender"]
