@@ -38,7 +38,7 @@ MODEL = Model(
     decayed=("*",),
     optimizer=partial(torch.optim.SGD, momentum=0.9),
     draws={"down": ("0",), "across": ("1",), "turn": ("2",)},
-    # at the rate it trains with, PyTorch in float32 leaves its own float64 by 1 % of the loss in 7 steps (we in 19):
+    # at a rate of .02 PyTorch in float32 leaves its own float64 by 1 % of the loss in 7 steps (we in 19):
     # which side of a ReLU a place is on decides; at this rate by 0.05 % in 30 (we by 4e-7)
     values={"train.lr": "schedule.cosine(step, steps, 1e-4)"},
 )
