@@ -34,19 +34,25 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
     if kernel.kind == "contract":
         return contraction(kernel, target)
-    if kernel.kind == "rows" and any(inst.op == "reduce" for inst in kernel.body):
-        return made(team=LANES) if target.features != "cpu" else made(lanes=target.lanes)
-    if kernel.kind == "columns" and target.features != "cpu":
-        return columns(kernel)
+    folds = any(inst.op == "reduce" for inst in kernel.body)
+    if target.features != "cpu":
+        return made(team=LANES) if folds and kernel.kind == "rows" else columns(kernel, folds)
+    return in_vectors(kernel, target, folds)
+
+
+def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
+    """Rows, and kernels that fold nothing, along the last axis."""
+    maps = kernel.kind in ("rows", "columns", "fill") and not folds
+    if (folds and kernel.kind == "rows") or (maps and kernel.axes[-1].size >= target.lanes):
+        return made(lanes=target.lanes)
     return Schedule()
 
 
-def columns(kernel: Kernel) -> Schedule:
+def columns(kernel: Kernel, folds: bool) -> Schedule:
     """Work-items share a column, run of leaves by run, where the columns alone would leave a GPU idle."""
     kept, reduced = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("kept", "reduced"))
     leaves, beside = -(-reduced // LEAF), min(LANES, kept)
-    folds = any(inst.op == "reduce" for inst in kernel.body)
-    if not folds or leaves < 2 or kept > BUSY * GPU_ITEMS:
+    if kernel.kind != "columns" or not folds or leaves < 2 or kept > BUSY * GPU_ITEMS:
         return Schedule()
     return made(beside=beside, parts=min(leaves, GPU_ITEMS // beside))
 

@@ -49,9 +49,12 @@ TILES = (
 
 
 COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16))
+MAPS = (Schedule(), made(lanes=8))
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:
+    if kernel.kind == "fill" or (kernel.kind == "columns" and all(inst.op != "reduce" for inst in kernel.body)):
+        return MAPS
     return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
 
 

@@ -1,13 +1,14 @@
-"""C code of kernels that fold nothing: one work-item per element.
+"""C code of kernels that fold nothing: one work-item per element, or per `lanes` neighbours of the last axis.
 
-Takes: a kernel of kind rows, columns or fill without reductions. Promises: one launch; neighbouring
+Takes: a kernel of kind rows, columns or fill without reductions, and its schedule. Promises: one launch; neighbouring
 work-items differ in the last axis, so that they touch neighbouring memory.
 """
 
 from __future__ import annotations
 
 from jobspec.backends.c.request import Launch, Request, spread
-from jobspec.backends.c.scope import digits
+from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 
@@ -17,9 +18,34 @@ def render(q: Request, writer: Writer) -> list[Launch]:
     nest = Nest(q.kernel, (axes,), -1, 1)
     stores = [i for i, inst in enumerate(q.kernel.body) if inst.op == "store"]
     live = nest.needed(stores)
+    lanes, last = q.schedule.get("lanes", 1), q.size(axes[-1])
+    sizes = [*(q.size(a) for a in axes[:-1]), -(-last // lanes)]
     with q.function(writer, q.name, nest, live) as top:
-        task, groups, items = spread(writer, q.index, nest.size(0))
-        scope = top.enter(axes, digits(writer, q.index, task, [q.size(a) for a in axes]))
-        scope.run(live)
-        scope.store(stores)
+        tasks = nest.size(0) // last * sizes[-1]
+        task, groups, items = spread(writer, q.index, tasks)
+        *at, vector = digits(writer, q.index, task, sizes)
+        outer = top.enter(axes[:-1], at)
+        if lanes == 1:
+            ended(outer.enter(axes[-1:], (vector,)), live, stores)
+        else:
+            first = writer.let(q.index, f"{vector} * {lanes}", "first")
+            neighbours(q, outer, lanes, first, live, stores)
     return [Launch(q.name, groups, items, q.turns)]
+
+
+def neighbours(q: Request, outer: Scope, lanes: int, first: str, live: frozenset[int], stores: list[int]) -> None:
+    """`lanes` elements from `first` on in one; one by one where the axis ends before."""
+    w, axis = outer.writer, len(q.kernel.axes) - 1
+    last = q.size(axis)
+    whole = last >= lanes
+    if whole:
+        with w.block(f"if ({first} + {lanes} <= {last})" if last % lanes else ""):
+            ended(WideScope.of(outer, axis, lanes).enter((axis,), (first,)), live, stores)
+    if last % lanes:
+        with w.block("else" if whole else ""), w.count(q.index, last, "e", first) as at:
+            ended(outer.enter((axis,), (at,)), live, stores)
+
+
+def ended(here: Scope, live: frozenset[int], stores: list[int]) -> None:
+    here.run(live)
+    here.store(stores)

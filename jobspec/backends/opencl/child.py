@@ -23,7 +23,8 @@ def schedules(lanes: int) -> dict[str, tuple[Schedule, ...]]:
     if lanes == 1:
         return {"rows": rows}
     tiles = (("columns", 2), ("lanes", lanes), ("pack", 1), ("rows", 6))
-    return {"rows": (*rows, Schedule((("lanes", lanes),))), "contract": (Schedule(), Schedule(tiles))}
+    vectors = Schedule((("lanes", lanes),))
+    return {"rows": (*rows, vectors), "fill": (Schedule(), vectors), "contract": (Schedule(), Schedule(tiles))}
 
 
 def main(folder: Path, name: str | None) -> None:
