@@ -16,6 +16,7 @@ def test_the_example_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert found
     names: dict[str, object] = {}
-    exec(found[1].replace("jobspec.verify(", "verdict = jobspec.verify("), names)  # our own page
+    exec(found[1], names)  # our own page
     assert names["verdict"].word == "ACCEPT"  # type: ignore[attr-defined]
+    assert names["sampled"].word == "ACCEPT-SAMPLED"  # type: ignore[attr-defined]
     assert names["run"].metrics["acc"].shape == names["run"].metric_steps["acc"].shape == (2,)  # type: ignore[attr-defined]
