@@ -238,7 +238,7 @@ def model_of(name: str, ours: Mapping[str, Any]) -> Model:
     if name == "lstm":
         return Model(lstm_weights, lstm_loss, cosine(4e-3), clip=1.0)
     if name == "resnet18":
-        rate, betas = cosine(0.01), (0.9, 0.0)
+        rate, betas = cosine(0.001), (0.9, 0.0)
         return Model(resnet_weights, resnet_loss, rate, "SGD", betas, 5e-4, decay_all=True, channels_last=True)
     heads = ours["attention.wq"].shape[2]
     if name.startswith("gpt2"):
