@@ -6,15 +6,19 @@ The quick tests train a few small ones for some steps; `-m slow` trains all of t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 import jobspec
 from tests.spec_jobs import real
+from tests.specs.conftest import trained
 from tests.specs.tiny import SPECS, entries
 
 pytestmark = pytest.mark.opencl
+__all__ = ["trained"]
 TINY = entries()
 #: between them: loops, maps chosen by an index, convolutions, draws
 QUICK = ("lstm", "mixtral_8x7b", "unet")
@@ -37,7 +41,9 @@ def test_some_steps(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
-def test_to_the_end(name: str, tmp_path: Path) -> None:
+def test_to_the_end(name: str, tmp_path: Path, trained: Callable[[str], Path]) -> None:
+    for on in ("llvm", "opencl") if TINY[name].base else ():
+        copytree(trained(str(TINY[name].base)), tmp_path / on)
     same(name, tmp_path, None)
 
 
