@@ -113,3 +113,11 @@ def test_a_choice_against_a_constant_is_allowed() -> None:
 def test_what_is_not_known_is_not_passed_over() -> None:
     with pytest.raises(Unreadable, match="line 2"):
         read(".visible .entry k(\n.strange .thing;\n")
+
+
+def test_newer_compilers_print_parameters_otherwise() -> None:
+    """As for sm_120: pointers say what they are."""
+    compiled = compile_text(names("cuda") + BODY, 120, EXACT, machine=False)
+    entries = read(compiled.ptx).entries
+    assert [type_ for _, type_ in entries["k0"].params] == ["u64", "u64", "u64"]
+    assert audit(compiled.ptx, names("cuda") + BODY) == []

@@ -117,7 +117,7 @@ def literal(operand: str, constants: dict[str, int]) -> int | None:
 def constants_of(entry: Entry) -> dict[str, int]:
     """Registers that only ever hold one constant."""
     written = Counter(i.args[0] for i in entry.instructions if i.args)
-    moves = (i for i in entry.instructions if i.op == ("mov", "f32") and i.args[1].startswith("0f"))
+    moves = (i for i in entry.instructions if i.op[0] == "mov" and i.args[1].startswith("0f"))
     return {i.args[0]: int(i.args[1][2:], 16) for i in moves if written[i.args[0]] == 1}
 
 

@@ -70,7 +70,7 @@ class Module:
 COMMENT = re.compile(r"//.*")
 HEADER = re.compile(r"\.(version|target|address_size)\s+(.+)")
 ENTRY = re.compile(r"\.visible \.entry ([\w$]+)\(\)?")
-PARAM = re.compile(r"\.param \.(\w+) ([\w$]+),?")
+PARAM = re.compile(r"\.param \.(\w+)(?: \.ptr(?: \.\w+)?(?: \.align \d+)?)? ([\w$]+),?")
 REGISTERS = re.compile(r"\.reg \.(\w+)\s+(%\w+)(?:<\d+>)?;")
 ARRAY = re.compile(r"\.(shared|local) \.align (\d+) \.b8\s+([\w$]+)\[(\d+)\];")
 LABEL = re.compile(r"(\$?[\w$]+):")
