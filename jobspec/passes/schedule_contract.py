@@ -110,7 +110,8 @@ def packing(form: Contraction) -> tuple[int, ...]:
 
 
 def slabs(form: Contraction, rows: Cut, flat: int, steps: int, target: Target) -> tuple[int, ...]:
-    """Tiles whose rows of a are packed at once: none; where they lie side by side, what the second cache holds, or a few times as much."""
+    """Tiles whose rows of a are packed at once: none; where rows lie side by side, what the second cache holds, or a
+    few times as much."""
     if not form.plain or form.m[-1].a != 1 or (flat and len(form.m) > 1) or 4 * abs(form.ka[-1].a) < FAR_APART:
         return (0,)
     tiles = rows.parts * (1 if flat else size(form.m[:-1]))
