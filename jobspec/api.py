@@ -181,7 +181,8 @@ def compile(job: Spec | str | Path, on: str = DEFAULT, *, tuned: bool = False, h
 
 def read_plan(path: Path, home: Path | None = None) -> Program:
     """The program in a plan file, as `jobspec compile` wrote it. It may come from anywhere: the plan must be the
-    one that this version makes of the job in it, but for how its kernels are executed. Raises UsageError, CompileError."""
+    one that this version makes of the job in it, but for how its kernels are executed. Raises UsageError,
+    CompileError."""
     try:
         job, plan = decode_plan_file(path.read_bytes())
     except OSError as error:

@@ -134,11 +134,11 @@ def _read_begun(record: Record) -> Event:
 
 
 def _read_stepped(record: Record) -> Event:
-    flat = np.frombuffer(as_bytes(record.get("reports"), "the reports"), "<f4")
+    data = as_bytes(record.get("reports"), "the reports")
     names = read_each(record.get("names"), "report", as_text)
-    if not names or len(flat) % len(names):
+    if not names or len(data) % (4 * len(names)):
         raise RecordError("reports that do not fill their steps")
-    return Stepped(record.integer("first"), names, flat.reshape(-1, len(names)))
+    return Stepped(record.integer("first"), names, np.frombuffer(data, "<f4").reshape(-1, len(names)))
 
 
 def _read_recorded(record: Record) -> Event:

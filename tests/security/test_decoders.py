@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from jobspec.ir.canonical import encode
 from tests.security.fuzz import Kind, attempt, changed, kinds, some
 
 KINDS = {kind.name: kind for kind in kinds()}
@@ -39,3 +40,9 @@ HUGE = [b"", b"\x9f" * 10_000, b"\x81" * 100_000, b"\xa1\x60" * 50_000, b"\x5b" 
 def test_depth_and_size_are_bounded(data: bytes) -> None:
     """A hundred thousand arrays in arrays, a length of 2^64: refused before anything is made of them."""
     assert not any(attempt(kind, data) for kind in KINDS.values())
+
+
+def test_what_once_went_wrong() -> None:
+    """Reports whose bytes are no whole numbers; found by the fuzzer."""
+    event = {"event": "stepped", "first": 0, "names": ["loss"], "reports": bytes(5)}
+    assert not attempt(KINDS["event"], encode(event))
