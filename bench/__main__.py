@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.alone import KERNELS, contractions
-from bench.compare import FULL, QUICK, Comparison, Effort, compare
+from bench.compare import FEW, FULL, QUICK, Comparison, Effort, compare
 from bench.data import Missing
 from bench.kernels import Alone
 from bench.kernels import measured as measured_alone
@@ -111,7 +111,7 @@ def measure(names: Sequence[str], effort: Effort, quick: bool) -> Findings:
 
 def kernels_alone(names: Sequence[str], threads: int, limit: float, effort: Effort) -> list[Alone]:
     print(f"measuring {len(names)} kernels alone on {threads} …", file=sys.stderr, flush=True)
-    return measured_alone(names, threads, limit, effort.windows, effort.seconds / 4) if names else []
+    return measured_alone(names, threads, limit, min(FEW, effort.windows), effort.seconds / 4) if names else []
 
 
 def measured(name: str, threads: Sequence[int], effort: Effort, quick: bool) -> tuple[Comparison, Startup]:

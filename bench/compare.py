@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ COMPARED, ALLOWED = 20, 1e-3
 MOST, BYTES = 200, 4 << 20
 #: contenders that get ready at once
 AT_ONCE = 2
-#: from so many parameters on a workload is large: fewer contenders
-LARGE = 4_000_000
+#: from so many parameters on a workload is large: fewer contenders, and so many windows
+LARGE, FEW = 4_000_000, 3
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def compare(work: Workload, backend: Backend, threads: Sequence[int], effort: Ef
     handing.write(folder, work, plan, begun(session, work.job), work.rows(plan, 0, batch_count(plan)))
     session.close()
     parameters = sum(slot.type.size for slot in work.job.state if slot.kind == "parameter")
-    names = effort.large if parameters > LARGE else effort.small
+    large = parameters > LARGE
+    names = effort.large if large else effort.small
+    effort = replace(effort, windows=min(FEW, effort.windows)) if large else effort
     rows: list[Row] = []
     failed: dict[str, str] = {}
     for count in threads:
