@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from jobspec.backends.c.request import Launch
 from jobspec.backends.c.routine import Rendered, render_routine
+from jobspec.backends.c.source import RENDERER
 from jobspec.backends.opencl.build import build
 from jobspec.backends.opencl.devices import device_of
 from jobspec.backends.reference.numbers import NUMPY
@@ -28,8 +29,6 @@ from jobspec.ir.plan import Buffer, Plan, Routine
 from jobspec.ir.target import Target
 
 Array = NDArray[Any]
-#: version of the rendered C: raised when an unchanged plan becomes other code
-RENDERER = "2"
 
 
 def compilers() -> tuple[tuple[str, str], ...]:
