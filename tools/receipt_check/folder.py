@@ -1,0 +1,201 @@
+"""What can be checked of a run's folder without computing: sections 11 and 12 of docs/receipt-format.md.
+
+Takes a function that reads a named file and gives a line for each thing checked: `ok`, `not there` or `refused`.
+Whatever the files hold, it ends with these lines and raises nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from blake3 import blake3
+from canonical import LIMIT, Refused, need, read_json, text
+from chained import Log, Receipt, fold, last_link, places, read_log, read_receipt
+from described import Checkpoint, Job, read_checkpoint, read_job
+
+Read: TypeAlias = Callable[
+    [str, int], bytes | None
+]  # (name in the folder, at most so many bytes): None for what is absent
+
+HEADER = 1 << 24
+FLAGS = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would otherwise wait for ever
+
+
+class Absent(Exception):
+    """A file is not there, so it is not checked."""
+
+
+# --- 11. Weights
+
+
+def check_weights(data: bytes, receipt: Receipt) -> str:
+    size = int.from_bytes(data[:8], "little")
+    need(8 + size <= min(len(data), HEADER), "a header that is cut or longer than this checker reads")
+    header = read_json(text(data[8 : 8 + size]))
+    found = header.get("__metadata__") if isinstance(header, dict) else None
+    wanted = {"job": shown(receipt.job), "state": shown(receipt.end), "step": str(receipt.steps)}
+    need(isinstance(found, dict) and wanted == {key: found.get(key) for key in wanted}, "metadata of another run")
+    return "the metadata are the receipt's"
+
+
+# --- 12. A folder
+
+
+def shown(digest: bytes) -> str:
+    return f"b3:{digest.hex()}"
+
+
+def there(read: Read, name: str, most: int) -> bytes:
+    data = read(name, most)
+    if data is None:
+        raise Absent
+    return data
+
+
+def whole(read: Read, name: str) -> bytes:
+    data = there(read, name, LIMIT + 1)
+    need(len(data) <= LIMIT, f"longer than the {LIMIT} bytes that this checker reads")
+    return data
+
+
+@dataclass
+class Run:
+    read: Read
+    lines: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    def attempt(self, label: str, check: Callable[[], str]) -> bool:
+        try:
+            self.lines.append(f"ok: {label}: {check()}")
+            return True
+        except Absent:
+            self.lines.append(f"not there: {label}")
+        except Refused as why:
+            self.lines.append(f"refused: {label}: {why}")
+            self.refused += 1
+        return False
+
+    def load(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+        """What a file holds, or None where it is absent or refused."""
+        found: list[Any] = []
+
+        def check() -> str:
+            found.append(parse(whole(self.read, name)))
+            return "its form"
+
+        return found[0] if self.attempt(name, check) else None
+
+
+def check_job(job: Job, receipt: Receipt) -> str:
+    need(job.hash == receipt.job, "the receipt is of another job")
+    need(job.profile == receipt.profile, "the receipt has another profile")
+    need(job.roots == receipt.data, "the receipt has other data")
+    need(receipt.closed == (receipt.steps == sum(job.steps)), "closed is not whether all steps are done")
+    return "hash, profile, data and steps are the receipt's"
+
+
+def check_chain(log: Log, receipt: Receipt) -> str:
+    link = last_link(receipt.job, receipt.data, receipt.start, log.records)
+    step, end = (log.records[-1].step, log.records[-1].after) if log.records else (0, receipt.start)
+    need(link == receipt.chain, "the records lead to another link")
+    need((step, end) == (receipt.steps, receipt.end), "the last record is not where the receipt ends")
+    return f"{len(log.records)} records lead to the receipt's chain"
+
+
+def check_places(log: Log, job: Job) -> str:
+    expected = places(job)
+    need(all(record.step == next(expected, None) for record in log.records), "records are not where the job puts them")
+    return "records are where the job puts them"
+
+
+def check_rows(log: Log) -> str:
+    done = checked = 0
+    for record in log.records:
+        pieces = log.rows.between(done, record.step)
+        need(
+            pieces is None or fold(pieces) == record.reports,
+            f"reports before step {record.step} fold to another digest",
+        )
+        done, checked = record.step, checked + (pieces is not None)
+    missing = len(log.records) - checked
+    return f"those of {checked} records fold to their digests" + f", rows of {missing} are not there" * bool(missing)
+
+
+def check_checkpoint(read: Read, name: bytes, receipt: Receipt, after: dict[int, bytes]) -> Checkpoint:
+    data = whole(read, f"states/{name.hex()}")
+    need(blake3(data).digest() == name, "the file has another digest")
+    found = read_checkpoint(data)
+    need(found.job == receipt.job, "a checkpoint of another job")
+    need(found.state == after.get(found.step, found.state), "its state is not the record's")
+    return found
+
+
+def check_blob(read: Read, name: bytes, lengths: set[int]) -> str:
+    data = whole(read, f"states/{name.hex()}")
+    need(blake3(data).digest() == name, "the file has another digest")
+    need(lengths == {len(data)}, "the file has another length")
+    return "the tensor's digest and length"
+
+
+def check_states(run: Run, log: Log, receipt: Receipt) -> None:
+    after = {record.step: record.after for record in log.records}
+    blobs: dict[bytes, set[int]] = {}
+
+    def one(name: bytes) -> str:
+        found = check_checkpoint(run.read, name, receipt, after)
+        for blob, length in found.blobs:
+            blobs.setdefault(blob, set()).add(length)
+        return f"the checkpoint after {found.step} steps"
+
+    for name in log.saved:
+        run.attempt(f"states/{name.hex()}", partial(one, name))
+    for name, lengths in blobs.items():
+        run.attempt(f"states/{name.hex()}", partial(check_blob, run.read, name, lengths))
+
+
+def check_log(run: Run, log: Log, receipt: Receipt, job: Job | None) -> None:
+    if run.attempt("log: chain", lambda: check_chain(log, receipt)):
+        run.attempt("log: reports", lambda: check_rows(log))
+    if job is not None:
+        run.attempt("log: places", lambda: check_places(log, job))
+    check_states(run, log, receipt)
+
+
+def check_folder(read: Read) -> Run:
+    run = Run(read)
+    receipt = run.load("receipt.cbor", read_receipt)
+    if receipt is None:
+        run.refused += not run.refused  # a folder without a receipt has nothing to hold
+        return run
+    job, log = run.load("job.cbor", read_job), run.load("log", read_log)
+    if job is not None:
+        run.attempt("job.cbor: receipt", lambda: check_job(job, receipt))
+    if log is not None:
+        check_log(run, log, receipt, job)
+    run.attempt("weights.safetensors", lambda: check_weights(there(read, "weights.safetensors", 8 + HEADER), receipt))
+    return run
+
+
+def file_reader(folder: Path) -> Read:
+    """Reads regular files alone, for a device may have no end."""
+
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags | FLAGS)
+
+    def read(name: str, most: int) -> bytes | None:
+        try:
+            with open(folder / name, "rb", opener=opener) as file:
+                need(stat.S_ISREG(os.fstat(file.fileno()).st_mode), "not a file")
+                return file.read(most)
+        except FileNotFoundError:
+            return None
+        except OSError as why:
+            raise Refused(f"not readable: {why.strerror}") from None
+
+    return read
