@@ -81,7 +81,7 @@ def breaks(clause: str, monkeypatch: pytest.MonkeyPatch, text: Callable[[str], s
 
 def changed(monkeypatch: pytest.MonkeyPatch, text: Callable[[str], str]) -> None:
     """From here on compilers get `text` of what is rendered."""
-    monkeypatch.setattr("jobspec.backends.opencl.trial.source", lambda name, writer: text(source(name, writer)))
+    monkeypatch.setattr("jobspec.backends.c.alone.source", lambda name, writer: text(source(name, writer)))
 
 
 @pytest.mark.parametrize("name", DIALECTS)
