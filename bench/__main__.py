@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,14 +51,18 @@ def main(words: Sequence[str]) -> int:
     names = expanded(chosen.jobs or (QUICKLY if chosen.quick else ["jobs", "contractions", "kernels"]))
     if names is None:
         return 2
+
+    def keep(found: Findings) -> None:
+        """What is measured is kept, whatever becomes of the rest."""
+        if chosen.json:
+            chosen.json.write_text(json.dumps(json_of(found), indent=1) + "\n", "utf-8")
+
     try:
-        found = measure(names, QUICK if chosen.quick else FULL, chosen.quick)
+        found = measure(names, QUICK if chosen.quick else FULL, chosen.quick, keep)
     except JobspecError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(text_of(found))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(json_of(found), indent=1) + "\n", "utf-8")
     return 0
 
 
@@ -92,8 +96,9 @@ def threads_here() -> list[int]:
     return [n for n in (1, 2) if n <= len(os.sched_getaffinity(0))]
 
 
-def measure(names: Sequence[str], effort: Effort, quick: bool) -> Findings:
-    """Jobs, then kernels alone, between two looks at the peak."""
+def measure(names: Sequence[str], effort: Effort, quick: bool, keep: Callable[[Findings], None]) -> Findings:
+    """Jobs, then kernels alone, between two looks at the peak; `keep` is given what there is after each job. A job of
+    which a process ends before its time is left out."""
     threads, jobs = threads_here(), [name for name in names if name in JOBS]
     before = {n: peak(n) for n in threads}
     comparisons, startups, left_out = [], {}, {}
@@ -102,11 +107,14 @@ def measure(names: Sequence[str], effort: Effort, quick: bool) -> Findings:
         try:
             comparison, startups[name] = measured(name, threads, effort, quick)
             comparisons.append(comparison)
-        except Missing as missing:
+        except (Missing, ChildProcessError) as missing:
             left_out[name] = str(missing)
+        keep(Findings(before, comparisons, [], startups, left_out))
     alone = [name for name in names if name not in JOBS]
     kernels = [k for n in threads for k in kernels_alone(alone, n, before[n], effort)]
-    return Findings({n: max(before[n], peak(n)) for n in threads}, comparisons, kernels, startups, left_out)
+    found = Findings({n: max(before[n], peak(n)) for n in threads}, comparisons, kernels, startups, left_out)
+    keep(found)
+    return found
 
 
 def kernels_alone(names: Sequence[str], threads: int, limit: float, effort: Effort) -> list[Alone]:
