@@ -417,6 +417,30 @@ def test_plan_for_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert caught.value.code == "E0510"
 
 
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(not HUGE.exists() or "[never]" in HUGE.read_text(), reason="this system has no large pages")
+def test_a_large_block_lies_in_large_pages() -> None:
+    block = engine.Memory(8 * engine.LARGE)
+    block.bytes[:] = 1
+    assert large_pages(block.address) >= 4 * engine.LARGE
+    block.close()
+
+
+def large_pages(address: int) -> int:
+    """Bytes of the mapping around `address` that lie in large pages."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, _, rest = line.partition(" ")
+        if "-" in first:
+            low, high = (int(word, 16) for word in first.split("-"))
+            inside = low <= address < high
+        elif inside and first == "AnonHugePages:":
+            return int(rest.split()[0]) << 10
+    return 0
+
+
 def test_targets_by_name() -> None:
     shapes = [(t.lanes, t.registers) for t in map(machine.target_of, ("x86-64", "x86-64-v3", "x86-64-v4"))]
     assert shapes == [(4, 16), (8, 16), (16, 32)]

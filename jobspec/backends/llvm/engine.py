@@ -129,10 +129,11 @@ class LlvmSession:
 
 
 class Memory:
-    """Zeroed pages: they begin on a cache line."""
+    """Zeroed pages of this process alone: they begin on a cache line."""
 
     def __init__(self, size: int) -> None:
-        self._pages = mmap.mmap(-1, max(1, size))
+        # pages that could be shared with other processes, as mmap gives them unasked, are never made large
+        self._pages = mmap.mmap(-1, max(1, size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if size >= LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
             with suppress(OSError):
                 self._pages.madvise(mmap.MADV_HUGEPAGE)
