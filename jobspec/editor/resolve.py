@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from jobspec.editor.names import Mention, Names, Symbol, plain
-from jobspec.lang import evaluation, saving, training, tree
+from jobspec.lang import evaluation, running, saving, training, tree
 from jobspec.lang.builtins import BUILTINS, CONSTANTS
 from jobspec.lang.settings import setting_name
 from jobspec.lang.things import Module
@@ -23,7 +23,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "train": (*training.STATIC, *training.COMPUTED),
     "eval": evaluation.STATIC,
     "save": saving.STATIC,
-    "run": ("mesh",),
+    "run": running.STATIC,
 }
 DEFINITION = {"def": "function", "layer": "layer", "optim": "optimizer"}
 

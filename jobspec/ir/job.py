@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from jobspec.ir.mesh import Mesh, mesh_of
 from jobspec.ir.program import Node, Program
 from jobspec.ir.types import Type
 
@@ -128,7 +129,7 @@ class Start:
 class Job:
     """`roots_every`: steps between state roots in the chain. `save_every`/`keep`: checkpoints; `also`: phases whose
     end keeps one for good; not part of the job's hash. `places`: where in the text a node comes from, as (line,
-    column); for people only."""
+    column); for people only. `runs`: where it runs; in no hash and no plan."""
 
     name: str
     title: str
@@ -146,6 +147,7 @@ class Job:
     start: Start | None = None
     sizes: tuple[tuple[str, int], ...] = ()
     places: Mapping[Node, tuple[int, int]] = field(default_factory=dict, compare=False, hash=False)
+    runs: tuple[Mesh, ...] = field(default=(), compare=False, hash=False)
 
     @property
     def steps(self) -> int:
@@ -188,6 +190,10 @@ class Job:
     def training_sources(self) -> tuple[str, ...]:
         """Names of the data that is trained on, in the order of its first use."""
         return tuple(dict.fromkeys(name for phase in self.phases for name in phase.batches.stream.sources))
+
+    def mesh(self, phase: str) -> Mesh:
+        """Where a phase runs; one position where the text does not say."""
+        return mesh_of(self.runs, phase)
 
     def slot(self, name: str) -> Slot:
         return next(s for s in self.state if s.name == name)

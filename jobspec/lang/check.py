@@ -15,6 +15,7 @@ from pathlib import Path
 
 # the rules of the tree register themselves
 from jobspec.ir.job import Evaluation, Job, Phase, Start
+from jobspec.ir.mesh import Mesh
 from jobspec.ir.program import Program
 from jobspec.lang import declarations, evaluation, expressions, loops, statements, training, tree
 from jobspec.lang.clock import before
@@ -27,7 +28,8 @@ from jobspec.lang.parse import parse
 from jobspec.lang.phases import Setting, settings_of, without_dims
 from jobspec.lang.refusal import Silenced
 from jobspec.lang.registry import Registry
-from jobspec.lang.saving import Saving, ignored_run, saving
+from jobspec.lang.running import Known, runs
+from jobspec.lang.saving import Saving, saving
 from jobspec.lang.scope import Scope
 from jobspec.lang.source import Source
 from jobspec.lang.stages import Made, Stage, need_steps, said, size_of
@@ -265,10 +267,11 @@ class Elaboration:
         steps = self.steps(stages, courses)
         evaluations = self.evaluations(courses[0])
         kept = self.saving(courses[0], [stage.setting.name for stage in stages])
+        meshes = self.runs(courses[0], stages)
         self.unused_axes()
         start = self.start(courses[0])
         self.reporter.stop_if_any()
-        return self.finished(steps, evaluations, kept, start)
+        return replace(self.finished(steps, evaluations, kept, start), runs=meshes)
 
     def start(self, known: training.Course) -> Start | None:
         """What the run begins with besides first values; None after reports."""
@@ -313,9 +316,13 @@ class Elaboration:
 
     def saving(self, known: training.Course, phases: Sequence[str]) -> Saving:
         frame = self.frame(self.work(known.seed), "save")
-        for node in self.sections("run"):
-            ignored_run(frame, node, phases)
         return saving(frame, self.sections("save"), known, phases)
+
+    def runs(self, known: training.Course, stages: Sequence[Stage]) -> tuple[Mesh, ...]:
+        """Where each phase runs."""
+        stacked = {axis for h in self.registry.ordered() for axis in h.slot.axes[: h.stacks]}
+        frame = self.frame(self.work(known.seed), "run")
+        return runs(frame, self.sections("run"), Known({s.setting.name: s.sizes for s in stages}, stacked))
 
     def unused_axes(self) -> None:
         for item in self.file.items:

@@ -1,7 +1,6 @@
-"""Meaning of `save { … }` and `run { … }`: what does not decide the result.
+"""Meaning of `save { … }`, which does not decide the result.
 
-Takes: the sections. Promises: how often a checkpoint is kept and how many; the words of `run` are checked and then left
-to whoever runs the job, because no mesh changes a bit.
+Takes: the sections. Promises: how often a checkpoint is kept and how many.
 """
 
 from __future__ import annotations
@@ -65,17 +64,3 @@ def phases_in(frame: Frame, settings: Settings, name: str, phases: Sequence[str]
             help = did_you_mean(word, phases) or f"as in `{name} = [{next(filter(None, phases), 'warm')}]`"
             frame.report(Refusal("E0345", f"`{name}` lists phases of `train`", help=help), item.span)
     return tuple(dict.fromkeys(item.id for item in items if isinstance(item, tree.Name)))
-
-
-def ignored_run(frame: Frame, node: tree.Section, phases: Sequence[str]) -> None:
-    """Refuses what is no setting of `run`; axes that are sharded count as used."""
-    settings = Settings(frame, node.body, ("mesh", "on"))
-    phases_in(frame, settings, "on", phases)
-    for statement in list(settings.others):
-        if isinstance(statement, tree.ShardOver):
-            try:
-                frame.resolve_all(statement.axes)
-            except Refusal as refusal:
-                frame.report(refusal, statement.span)
-            settings.others.remove(statement)
-    settings.only("run", ("mesh", "on", "shard"))

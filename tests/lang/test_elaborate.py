@@ -25,6 +25,7 @@ HEAD = f"""job j "a title"
 dim B=4, X=3, H=2, L=5
 data d = table({ROOT}, x=f32[X], y=u8)
 {SGD}"""
+RUN = "run { mesh = [dp=1]; shard L H over dp }"
 TRAIN = """train { seed = 1; steps = 6; batch = shuffle(d)
   loss = mean[B](net(batch.x))
   update all by sgd(.5) }
@@ -33,7 +34,7 @@ TRAIN = """train { seed = 1; steps = 6; batch = shuffle(d)
 
 def job(layers: str, train: str = TRAIN, catalog: Callable[[str], int | None] | None = None, head: str = HEAD) -> Job:
     """`L` counts as used: it is mentioned in `run`."""
-    return load(Source("j.job", f"{head}{layers}\n{train}run {{ shard L H over dp }}\n"), catalog=catalog)
+    return load(Source("j.job", f"{head}{layers}\n{train}{RUN}\n"), catalog=catalog)
 
 
 def names(found: Job) -> list[str]:
@@ -356,7 +357,7 @@ def test_layout_and_local_names_change_nothing() -> None:
 def test_the_name_of_the_data_changes_no_order() -> None:
     other = load(
         Source(
-            "j.job", f"{HEAD}{TWO}\n{TRAIN}run {{ shard L H over dp }}".replace("d = t", "e = t").replace("(d)", "(e)")
+            "j.job", f"{HEAD}{TWO}\n{TRAIN}{RUN}".replace("d = t", "e = t").replace("(d)", "(e)")
         )
     )
     assert other.phases[0].batches.stream.key == job(TWO).phases[0].batches.stream.key

@@ -22,7 +22,7 @@ data d = table(b3:00000000, x=f32[T D], y=f32, c=u8)
 TRAIN = """train { seed = 1; steps = 9; batch = shuffle(d)
   loss = LOSS
   update all by optim.adam(.03) }
-run { shard T D H N E C G R K P L over dp }
+run { mesh = [dp=1]; shard T D H N E C G R K P L over dp }
 """
 SQUARED = "mean[B]((net(batch.x) - batch.y)^2)"
 

@@ -81,7 +81,7 @@ LOSS = "mean[B](xent[Y](net(batch.x), batch.y))"
 
 def text(net: str, shards: str, loss: str = LOSS, batch: int = B, root: str = ROOT, more: str = "clip = .05") -> str:
     setting = f"shards = {shards}" if shards else ""
-    unused = "run { shard L E Y H over dp }"
+    unused = "run { mesh = [dp=1]; shard L E Y H over dp }"
     train = f"train {{ seed = 3; steps = 3; batch = shuffle(d); {setting}\n{more}\nloss = {loss}\n"
     return HEAD.format(batch=batch, root=root) + net + train + "update all by keep() }\n" + unused + "\n"
 

@@ -1,0 +1,77 @@
+"""`run { … }`: a mesh is read and checked, and decides nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobspec.ir.codec.job import encode_job, job_hash
+from jobspec.ir.codec.plan import encode_plan
+from jobspec.ir.job import Job
+from jobspec.ir.mesh import ALONE, Mesh
+from jobspec.ir.target import Target
+from jobspec.lang.check import load
+from jobspec.lang.source import Source
+from jobspec.passes.pipeline import compile_job
+from tests.lang.examples import compiled
+
+SPECS = Path(__file__).parents[2] / "specs"
+DATA = f"data d = table(b3:{64 * '0'}, x=f32[X], y=f32)\n"
+PHASES = """
+layer net(x) {
+  param first: X -> H ~ normal(.1)
+  h = x @ first
+  repeat L { param w: H -> H' ~ normal(.1); h = h + (h @ w)[H'->H] }
+  sum[H](h)
+}
+train {
+  seed = 1; batch = shuffle(d); loss = mean[B]((net(batch.x) - batch.y)^2); update all by sgd(.1)
+  phase warm { steps = 2 }
+  phase main { steps = 3; B = 8 }
+  phase late { steps = 3; B = 6 }
+}
+"""
+
+
+def test_mesh_is_read() -> None:
+    job = compiled("run { mesh = [tp=3, dp=2]; shard X over tp; shard B over dp }")
+    assert job.runs == (Mesh((("tp", 3), ("dp", 2)), (("X", "tp"), ("B", "dp"))),)
+    mesh = job.mesh("")
+    assert (mesh.count, mesh.size("dp"), mesh.size("pp"), mesh.over("X"), mesh.parts("X")) == (6, 2, 1, "tp", 3)
+    assert mesh.positions() == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+def test_without_a_section_there_is_one_position() -> None:
+    job = compiled("dim X=3")
+    assert job.runs == () and job.mesh("") == ALONE and ALONE.count == 1
+
+
+def test_phases_run_on_their_own_mesh() -> None:
+    """B = 6 of `late` has no four parts, and need not have them: it has a mesh of its own."""
+    own = "run { mesh = [dp=4]; shard B over dp }\nrun more { on = [late]; mesh = [dp=3]; shard B over dp }"
+    job = compiled(f"dim L=5\n{PHASES}{own}")
+    assert [job.mesh(phase).size("dp") for phase in ("warm", "main", "late")] == [4, 4, 3]
+
+
+def test_stages_may_differ_by_a_turn() -> None:
+    """L = 5 layers are two stages; five equal slices there would not be."""
+    job = compiled(f"dim L=5\n{PHASES}run {{ mesh = [pp=2]; shard L over pp }}")
+    assert job.mesh("main").parts("L") == 2
+
+
+def plain(job: Job) -> tuple[object, bytes, bytes]:
+    plan = compile_job(job, Target("reference"))
+    return job_hash(job), encode_job(job), encode_plan(plan)
+
+
+def test_no_hash_and_no_plan_is_over_the_mesh() -> None:
+    without = compiled(DATA)
+    cut = compiled(DATA + "run { mesh = [tp=3, dp=2]; shard X over tp; shard B over dp }")
+    assert plain(without) == plain(cut) and without == cut and hash(without) == hash(cut)
+
+
+@pytest.mark.parametrize(("phase", "positions"), [("bulk", 16384), ("ctx5", 16384)])
+def test_the_largest_spec_says_where_it_runs(phase: str, positions: int) -> None:
+    job = load(Source.read(SPECS / "llama3_405b.job"))
+    assert job.mesh(phase).count == positions and job.mesh(phase).parts("L") == 16
