@@ -17,22 +17,11 @@ from typing import TYPE_CHECKING, Any
 from jobspec.ir.version import VERSION
 
 if TYPE_CHECKING:
-    from jobspec.api import (
-        Program,
-        Report,
-        Run,
-        Settlement,
-        Spec,
-        Verdict,
-        compile,
-        dispute,
-        load,
-        plan,
-        run,
-        sign,
-        trace,
-        verify,
-    )
+    from jobspec.api import Program, Run, compile, dispute, load, plan, run, sign, trace, verify
+    from jobspec.loading import Spec
+    from jobspec.planning import Report
+    from jobspec.verify.dispute import Settlement
+    from jobspec.verify.verdict import Verdict
 
 __version__ = VERSION
 __all__ = [

@@ -59,23 +59,6 @@ from jobspec.verify.verify import verify as verify_receipt
 
 Array = NDArray[Any]
 
-__all__ = [
-    "Program",
-    "Report",
-    "Run",
-    "Settlement",
-    "Spec",
-    "Verdict",
-    "compile",
-    "dispute",
-    "load",
-    "plan",
-    "run",
-    "sign",
-    "trace",
-    "verify",
-]
-
 
 @dataclass(frozen=True)
 class Program:
