@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jobspec.ir.codec.job import job_hash, job_parts
+from jobspec.ir.codec.job import job_hash
 from jobspec.ir.digest import Digest
 from jobspec.ir.divergence import Side, divergence
 from jobspec.ir.job import Evaluation, Job, Phase, Slot, routine_name
@@ -63,12 +63,6 @@ class Places:
     where: str
     first: tuple[Line, ...]
     second: tuple[Line, ...]
-
-
-def differing_parts(first: Known, second: Known) -> list[str]:
-    """Names of the job hash's parts that differ."""
-    mine, other = dict(job_parts(first.job)), dict(job_parts(second.job))
-    return [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
 
 
 # ---- values ----

@@ -10,15 +10,8 @@ import click
 
 from jobspec.commands.options import FILE, json_option, say_json
 from jobspec.comparing import known_job
-from jobspec.difference import (
-    Difference,
-    Known,
-    Places,
-    differences,
-    differing_parts,
-    program_changes,
-    text_changes,
-)
+from jobspec.difference import Difference, Known, Places, differences, program_changes, text_changes
+from jobspec.ir.codec.job import differing_parts
 from jobspec.store.home import open_home
 
 DIFFERENT = 1
@@ -47,7 +40,7 @@ def answer(a: Known, b: Known) -> dict[str, object]:
     return {
         "same": a.hash == b.hash,
         "jobs": [str(a.hash), str(b.hash)],
-        "parts": differing_parts(a, b),
+        "parts": differing_parts(a.job, b.job),
         "differences": [asdict(difference) for difference in differences(a, b)],
         "texts": [asdict(places) for places in text_changes(a, b)],
         "programs": [asdict(places) for places in program_changes(a, b)],
@@ -58,7 +51,7 @@ def report(a: Known, b: Known) -> Iterator[str]:
     same, found, texts = a.hash == b.hash, differences(a, b), text_changes(a, b)
     yield f"the same job: {a.hash}" if same else f"two jobs: {a.hash.short} and {b.hash.short}"
     if not same:
-        yield f"what differs of the job hash: {', '.join(differing_parts(a, b))}"
+        yield f"what differs of the job hash: {', '.join(differing_parts(a.job, b.job))}"
     yield from values([d for d in found if d.decides])
     for places in texts:
         yield from lines(places, a, b)

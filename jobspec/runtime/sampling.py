@@ -31,13 +31,8 @@ SHIFTS = (np.uint32(16), np.uint32(15), np.uint32(16))
 FACTORS = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))
 
 
-def examples_at(stream: Stream, examples: int, first: int, count: int) -> Positions:
-    """Example numbers (each 0 … examples-1) of one data set at its positions first … first+count-1."""
-    return examples_of(stream, examples, np.arange(first, first + count, dtype=np.int64))
-
-
 def examples_of(stream: Stream, examples: int, positions: Positions) -> Positions:
-    """The same for any ascending positions."""
+    """Example numbers (each 0 … examples-1) of one data set at its `positions`, which ascend."""
     if stream.order == "sequence":
         return positions % examples
     return shuffled(stream.key, examples, positions)

@@ -17,10 +17,10 @@ from jobspec.ir.codec.job import (
     LIMITS,
     JobFormatError,
     decode_job,
+    differing_parts,
     encode_job,
     job_hash,
     job_parts,
-    same_training,
     with_names,
 )
 from jobspec.ir.codec.job_check import check_job
@@ -105,7 +105,7 @@ IDLE: dict[str, Job] = {
 def test_what_decides_changes_the_hash(what: str) -> None:
     changed = DECIDING[what]
     assert job_hash(changed) != job_hash(LINE)
-    assert same_training(LINE, changed) == [what.split(":")[0]]
+    assert differing_parts(LINE, changed) == [what.split(":")[0]]
 
 
 @pytest.mark.parametrize("what", IDLE)
@@ -113,7 +113,7 @@ def test_what_does_not_decide_does_not(what: str) -> None:
     changed = IDLE[what]
     assert changed != LINE
     assert job_hash(changed) == job_hash(LINE)
-    assert same_training(LINE, changed) == []
+    assert differing_parts(LINE, changed) == []
 
 
 def test_all_deciding_changes_differ_from_one_another() -> None:

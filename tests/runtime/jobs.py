@@ -19,6 +19,7 @@ from jobspec.runtime.engine import Compiled
 from jobspec.runtime.outcome import Result
 from jobspec.runtime.reporter import Reporter
 from jobspec.runtime.run import Order, run
+from jobspec.runtime.sampling import Positions, examples_of
 from jobspec.store.datasets import DataSet, open_set
 from jobspec.store.files import FileLayer
 from jobspec.store.home import Home
@@ -151,6 +152,11 @@ def counting(root: str, steps: int = 6, size: int = 7) -> Job:
 
 def token_data(home: Home, tokens: int = 20) -> Digest:
     return write_tokens(home.data(), np.arange(tokens, dtype="<u2") % 7).root
+
+
+def examples_at(stream: Stream, examples: int, first: int, count: int) -> Positions:
+    """Example numbers at the positions first … first+count-1."""
+    return examples_of(stream, examples, np.arange(first, first + count, dtype=np.int64))
 
 
 def home_at(folder: Path, files: FileLayer | None = None) -> Home:

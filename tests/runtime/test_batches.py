@@ -10,9 +10,8 @@ import pytest
 from jobspec.ir.errors import DataError
 from jobspec.ir.job import Job
 from jobspec.runtime.batches import Ahead, Feeder, phase_shares
-from jobspec.runtime.sampling import examples_at
 from jobspec.store.home import Home
-from tests.runtime.jobs import SIZE, WIDTH, compiled, counting, sets_of, token_data
+from tests.runtime.jobs import SIZE, WIDTH, compiled, counting, examples_at, sets_of, token_data
 
 
 def feeder(job: Job, home: Home) -> Feeder:

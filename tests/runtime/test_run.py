@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.codec.receipt import decode_receipt
 from jobspec.ir.errors import DataError, JobspecError, MismatchError
 from jobspec.ir.job import Job
@@ -21,7 +22,19 @@ from jobspec.runtime.safetensors import from_bytes
 from jobspec.runtime.saver import Saver
 from jobspec.store.checkpoint import state_root
 from jobspec.store.home import Home
-from tests.runtime.jobs import compiled, counting, evaluation, home_at, regression, regression_data, token_data, train
+from tests.runtime.jobs import (
+    SIZE,
+    compiled,
+    counting,
+    evaluation,
+    examples_at,
+    home_at,
+    regression,
+    regression_data,
+    sets_of,
+    token_data,
+    train,
+)
 
 
 class Notes(Silent):
@@ -64,10 +77,6 @@ def elsewhere(job: Job, tmp_path: Path, name: str) -> Home:
 
 def plainly(job: Job, home: Home, steps: int) -> dict[str, np.ndarray]:
     """The state after `steps` steps by a loop of evaluations, without the runtime."""
-    from jobspec.backends.reference.evaluate import evaluate
-    from jobspec.runtime.sampling import examples_at
-    from tests.runtime.jobs import SIZE, sets_of
-
     data = sets_of(job, home)["train"]
     state = evaluate(job.init, {})
     for step in range(steps):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jobspec.ir.digest import digest
 from jobspec.ir.job import Part, Stream
-from jobspec.runtime.sampling import examples_at, permuted, round_keys, shuffled, window_count
+from jobspec.runtime.sampling import permuted, round_keys, shuffled, window_count
+from tests.runtime.jobs import examples_at
 
 KEY = bytes(range(32))
 AROUND = sorted({2**k + d for k in range(1, 21) for d in (-1, 0, 1)})

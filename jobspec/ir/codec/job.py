@@ -61,6 +61,12 @@ def job_parts(job: Job) -> Parts:
     return part_digests("job", deciding_values(job))
 
 
+def differing_parts(first: Job, second: Job) -> list[str]:
+    """Names of the job hash's parts that differ; none where the hashes are equal."""
+    mine, other = dict(job_parts(first)), dict(job_parts(second))
+    return [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
+
+
 def deciding_values(job: Job) -> list[tuple[str, Value]]:
     """What the job hash is over, in order. From `steps` on, a list has an entry per phase."""
     return [
@@ -329,9 +335,3 @@ def _read_size(value: Value, what: str) -> tuple[str, int]:
     require(isinstance(size, int) and not isinstance(size, bool), f"{what} is no integer")
     assert isinstance(size, int)
     return as_text(name, what), size
-
-
-def same_training(first: Job, second: Job) -> Sequence[str]:
-    """Names of the parts in which two jobs differ; none where their hashes are equal."""
-    pairs = zip(job_parts(first), job_parts(second), strict=True)
-    return [name for (name, mine), (_, other) in pairs if mine != other]
