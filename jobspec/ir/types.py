@@ -11,7 +11,6 @@ from math import prod
 
 #: element type → bytes per element as stored
 DTYPES: dict[str, int] = {"f32": 4, "i32": 4, "u32": 4, "bool": 1, "u8": 1, "u16": 2}
-FLOATS = frozenset({"f32"})
 INTEGERS = frozenset({"i32", "u32"})
 STORAGE = frozenset({"u8", "u16"})
 

@@ -7,10 +7,9 @@ the user's own word and the nearest known one; errors are reported at the user's
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
 
 from jobspec.lang import tree
 from jobspec.lang.diagnostics import Diagnostic, did_you_mean
@@ -179,5 +178,3 @@ class Located(Refusal):
         super().__init__(code, message, label=label, help=help)
         self.span = span
 
-
-Evaluate = Callable[[Frame, Any], Any]

@@ -20,9 +20,10 @@ OTHER = {"RPAR": "RSQB", "RSQB": "RPAR"}
 TEXT = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 # A newline after one of these goes on with the statement.
-GOES_ON = frozenset(
-    "COMPARE PLUS MINUS TIMES POWER EQUAL BECOMES COMMA ARROW VBAR TILDE RANGE DOT AND OR NOT ELSE LBRACE".split()  # noqa: SIM905
-)
+GOES_ON = frozenset({
+    "COMPARE", "PLUS", "MINUS", "TIMES", "POWER", "EQUAL", "BECOMES", "COMMA", "ARROW", "VBAR", "TILDE", "RANGE", "DOT",
+    "AND", "OR", "NOT", "ELSE", "LBRACE",
+})
 NEVER_STARTS = ("RBRACE", "ELSE", EOF)
 MOST_BROKEN = 32
 

@@ -17,7 +17,6 @@ from jobspec.ir.program import Node
 from jobspec.passes.views import Digits
 
 ORDER = ("batch", "rest", "outer", "kept", "m", "n", "row", "reduced", "k", "place")
-Strides = tuple[int, ...]
 
 
 class NeedsCopy(Exception):

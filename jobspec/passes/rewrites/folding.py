@@ -81,7 +81,7 @@ def computed(node: Node, values: Sequence[Number]) -> Number | None:
     if node.op == "cast":
         return values[0] if not isinstance(values[0], float) or 0 <= values[0] < 2**31 else None
     if node.op == "not":
-        return not values[0] if node.dtype == "bool" else ~values[0]  # type: ignore[operator]
+        return not values[0] if node.dtype == "bool" else ~int(values[0])
     if node.op not in ANY or (node.op == "div" and values[1] == 0):
         return None
     return ANY[node.op](*values)
