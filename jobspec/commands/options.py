@@ -34,7 +34,7 @@ def job_argument(function: F) -> F:
 
 
 def backend_option(function: F) -> F:
-    help = "llvm (default), opencl or reference."
+    help = "llvm (default), opencl, cuda or reference."
     return click.option("--on", "on", default="llvm", metavar="BACKEND", help=help)(function)
 
 
