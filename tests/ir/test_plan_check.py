@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,9 @@ def test_a_good_routine_passes() -> None:
         ({"buffers": (Buffer("a", Type("f32", (4, 8)), "arena", 4), GOOD.buffers[1])}, "outside its space"),
     ],
 )
-def test_each_fault_is_named(change: dict[str, object], reason: str) -> None:
+def test_each_fault_is_named(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(IllFormed, match=reason):
-        check_routine(replace(GOOD, **change))  # type: ignore[arg-type]
+        check_routine(replace(GOOD, **change))
 
 
 def test_a_picked_index_counts_up_to_its_bound() -> None:

@@ -14,7 +14,7 @@ from jobspec.ir.program import Program, make
 from jobspec.ir.regions import body_input
 from jobspec.ir.text import TextError, parse_program, print_program
 from jobspec.ir.types import Type
-from tests.passes.gradient_cases import CASES
+from tests.passes.gradient_cases import CASES, Case
 from tests.random_programs import programs
 
 RELAXED = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
@@ -66,8 +66,8 @@ def test_random_programs_come_back(program: Program) -> None:
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
-def test_programs_with_gradients_come_back(case: object) -> None:
-    program = case.with_gradients()  # type: ignore[attr-defined]
+def test_programs_with_gradients_come_back(case: Case) -> None:
+    program = case.with_gradients()
     assert parse_program(print_program(program)) == program
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_no_example_comes_twice_in_an_epoch() -> None:
 
 
 @pytest.mark.parametrize("change", [{"order": "sequence"}, {"window": 8}, {"key": bytes(32)}])
-def test_another_reading_begins_anew(change: dict[str, object]) -> None:
+def test_another_reading_begins_anew(change: dict[str, Any]) -> None:
     stream = mixed({"a": 1})
-    job = job_of((stream, 5, 0), (replace(stream, **change), 5, 0))  # type: ignore[arg-type]
+    job = job_of((stream, 5, 0), (replace(stream, **change), 5, 0))
     assert skips(job, job.phases[1]) == (0,)
