@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real data sets: set JOBSPEC_TEST_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture(scope="module")
+def every_step_is_shared_out() -> Iterator[None]:
+    """However short native steps are, all threads take part; else one thread does what is not worth waking others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobspec.backends.llvm.engine.ALONE", -1)
+        yield

@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from jobspec.backends.llvm import engine
 from jobspec.backends.llvm.compile import Compiler
+from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.machine import host
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.session import ReferenceSession
@@ -43,6 +43,7 @@ from jobspec.runtime.engine import lowered
 from tests.models.texts import models
 from tests.passes import doubles, torch_meaning
 
+pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 Array = np.ndarray
 CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
@@ -186,19 +187,11 @@ def check_bits(text: str, seed: int, threads: int, level: int) -> None:
     job = job_of(text)
     plan, native = compile_job(job, Target("reference")), compile_job(job, host())
     expected = states(ReferenceSession(plan, lowered(job)), job, plan, seed)
-    session = engine.LlvmSession(native, threads, Compiler(host(), level))
+    session = LlvmSession(native, threads, Compiler(host(), level))
     try:
         assert states(session, job, native, seed) == expected
     finally:
         session.close()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_step_is_shared_out() -> Any:
-    """Small steps are otherwise left to one thread."""
-    before, engine.ALONE = engine.ALONE, 0
-    yield
-    engine.ALONE = before
 
 
 @settings(max_examples=10, **CALM)

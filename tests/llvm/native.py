@@ -29,6 +29,7 @@ Array = NDArray[Any]
 DTYPES = {"float32": "f32", "int32": "i32", "uint32": "u32", "bool": "bool", "uint8": "u8", "uint16": "u16"}
 TARGETS = (host(), target_of("x86-64-v3"), target_of("x86-64"))
 FLAGS = 8
+PLAIN = Schedule()
 LINE = 64
 
 
@@ -145,7 +146,7 @@ def compiled(
     memory: Memory,
     target: Target = TARGETS[0],
     level: int = 2,
-    schedule: Schedule = Schedule(),  # noqa: B008
+    schedule: Schedule = PLAIN,
     turns: int = 0,
 ) -> Compiled:
     module = Module(target)
@@ -161,7 +162,7 @@ def check(
     level: int = 2,
     cuts: Sequence[int] = (1, 2),
     turns: tuple[int, ...] = (),
-    schedule: Schedule = Schedule(),  # noqa: B008
+    schedule: Schedule = PLAIN,
 ) -> Native:
     """The native kernel leaves in memory exactly what the interpreter leaves, flags included."""
     expected, flags = [a.copy() for a in arrays], np.zeros(FLAGS, np.int32)

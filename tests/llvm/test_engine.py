@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jobspec.backends.kept import ROOM
-from jobspec.backends.llvm import engine, machine
-from jobspec.backends.llvm.built import WRITERS, built
+from jobspec.backends.llvm import machine
 from jobspec.backends.llvm.compile import Compiler, Library
-from jobspec.backends.llvm.engine import LlvmSession
-from jobspec.backends.llvm.written import Written
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.session import Outcome
-from jobspec.ir.digest import digest
-from jobspec.ir.errors import JobspecError
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
-from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Schedule, Steps, Turns
-from jobspec.ir.program import Node, Program, make
+from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Schedule, Steps, Turns
+from jobspec.ir.program import Program, make
 from jobspec.ir.types import Type
-from jobspec.passes.pipeline import compile_routine
 from tests.llvm.native import Array, axes
-from tests.passes.routines import given, job_of, random_inputs
-from tests.passes.test_regions import const, matmul, softmax
+from tests.llvm.routines import plan_of, routine_of, session_of, training
+from tests.passes.routines import given, random_inputs
 
+pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 THREADS = (1, 2, 4)
 STEPS = 4
-#: prints the files of our own modules that a build takes
-IMPORTED = """
-import sys, jobspec.backends.llvm.built
-print(*(m.__file__ for name, m in sys.modules.items() if name.startswith("jobspec.")))
-"""
-
-
-@pytest.fixture(autouse=True)
-def every_step_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However short the steps here are, all threads take part."""
-    monkeypatch.setattr(engine, "ALONE", -1)
-
-
-def plan_of(*routines: Routine) -> Plan:
-    return Plan("b3:" + "0" * 64, "jobspec.f32.v1", machine.host(), routines)
-
-
-def session_of(plan: Plan, threads: int, cache: Path | None = None) -> LlvmSession:
-    return LlvmSession(plan, threads, Compiler(plan.target, 2, cache))
 
 
 class Oracle:
@@ -103,27 +75,6 @@ def check(routine: Routine, inputs: dict[str, Array], steps: int = STEPS, feeds:
 
 
 # ---- routines from programs
-
-
-def turned(x: Node) -> Node:
-    return make("permute", x, axes=(1, 0))
-
-
-def training(rows: int = 33) -> Program:
-    """Two layers, a step of descent on both, a report."""
-    w, v, x = given("w", 40, 70), given("v", 70, 10), given("x", rows, 40)
-    hidden = make("max", matmul(x, w), const(0.0, (rows, 70)))
-    p = softmax(matmul(hidden, v))
-    dv, dw = matmul(turned(hidden), p), matmul(turned(x), matmul(p, turned(v)))
-    new_w = make("sub", w, make("mul", dw, const(1e-3, w.shape)))
-    new_v = make("sub", v, make("mul", dv, const(1e-3, v.shape)))
-    outputs = (("w", new_w), ("v", new_v), ("report.size", make("sum", make("mul", dw, dw), axes=(0, 1))))
-    return Program((w, v, x), outputs)
-
-
-def routine_of(program: Program, name: str = "step") -> Routine:
-    job = job_of(program)
-    return compile_routine(job, name, job.phases[0].step, job.phases[0].batches, machine.host())
 
 
 def test_training_steps() -> None:
@@ -323,138 +274,3 @@ def test_control_word_of_the_caller_changes_nothing(control: Library, bits: int)
         assert after & ~0x3F == (before | bits) & ~0x3F, "the caller's word is not what it was"
         assert session.read("x").tobytes() == oracle.state()["x"].tobytes()
         session.close()
-
-
-# ---- objects on disk
-
-
-def test_objects_are_kept_and_never_trusted(tmp_path: Path) -> None:
-    program = training()
-    routine, inputs = routine_of(program), random_inputs(program)
-    nothing = np.zeros((2, routine.feed), np.uint8)
-
-    def result() -> bytes:
-        session = session_of(plan_of(routine), 1, tmp_path / "objects")
-        for name, _ in routine.slots:
-            session.write(name, inputs[name])
-        session.run("step", 0, nothing)
-        found = session.read("w").tobytes()
-        session.close()
-        return found
-
-    first = result()
-    kept = {path: path.read_bytes() for path in (tmp_path / "objects").iterdir()}
-    assert len(kept) == len(set(Written(routine, machine.host()).texts())) + 2, "kernels, the team, the routine"
-    assert result() == first
-    for i, (path, data) in enumerate(kept.items()):
-        path.write_bytes([data[:-1], data[:40], b"", data[:50] + bytes([data[50] ^ 1]) + data[51:]][i % 4])
-    assert result() == first
-    assert {path: path.read_bytes() for path in kept} == kept
-
-
-def test_a_routine_is_recalled_without_its_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is recalled is what was built; where an object is gone, the routine is built again."""
-    routine, compiler = routine_of(training()), Compiler(machine.host(), 2, tmp_path)
-    first = built(routine, compiler, 1)
-    assert first == built(routine, Compiler(machine.host(), 2), 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(Written, "texts", None)
-        assert built(routine, compiler, 1) == first
-    gone = next(path for path in tmp_path.iterdir() if path.read_bytes()[32:] == first.objects[0])
-    gone.unlink()
-    assert built(routine, compiler, 1) == first and gone.is_file()
-
-
-def test_a_routine_is_not_recalled_by_other_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    routine, compiler = routine_of(training()), Compiler(machine.host(), 2, tmp_path)
-    built(routine, compiler, 1)
-    records = len(list(tmp_path.iterdir()))
-    monkeypatch.setattr("jobspec.backends.llvm.built.sources", lambda *patterns: digest("kept.sources", b"other"))
-    built(routine, compiler, 1)
-    assert len(list(tmp_path.iterdir())) == records + 1
-
-
-def test_whatever_writes_texts_is_in_the_key() -> None:
-    """All of our own modules that the driver imports lie where `sources` looks."""
-    plain = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True).stdout
-    assert {Path(file) for file in plain.split()} <= {path for pattern in WRITERS for path in ROOM.glob(pattern)}
-
-
-def test_an_entry_under_another_key_is_not_used(tmp_path: Path) -> None:
-    compiler = Compiler(machine.host(), 2, tmp_path)
-    texts = [f"define i32 @f() {{ ret i32 {i} }}" for i in range(2)]
-    objects = [compiler.object_of(text) for text in texts]
-    one, other = (tmp_path / compiler.key(text).hex for text in texts)
-    one.write_bytes(other.read_bytes())
-    assert compiler.object_of(texts[0]) == objects[0]
-
-
-def test_a_folder_that_cannot_be_written_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    compiler = Compiler(machine.host(), 2, tmp_path / "file" / "objects")
-    assert compiler.object_of("define void @f() { ret void }")
-
-
-def test_keys_know_everything_that_decides(tmp_path: Path) -> None:
-    text = "define void @f() { ret void }"
-    keys = {
-        Compiler(target, level).key(text + more).raw
-        for target in (machine.host(), machine.target_of("x86-64"), machine.target_of("x86-64-v3"))
-        for level in range(4)
-        for more in ("", " ")
-    }
-    assert len(keys) == 24
-
-
-# ---- the machine
-
-
-def test_plan_for_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    routine = routine_of(training())
-    strange = replace(machine.host(), features=machine.host().features + ",+avx10.9")
-    with pytest.raises(JobspecError) as caught:
-        engine.open_session(replace(plan_of(routine), target=strange), job_of(training()), 1, None)
-    assert caught.value.code == "E0510"
-
-
-HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-@pytest.mark.skipif(not HUGE.exists() or "[never]" in HUGE.read_text(), reason="this system has no large pages")
-def test_a_large_block_lies_in_large_pages() -> None:
-    block = engine.Memory(8 * engine.LARGE)
-    block.bytes[:] = 1
-    assert large_pages(block.address) >= 4 * engine.LARGE
-    block.close()
-
-
-def large_pages(address: int) -> int:
-    """Bytes of the mapping around `address` that lie in large pages."""
-    inside = False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        first, _, rest = line.partition(" ")
-        if "-" in first:
-            low, high = (int(word, 16) for word in first.split("-"))
-            inside = low <= address < high
-        elif inside and first == "AnonHugePages:":
-            return int(rest.split()[0]) << 10
-    return 0
-
-
-def test_targets_by_name() -> None:
-    shapes = [(t.lanes, t.registers) for t in map(machine.target_of, ("x86-64", "x86-64-v3", "x86-64-v4"))]
-    assert shapes == [(4, 16), (8, 16), (16, 32)]
-    assert machine.runs_here(machine.host())
-
-
-def test_cache_sizes(tmp_path: Path) -> None:
-    for i, (level, kind, size) in enumerate(
-        [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "1M")]
-    ):
-        folder = tmp_path / f"index{i}"
-        folder.mkdir()
-        for name, text in (("level", level), ("type", kind), ("size", size)):
-            (folder / name).write_text(text + "\n")
-    (tmp_path / "index3").mkdir()
-    assert machine._caches(tmp_path) == {"l1": 48 << 10, "l2": 1 << 20}
-    assert machine._caches(tmp_path / "none") == {}

@@ -7,7 +7,6 @@ from math import prod
 import numpy as np
 import pytest
 
-from jobspec.backends.llvm import engine
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.experts import routed
 from jobspec.ir.contraction import multiplications
@@ -15,6 +14,7 @@ from jobspec.ir.errors import JobspecError
 from jobspec.ir.program import Program, make
 from jobspec.ir.regions import body_input
 from jobspec.ir.routing import PARTS, Routing
+from jobspec.ir.target import Target
 from jobspec.ir.types import Type
 from jobspec.passes.differentiate import differentiate
 from jobspec.passes.pipeline import lower_program
@@ -23,6 +23,7 @@ from tests.llvm.native import TARGETS
 from tests.llvm.programs import run_natively
 from tests.passes.routines import assert_same_bits, compiled, run_compiled
 
+pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 Case = tuple[tuple[int, ...], tuple[int, ...], int, int, int]
 #: axes of the tokens, further axes of the index, inputs, outputs, experts
 CASES: list[Case] = [
@@ -33,12 +34,6 @@ CASES: list[Case] = [
     ((300,), (6,), 35, 50, 2),
     ((7,), (2,), 300, 3, 9),
 ]
-
-
-@pytest.fixture(autouse=True)
-def every_step_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small steps are otherwise left to one thread."""
-    monkeypatch.setattr(engine, "ALONE", 0)
 
 
 def program(case: Case) -> Program:
@@ -84,11 +79,11 @@ def test_kernels_have_the_bits(case: Case, skewed: bool) -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu)
 @pytest.mark.parametrize("case", CASES)
-def test_native_code_has_the_bits(case: Case, target: object) -> None:
+def test_native_code_has_the_bits(case: Case, target: Target) -> None:
     inputs = values(case, skewed=len(case[1]) == 0)
     wanted = evaluate(lower_program(program(case)), inputs)
     for threads in (1, 2):
-        found, flags = run_natively(program(case), inputs, target, threads)  # type: ignore[arg-type]
+        found, flags = run_natively(program(case), inputs, target, threads)
         assert flags == ()
         assert {k: as_bits(found)[k] for k in wanted} == as_bits(wanted)
 

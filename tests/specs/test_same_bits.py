@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from bench.workloads import Workload, begun, state_of
-from jobspec.backends.llvm import engine
 from jobspec.backends.llvm.compile import Compiler
+from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.machine import host, runs_here, target_of
 from jobspec.backends.reference.session import ReferenceSession
 from jobspec.backends.session import Session
@@ -29,6 +29,7 @@ from jobspec.store.checkpoint import state_root
 from jobspec.store.home import Home
 from tests.spec_jobs import NAMES, SMALL, on_made_up
 
+pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 TARGETS = {"host": host(), "x86-64-v3": target_of("x86-64-v3"), "x86-64": target_of("x86-64")}
 LEVELS, THREADS = (0, 1, 2, 3), (1, 2)
 STEPS = {"digits": 20, "mnist_cnn": 3, "char_gpt": 3}
@@ -63,17 +64,11 @@ def by_reference(work: Workload, steps: int) -> Trained:
 
 def natively(work: Workload, steps: int, target: Target, level: int, threads: int) -> Trained:
     plan = compile_job(work.job, target)
-    session = engine.LlvmSession(plan, threads, Compiler(target, level))
+    session = LlvmSession(plan, threads, Compiler(target, level))
     try:
         return trained(session, work, plan, steps)
     finally:
         session.close()
-
-
-@pytest.fixture(autouse=True)
-def every_step_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small steps are otherwise left to one thread."""
-    monkeypatch.setattr(engine, "ALONE", 0)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobspec.backends.llvm import engine
 from jobspec.backends.llvm.machine import host
 from jobspec.ir.contract import BF16_PROFILE
 from jobspec.passes.pipeline import compile_job
 from tests.specs.both import by_reference, natively, workload
 
+pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 HEAD = """job made
 import std.nn
 import std.loss
@@ -42,12 +42,6 @@ ORDERS = """layer net(x) {
 }
 """
 EVAL = "eval { on = d; every = 3; noisy = mean[B](net(batch.x + normal[B X](.1))[Y: 0]); all = sum[H](rand[H]()) }\n"
-
-
-@pytest.fixture(autouse=True)
-def every_step_is_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small steps are otherwise left to one thread."""
-    monkeypatch.setattr(engine, "ALONE", 0)
 
 
 def test_orders_roundings_and_draws(tmp_path: Path) -> None:
