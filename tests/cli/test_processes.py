@@ -1,9 +1,8 @@
-"""The program as a process: signals, kills, full disks, closed pipes, two at once, start-up time."""
+"""The program as a process: signals, full disks, closed pipes, two at once, start-up time."""
 
 from __future__ import annotations
 
 import os
-import random
 import resource
 import signal
 import subprocess
@@ -63,46 +62,6 @@ def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: byte
     going_on = call("run", tiny, *REFERENCE, *LONG, "--until", stopped["steps"], "--json").json
     assert going_on["steps"] == stopped["steps"]  # not a step was lost
     assert run_here(call, tiny, *LONG) == wanted
-
-
-def kill_often(call: Call, tiny: Path, home: Path, wanted: bytes, times: int) -> None:
-    """Kill the process so often at random moments, then let it run to the end."""
-    moments = random.Random(7)
-    for _ in range(times):
-        process = spawn("run", tiny, *REFERENCE, *LONG)
-        time.sleep(moments.uniform(0.2, 1.6))
-        process.kill()
-        process.communicate()
-        assert process.returncode in (-signal.SIGKILL, 0)
-    assert run_here(call, tiny, *LONG) == wanted
-    assert call("verify", next(home.glob("runs/*/receipt.cbor")), *REFERENCE).code == 0
-
-
-def test_kill_9(call: Call, tiny: Path, home: Path, wanted: bytes) -> None:
-    kill_often(call, tiny, home, wanted, 3)
-
-
-@pytest.mark.slow
-def test_kill_9_a_hundred_times(call: Call, tiny: Path, home: Path, tmp_path: Path) -> None:
-    """Between kills the run gets on: in the end it is done, with the receipt of a run left alone."""
-    moments = random.Random(11)
-    words = ("--set", "steps=100000", "--set", "save.every=50", "--set", "eval.every=5000")
-    steps, hit = [], 0
-    for _ in range(100):
-        process = spawn("run", tiny, "--threads", 2, *words)
-        time.sleep(moments.uniform(0.3, 2.0))
-        hit += process.poll() is None
-        process.kill()
-        process.communicate()
-        steps.append(call("run", tiny, *words, "--until", 0, "--json").json["steps"])
-    assert hit > 80 and steps[-1] > 0
-    assert steps == sorted(steps)  # nothing that was saved is ever lost
-    receipt = receipt_of(call("run", tiny, *words, "--json"))
-    other = tmp_path / "uninterrupted"
-    other.mkdir()
-    (other / "data").symlink_to(home / "data")
-    process = spawn("run", tiny, *words, "--json", env={"JOBSPEC_HOME": str(other)})
-    assert receipt_of(finished(process)) == receipt
 
 
 def test_two_at_once(call: Call, tiny: Path, home: Path) -> None:
