@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from blake3 import blake3
 
@@ -58,7 +59,13 @@ class Digest:
 
 def digest(domain: str, payload: bytes) -> Digest:
     """BLAKE3 of `payload` in `domain` (lowercase letters, digits, dots, dashes)."""
-    return Digest(blake3(payload, derive_key_context=context(domain)).digest())
+    return Digest(_keyed(domain).copy().update(payload).digest())
+
+
+@cache
+def _keyed(domain: str) -> blake3:
+    """A hasher of the domain that has seen nothing yet."""
+    return blake3(derive_key_context=context(domain))
 
 
 def digest_value(domain: str, value: Value) -> Digest:

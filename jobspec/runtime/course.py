@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,15 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Evaluation, Job, Phase
 from jobspec.ir.plan import Plan, Routine
+from jobspec.ir.program import Program
 from jobspec.runtime import chain as chains
 from jobspec.runtime.batches import Ahead, Feeder, Share, evaluation_shares, phase_shares
 from jobspec.runtime.chain import Chain, StepRecord
 from jobspec.runtime.means import mean
+from jobspec.runtime.roots import Roots
+from jobspec.runtime.standing import Standing
 from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import Looks, Pace
-from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 
 Array = NDArray[Any]
@@ -55,22 +57,6 @@ class Portion:
         return dict(zip(self.names, self.reports[-1], strict=True))
 
 
-class Seen(Mapping[str, Array]):
-    """The state in a session, tensor by tensor when asked for."""
-
-    def __init__(self, session: Session, names: Sequence[str]) -> None:
-        self._session, self._names = session, names
-
-    def __getitem__(self, name: str) -> Array:
-        return self._session.peek(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
 class Stretch:
     """One phase in the session. `first`, `end`: its steps of the run, the end not included."""
 
@@ -78,6 +64,12 @@ class Stretch:
         self.first, self.end, self.routine = end - phase.steps, end, routine
         self.feeder = Feeder(routine, phase.batches, shares)
         self.names = tuple(name.removeprefix("report.") for name, _ in routine.reports)
+        self.changes = changed_by(phase.step)
+
+
+def changed_by(step: Program) -> frozenset[str]:
+    """The slots that a step gives other values than they had."""
+    return frozenset(name for name, node in step.outputs if node not in step.inputs or node["name"] != name)
 
 
 class Course:
@@ -93,12 +85,24 @@ class Course:
             Stretch(phase, end, plan.routine(name), phase_shares(job, phase, data))
             for phase, end, name in zip(job.phases, job.borders, job.step_names, strict=True)
         ]
-        self._chain: Chain | None = None
+        changes = frozenset[str]().union(*(stretch.changes for stretch in self._stretches))
+        self.state_roots = Roots(session, job.state, {slot.name for slot in job.state} - changes)
+        self._standing: Standing | None = None
+
+    @property
+    def standing(self) -> Standing:
+        assert self._standing is not None, "neither begun nor restored"
+        return self._standing
 
     @property
     def chain(self) -> Chain:
-        assert self._chain is not None, "neither begun nor restored"
-        return self._chain
+        """Where the run stands, the record that closes waited for."""
+        return self.standing.settled()
+
+    @property
+    def done(self) -> int:
+        """Steps done."""
+        return self.standing.done
 
     @property
     def roots(self) -> Sequence[Digest]:
@@ -116,15 +120,20 @@ class Course:
         self._check(self.session.run("init", 0, nothing), "in the initial state")
         for name, array in self._weights.tensors(self.job).items():
             self.session.write(name, array)
+        self._all_changed()
         root = self.root()
-        self._chain = chains.start(self.hash, self.roots, root)
+        self._standing = Standing(chains.start(self.hash, self.roots, root))
         return root
 
     def restore(self, chain: Chain, tensors: Mapping[str, Array]) -> None:
         """Take up where `chain` stands, with that state."""
         for slot in self.job.state:
             self.session.write(slot.name, tensors[slot.name])
-        self._chain = chain
+        self._all_changed()
+        self._standing = Standing(chain)
+
+    def _all_changed(self) -> None:
+        self.state_roots.changed([slot.name for slot in self.job.state])
 
     def state(self) -> dict[str, Array]:
         """Copies of the tensors of state, in state order."""
@@ -132,24 +141,35 @@ class Course:
 
     def root(self) -> Digest:
         """Root of the present state, which is not copied for it."""
-        return state_root(Seen(self.session, [slot.name for slot in self.job.state]))
+        return self.state_roots.now()
 
     def record(self, state: Digest) -> StepRecord:
         """Close the steps since the last record; `state`: the root of the present state."""
-        self._chain, record = self.chain.recorded(state)
+        chain, record = self.chain.recorded(state)
+        self._standing = Standing(chain)
+        return record
+
+    def close_record(self, *, copy: bool) -> None:
+        """Begin to close them: the root is computed while further steps run, if the state may be copied for it."""
+        assert self.standing.closing is None, "the record before closes still"
+        self._standing = replace(self.standing, closing=self.state_roots.later(copy=copy))
+
+    def closed_record(self) -> StepRecord:
+        """The record that closes, waited for."""
+        self._standing, record = self.standing.closed()
         return record
 
     def portions(self, looks: Looks) -> Iterator[Portion]:
         """Run on to step `looks.last`, handing back control after every portion."""
         for stretch in self._stretches:
-            if self.chain.done < min(stretch.end, looks.last):
+            if self.done < min(stretch.end, looks.last):
                 yield from self._along(stretch, looks)
 
     def _along(self, stretch: Stretch, looks: Looks) -> Iterator[Portion]:
         """The portions of one phase, from where the chain stands to its end or `looks.last`."""
         pace = Pace(stretch.routine.feed)
         with Ahead(stretch.feeder) as ahead:
-            first, stop = self.chain.done, min(stretch.end, looks.last)
+            first, stop = self.done, min(stretch.end, looks.last)
             size = self._size(pace, looks, first, stop)
             while first < stop:
                 rows = ahead.rows(first - stretch.first, size)
@@ -169,8 +189,9 @@ class Course:
         begun = time.perf_counter()
         outcome = self.session.run(stretch.routine.name, first, rows)
         seconds = time.perf_counter() - begun
+        self.state_roots.changed(stretch.changes)
         self._check(outcome, f"at step {first + outcome.done - 1}")
-        self._chain = self.chain.reported(outcome.reports)
+        self._standing = self.standing.reported(outcome.reports)
         return Portion(first, stretch.names, outcome.reports, seconds, look)
 
     def batch(self, step: int) -> tuple[Routine, NDArray[np.uint8]]:
@@ -189,7 +210,7 @@ class Course:
 
     def _evaluated(self, routine: str, feeder: Feeder, first: int, count: int) -> NDArray[np.float32]:
         outcome = self.session.run(routine, first, feeder.rows(first, count))
-        place = f"in batch {first + outcome.done - 1} of evaluation `{routine}` after step {self.chain.done}"
+        place = f"in batch {first + outcome.done - 1} of evaluation `{routine}` after step {self.done}"
         self._check(outcome, place)
         return outcome.reports
 

@@ -33,6 +33,10 @@ class Journal:
         self._log.append(event_value(event), sync=sync)
         self.history.add(event)
 
+    def sync(self) -> None:
+        """What was added is on the disk when this returns; may be called beside `add` from another thread."""
+        self._log.sync()
+
     def close(self) -> None:
         self._log.close()
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobspec.ir.classes import CONTRACT, class_of, is_class
 from jobspec.ir.codec.job import encode_job
+from jobspec.ir.contract import FAST_PROFILE
+from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Evaluation, Job
 from jobspec.runtime import checkpoints
 from jobspec.runtime.course import Course, Portion
@@ -94,7 +97,8 @@ class Run:
     ) -> None:
         self.compiled, self.course, self.folder = compiled, course, folder
         self.journal, self.order, self.reporter = journal, order, reporter
-        self.saver = Saver(folder, journal, compiled.job_hash, compiled.job.keep, compiled.job.milestones)
+        job = compiled.job
+        self.saver = Saver(folder, journal, compiled.job_hash, job.keep, job.milestones, self._recorded_up_to)
 
     @property
     def job(self) -> Job:
@@ -109,19 +113,20 @@ class Run:
         begun = time.monotonic()
         self._take_up()
         with Interrupts() as interrupts:
-            self.reporter.begin(self.job, self.course.chain.done)
+            self.reporter.begin(self.job, self.course.done)
             try:
-                with self.saver:
+                with self.course.state_roots, self.saver:
                     self._train(interrupts)
             finally:
                 self.reporter.end()
-            if self.course.chain.done < self.job.steps:
+            if self.course.done < self.job.steps:
                 return stopped_result(self.compiled, self.course, self.folder, self.history, interrupts.asked)
             seconds = time.monotonic() - begun
             return close_run(self.compiled, self.course, self.folder, self.journal, self.order.threads, seconds)
 
     def _take_up(self) -> None:
         """Go on from the newest whole checkpoint, or begin."""
+        self._need_class()
         write_file(self.folder.files, self.folder.job, [encode_job(self.job)])
         sweep(self.folder.files, self.folder.path)
         if self.journal.cut:
@@ -137,9 +142,24 @@ class Run:
             self.saver.step = saved.chain.done
         self.journal.add(self._begun(), sync=True)
 
+    def _need_class(self) -> None:
+        """Raises JobspecError (E0525) where the run was begun on another class of devices, whose sums are others."""
+        begun = self.history.begun[-1].backend if self.history.begun else None
+        if self.job.profile != FAST_PROFILE or begun is None or class_named(begun) == class_named(self._place):
+            return
+        reason = f"this run was begun on {class_named(begun)}, and this is {class_named(self._place)}"
+        help = f"go on there, or train anew: remove {self.folder.path}, or set JOBSPEC_HOME to another folder"
+        raise JobspecError("E0525", f"{reason}: computing `fast`, each sums in its own order", help=help)
+
+    @property
+    def _place(self) -> str:
+        """What the log says a run is computed on: the backend, or the class of devices that its sums depend on."""
+        own = class_of(self.compiled.plan.target)
+        return own if self.job.profile == FAST_PROFILE and own != CONTRACT else self.compiled.backend.name
+
     def _begun(self) -> Begun:
-        backend, plan = self.compiled.backend.name, self.compiled.plan_hash
-        return Begun(self.course.chain.done, backend, self.order.threads, plan, os.getpid(), int(time.time()))
+        backend, plan = self._place, self.compiled.plan_hash
+        return Begun(self.course.done, backend, self.order.threads, plan, os.getpid(), int(time.time()))
 
     def _train(self, interrupts: Interrupts) -> None:
         until = self.job.steps if self.order.until is None else min(self.order.until, self.job.steps)
@@ -148,21 +168,39 @@ class Run:
         for portion in self.course.portions(looks_of(self.job, until)):
             self._stepped(portion)
             if portion.look:
-                self._look(self.course.chain.done)
-            self.saver.poll()
+                self._look(self.course.done)
+            self._poll()
             if interrupts.asked:
                 break
-        if self.saver.step != self.course.chain.done:
+        if self.saver.step != self.course.done:
             self._save(None)
+        self._recorded_up_to(self.course.done)
 
     def _stepped(self, portion: Portion) -> None:
         self.journal.add(Stepped(portion.first, portion.names, portion.reports))
-        self.reporter.progress(self.course.chain.done, portion.last)
+        self.reporter.progress(self.course.done, portion.last)
+
+    def _poll(self) -> None:
+        """Write into the log what was ready meanwhile."""
+        closing = self.course.standing.closing
+        if closing is not None and closing.ready:
+            self._record()
+        self.saver.poll()
+
+    def _record(self) -> None:
+        self.journal.add(Recorded(self.course.closed_record()))
+
+    def _recorded_up_to(self, step: int) -> None:
+        """The log has the records up to `step`, which are waited for."""
+        standing = self.course.standing
+        if standing.closing is not None and standing.chain.done <= step:
+            self._record()
 
     def _look(self, step: int) -> None:
         """What falls due after `step` steps: a record, evaluations, a checkpoint."""
         if closes_record(self.job, step):
-            self.journal.add(Recorded(self.course.record(self.course.root())))
+            self._recorded_up_to(step)
+            self.course.close_record(copy=not self.saver.busy)
         self._evaluate_due(step)
         falls = due(self.job.save_every, step) and self._has_time()
         if self.saver.step != step and (falls or step in self.job.milestones):
@@ -189,7 +227,13 @@ class Run:
             self._save(evaluation.name)
 
     def _save(self, best: str | None) -> None:
-        self.saver.save(self.course.chain, self.course.state, best)
+        self._recorded_up_to(self.course.done - 1)  # a copy of an earlier state is not needed any more
+        self.saver.save(self.course.standing, self.course.state_roots.copied, best)
+
+
+def class_named(place: str) -> str:
+    """The class of devices of a place in the log."""
+    return place if is_class(place) else CONTRACT
 
 
 def is_best(evaluation: Evaluation, metrics: Mapping[str, np.float32], history: History) -> bool:

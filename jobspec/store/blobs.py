@@ -62,10 +62,10 @@ class BlobStore:
         self.folders = (*search, folder)
         self.files = files or FileLayer()
 
-    def put(self, data: Bytes, *, sync_folder: bool = True) -> Digest:
-        """Store `data` and return its name. With sync_folder=False the caller calls `sync` before it
-        relies on the blob after a crash. Raises StoreError."""
-        name = blob_digest(data)
+    def put(self, data: Bytes, *, sync_folder: bool = True, name: Digest | None = None) -> Digest:
+        """Store `data` and return its name; `name`: where the caller has hashed these very bytes. With
+        sync_folder=False the caller calls `sync` before it relies on the blob after a crash. Raises StoreError."""
+        name = name or blob_digest(data)
         if not self._holds(name):
             with Draft(self.files, self.folder) as draft:
                 draft.write(data)

@@ -10,8 +10,9 @@ bytes alone. A tensor that has not changed since an earlier checkpoint is not wr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from jobspec.store.dtypes import NUMPY, Array, dtype_name, raw_bytes, stored
 FORMAT = 1
 KEYS = frozenset({"format", "job", "step", "state", "tensors"})
 LIMITS = Limits(size=64 << 20, depth=6, items=8 << 20)
+NO_DIGEST = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +51,42 @@ class Checkpoint:
 
 def state_root(tensors: Mapping[str, Array]) -> Digest:
     """Root of the state: Merkle over the tensors in the mapping's order."""
-    return root_of(
-        Tensor(name, _type(array), blob_digest(raw_bytes(stored(array)))) for name, array in tensors.items()
-    )
+    return root_of(described(tensors))
+
+
+def described(tensors: Mapping[str, Array]) -> tuple[Tensor, ...]:
+    """What a checkpoint lists of them; they are hashed."""
+    return tuple(Tensor(name, _type(array), array_digest(array)) for name, array in tensors.items())
+
+
+def array_digest(array: Array) -> Digest:
+    """The name of the blob of its bytes."""
+    return blob_digest(raw_bytes(stored(array)))
 
 
 def root_of(tensors: Iterable[Tensor]) -> Digest:
     """State root of tensors whose bytes are hashed already."""
-    leaves: Iterable[list[Value]] = ([t.name, t.type.dtype, t.type.shape, t.blob.raw] for t in tensors)
-    return merkle_root("state", map(encode, leaves))
+    return merkle_root("state", (_before_digest(t.name, t.type) + t.blob.raw for t in tensors))
 
 
-def save(store: BlobStore, job: Digest, step: int, tensors: Mapping[str, Array]) -> Digest:
-    """Store the state before step `step`; the checkpoint's name. Durable when this returns: tensors first,
-    then the blob that lists them. Raises StoreError; then no checkpoint of that name exists."""
-    listed = tuple(_put(store, name, array) for name, array in tensors.items())
+@lru_cache(maxsize=1 << 14)
+def _before_digest(name: str, type: Type) -> bytes:
+    """A leaf's bytes up to the digest's own, which end it."""
+    leaf: list[Value] = [name, type.dtype, type.shape, NO_DIGEST]
+    return encode(leaf)[: -len(NO_DIGEST)]
+
+
+def save(
+    store: BlobStore, job: Digest, step: int, tensors: Mapping[str, Array], listed: Sequence[Tensor] | None = None
+) -> Digest:
+    """Store the state before step `step`; the checkpoint's name. `listed`: what `described` says of these tensors, if
+    it is known. Durable when this returns: tensors first, then the blob that lists them. Raises StoreError; then no
+    checkpoint of that name exists."""
+    known = described(tensors) if listed is None else tuple(listed)
+    for tensor in known:
+        store.put(raw_bytes(stored(tensors[tensor.name])), sync_folder=False, name=tensor.blob)
     store.sync()
-    return store.put(to_bytes(Checkpoint(job, step, root_of(listed), listed)))
-
-
-def _put(store: BlobStore, name: str, array: Array) -> Tensor:
-    return Tensor(name, _type(array), store.put(raw_bytes(stored(array)), sync_folder=False))
+    return store.put(to_bytes(Checkpoint(job, step, root_of(known), known)))
 
 
 def _type(array: Array) -> Type:

@@ -60,9 +60,14 @@ class RunLog:
         with explained("write", self.path):
             self._write(frame)
             self._last, self._end = hash, self._end + len(frame)
-            if sync:
-                self._files.sync(self._fd)
+        if sync:
+            self.sync()
         return hash
+
+    def sync(self) -> None:
+        """All records are on the disk when this returns. Raises StoreError."""
+        with explained("write", self.path):
+            self._files.sync(self._fd)
 
     def _write(self, frame: bytes) -> None:
         """All of the frame or, as far as the disk lets us, nothing of it."""
