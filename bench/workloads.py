@@ -18,6 +18,7 @@ from bench.data import SOURCES
 from jobspec.backends.session import Session
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
+from jobspec.lang.override import assignments
 from jobspec.loading import Spec, open_data, read_spec
 from jobspec.runtime.batches import Feeder, Rows, phase_shares
 from jobspec.store.datasets import DataSet
@@ -39,7 +40,7 @@ class Benched:
 
 
 def spec(name: str, data: str, sets: str = "") -> Benched:
-    return Benched(SPECS / f"{name}.job", data, dict(word.split("=") for word in sets.split()))
+    return Benched(SPECS / f"{name}.job", data, assignments(sets.split()))
 
 
 JOBS: Mapping[str, Benched] = {
@@ -47,8 +48,8 @@ JOBS: Mapping[str, Benched] = {
     "mnist_cnn": spec("mnist_cnn", "mnist"),
     "char_gpt": spec("char_gpt", "characters"),
     "baby_gpt": spec("char_gpt", "characters", "L=6 D=384 H=6 T=256 B=8"),
-    "gpt2": spec("gpt2_124m", "words", "B=4 T=64 train.shards=1"),
-    "gpt2_long": spec("gpt2_124m", "words", "B=1 T=1024 train.shards=1"),
+    "gpt2": spec("gpt2_124m", "words", "B=4 T=64 eval.B=4 train.shards=1 run.mesh=[dp=4]"),
+    "gpt2_long": spec("gpt2_124m", "words", "B=1 T=1024 eval.B=1 train.shards=1 run.mesh=[dp=1]"),
     "resnet18": Benched(OWN / "resnet18.job", "images"),
     "lstm": spec("lstm", "shipped", "H=256"),
 }

@@ -17,6 +17,7 @@ from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.program import Program, order
 from jobspec.lang.check import load_file
+from jobspec.lang.override import assignments
 from jobspec.runtime.export import model_slots
 from jobspec.runtime.foreign import matched, table
 from jobspec.runtime.safetensors import from_bytes
@@ -45,7 +46,7 @@ class Case:
 
 #: R is 3, so a key serves three queries, and heads times their size are half the width
 CASES = {
-    "gpt2": Case("gpt2_124m", "gpt2", "gpt(batch.tok)", "D=32 H=4 train.lr=.02"),
+    "gpt2": Case("gpt2_124m", "gpt2", "gpt(batch.tok)", "D=32 H=4 eval.B=4 train.lr=.02 run.mesh=[dp=4]"),
     "llama": Case("llama3_8b", "llama", "llama(batch.tok, batch.pos, batch.doc)", GROUPS, True),
     "tied": Case("pretrained", "llama", "net(batch.tok)", GROUPS),
 }
@@ -68,7 +69,7 @@ def text_of(case: Case) -> str:
 def spec(name: str, home: Home) -> api.Spec:
     case, root = CASES[name], (home.folder / "root").read_text()
     data = f"tokens({root}, u16, end=10)" if case.documents else root
-    sizes = dict(word.split("=") for word in f"{SIZES} {case.sets}".split())
+    sizes = assignments(f"{SIZES} {case.sets}".split())
     return api.load(text_of(case), home=home.folder, **sizes, **{"data.train": data, "data.val": data})
 
 
