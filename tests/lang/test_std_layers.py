@@ -17,7 +17,7 @@ from tests.lang.computing import arrays
 
 torch = pytest.importorskip("torch", reason="the library is compared with PyTorch: pip install '.[oracle]'")
 
-from tests.lang.test_std import F, close, layer, t, value  # noqa: E402
+from tests.lang.test_std import F, close, layer, t, value
 
 pytestmark = pytest.mark.oracle
 #: where functions are tested beside PyTorch, or their paper

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Batch", "Kept", "Model", "Tensor", "Weights", "gradients", "layer", "losses", "real", "tensors"]
+__all__ = ["Batch", "Kept", "Loss", "Model", "Tensor", "Weights", "gradients", "layer", "losses", "real", "tensors"]
 
 Weights = Mapping[str, Tensor]
 #: what layers keep from step to step; a loss changes it in place
@@ -27,6 +27,7 @@ Kept = dict[str, Tensor]
 #: fields of the data, and draws by the names that the model gives them
 Batch = Mapping[str, Tensor]
 Optimizer = Callable[..., torch.optim.Optimizer]
+Loss = Callable[[Weights, Kept, Batch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Model:
     `frozen`: globs of what is not trained. `draws`: name → the label path of the draw in our text and its number
     there. `optimizer`: AdamW where nothing is said. `values`: what is set beyond specs/tiny.toml."""
 
-    loss: Callable[[Weights, Kept, Batch], Tensor]
+    loss: Loss
     rate: Callable[[int, int], float]
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8

@@ -13,14 +13,14 @@ from tests.spec_jobs import NAMES, SMALL, on_made_up
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from bench.compare import FREE, FUSED, JIT, OURS, SCAN, Comparison, Effort, Row, compare  # noqa: E402
-from bench.data import SOURCES  # noqa: E402
-from bench.timing import Timing  # noqa: E402
-from bench.torch_models import model_of  # noqa: E402
-from bench.torch_trainer import EAGER, Trainer  # noqa: E402
-from bench.workloads import JOBS, Workload, of_kind, of_spec  # noqa: E402
-from jobspec.backends.registry import backend  # noqa: E402
-from jobspec.loading import read_spec  # noqa: E402
+from bench.compare import FREE, FUSED, JIT, OURS, SCAN, Comparison, Effort, Row, compare
+from bench.data import SOURCES
+from bench.timing import Timing
+from bench.torch_models import model_of
+from bench.torch_trainer import EAGER, Trainer
+from bench.workloads import JOBS, Workload, of_kind, of_spec
+from jobspec.backends.registry import backend
+from jobspec.loading import read_spec
 
 pytestmark = pytest.mark.oracle
 

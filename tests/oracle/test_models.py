@@ -27,7 +27,7 @@ from tests.specs.tiny import SPECS, entries
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from tests.oracle import recipe  # noqa: E402
+from tests.oracle import recipe
 
 pytestmark = pytest.mark.oracle
 

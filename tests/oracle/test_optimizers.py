@@ -24,9 +24,9 @@ from jobspec.passes.differentiate import differentiate
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from torch.optim import swa_utils  # noqa: E402
+from torch.optim import swa_utils
 
-from tests.oracle.optimizers import Equations, lion, muon  # noqa: E402
+from tests.oracle.optimizers import Equations, lion, muon
 
 pytestmark = pytest.mark.oracle
 

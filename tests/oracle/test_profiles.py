@@ -18,7 +18,7 @@ from tests.specs.tiny import entries
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode
 
 pytestmark = pytest.mark.oracle
 

@@ -20,8 +20,8 @@ from tests.spec_jobs import NAMES, edited, on_made_up, real
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from bench.torch_models import model_of  # noqa: E402
-from bench.torch_trainer import Trainer, tensors, torch_batch  # noqa: E402
+from bench.torch_models import model_of
+from bench.torch_trainer import Trainer, tensors, torch_batch
 
 pytestmark = pytest.mark.oracle
 
