@@ -22,11 +22,6 @@ from tests.store.power import PowerFiles
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return home_at(tmp_path / "home")
-
-
-@pytest.fixture
 def short(home: Home) -> Job:
     job = regression(str(regression_data(home)), steps=6)
     return replace(job, save_every=2, roots_every=2, keep=1, evaluations=())

@@ -26,11 +26,6 @@ from tests.runtime.jobs import home_at, regression, regression_data, train
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return home_at(tmp_path / "home")
-
-
-@pytest.fixture
 def line(home: Home) -> Job:
     return replace(regression(str(regression_data(home))), keep=0)
 
