@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from jobspec.commands.options import json_option, say_json, spec_of
-from jobspec.ir.codec.job import job_hash
+from jobspec.commands.options import json_option, say_json
+from jobspec.commands.wanted import Here, There, wanted
 from jobspec.ir.digest import Digest
-from jobspec.ir.errors import DataError, UsageError
+from jobspec.ir.errors import DataError
 from jobspec.runtime import keeping, transfer
 from jobspec.runtime.transfer import Moved
-from jobspec.store.blobs import BlobStore
-from jobspec.store.datasets import known_roots
-from jobspec.store.home import Home, open_home
-from jobspec.store.names import names_of
+from jobspec.store.home import open_home
 from jobspec.store.remote import Remote
 from jobspec.views import amount
-
-#: digits that a shortened hash has at least, with `b3:`
-SHORTEST = 11
 
 
 @click.group()
@@ -85,12 +77,11 @@ def gc_command(dry_run: bool, as_json: bool) -> None:
 def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
     """Send data sets and runs (default: all) to the store at URL; what is there already stays."""
     home, remote = open_home(), Remote(url)
-    store = BlobStore(home.data().folder, (), home.files)
-    here = Known(known_roots(store), [kept.job for kept in keeping.runs(home)])
-    sets, runs = here.chosen(home, what)
-    told = [(root, transfer.push_set(home, remote, root)) for root in sets]
-    told += [(job, transfer.push_run(home, remote, job)) for job in runs]
-    say_moved(told, "sent", as_json)
+    found = wanted(home, Here(home), what)
+    told = [(root, transfer.push_set(home, remote, root, beside)) for root, beside in found.sets.items()]
+    told += [(name, transfer.push_file(home, remote, name, beside)) for name, beside in found.files.items()]
+    told += [(job, transfer.push_run(home, remote, job)) for job in found.runs]
+    say_moved(told, "sent", found.left, as_json)
 
 
 @command.command("pull")
@@ -100,53 +91,19 @@ def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
 def pull_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
     """Fetch data sets and runs (default: all) from the store at URL; everything is hashed on arrival."""
     home, remote = open_home(), Remote(url)
-    there = Known(transfer.remote_sets(remote), transfer.remote_runs(remote))
-    sets, runs = there.chosen(home, what)
-    told = [(root, transfer.pull_set(home, remote, root)) for root in sets]
-    told += [(job, transfer.pull_run(home, remote, job)) for job in runs]
-    say_moved(told, "fetched", as_json)
+    found = wanted(home, There(remote), what)
+    told = [(root, transfer.pull_set(home, remote, root)) for root in found.sets]
+    told += [(name, transfer.pull_file(home, remote, name)) for name in found.files]
+    told += [(job, transfer.pull_run(home, remote, job)) for job in found.runs]
+    say_moved(told, "fetched", found.left, as_json)
 
 
-class Known:
-    """Data sets and runs that there are, to choose from."""
-
-    def __init__(self, sets: list[Digest], runs: list[Digest]) -> None:
-        self.sets, self.runs = sets, runs
-
-    def chosen(self, home: Home, what: Iterable[str]) -> tuple[list[Digest], list[Digest]]:
-        """The data sets and the runs meant; all where nothing is named. Raises UsageError E0861."""
-        words = list(what)
-        if not words:
-            return self.sets, self.runs
-        sets: dict[Digest, None] = {}
-        runs: dict[Digest, None] = {}
-        for word in words:
-            more_sets, more_runs = self._meant(home, word)
-            sets |= dict.fromkeys(more_sets)
-            runs |= dict.fromkeys(more_runs)
-        return list(sets), list(runs)
-
-    def _meant(self, home: Home, word: str) -> tuple[list[Digest], list[Digest]]:
-        if word.endswith(".job"):
-            job = spec_of(Path(word), (), home).job
-            roots = [Digest.parse(source.root) for source in job.sources]
-            return [root for root in roots if root in self.sets], [j for j in (job_hash(job),) if j in self.runs]
-        text = str(names_of(home).get(word, word))
-        sets, runs = (fitting(text, known) for known in (self.sets, self.runs))
-        if len(sets) + len(runs) != 1:
-            reason = f"`{word}` is nothing that this store has" if not sets and not runs else f"`{word}` begins several"
-            raise UsageError("E0861", reason, help="`jobspec store ls` and `jobspec data ls` list what is here")
-        return sets, runs
-
-
-def fitting(text: str, known: list[Digest]) -> list[Digest]:
-    return [digest for digest in known if len(text) >= SHORTEST and str(digest).startswith(text)]
-
-
-def say_moved(told: list[tuple[Digest, Moved]], verb: str, as_json: bool) -> None:
+def say_moved(told: list[tuple[Digest, Moved]], verb: str, left: list[str], as_json: bool) -> None:
+    for what in left:
+        click.echo(f"note: left out: {what}", err=True)
     if as_json:
         rows = [{"hash": str(name), "files": m.sent, "kept": m.kept, "bytes": m.bytes} for name, m in told]
-        say_json({verb: rows})
+        say_json({verb: rows, "left": left})
         return
     for name, moved in told:
         size = amount(moved.bytes, "B")

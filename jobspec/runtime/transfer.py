@@ -1,4 +1,4 @@
-"""Data sets and runs between this store and another: only what is missing travels.
+"""Data sets, weights and runs between this store and another: only what is missing travels.
 
 Takes: a home, a remote. Promises: a blob that has its name at either end is whole; what arrives here is hashed before
 it counts; a transfer that was cut off goes on from where it was. The remote's layout is a home's: `data/…`, `runs/…`.
@@ -7,8 +7,9 @@ A run travels with its job, log, receipt and checkpoints; its weights follow fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
 from jobspec.ir.codec.receipt import ReceiptFormatError, decode_receipt
@@ -20,7 +21,7 @@ from jobspec.store import checkpoint
 from jobspec.store.blobs import NAME, BlobStore
 from jobspec.store.datasets import SUFFIX, open_set
 from jobspec.store.fetching import SMALL, fetch_blob
-from jobspec.store.files import explained, write_file
+from jobspec.store.files import FileLayer, explained, write_file
 from jobspec.store.home import DATA, Home
 from jobspec.store.remote import Remote
 
@@ -43,9 +44,10 @@ class Moved:
             self.sent, self.bytes = self.sent + 1, self.bytes + size
 
 
-def push_set(home: Home, remote: Remote, root: Digest) -> Moved:
-    """Send a data set: shards first, then the manifest that names them. Raises DataError, StoreError."""
-    store, moved = replace(home, remote=None).data(), Moved()
+def push_set(home: Home, remote: Remote, root: Digest, beside: Sequence[Path] = ()) -> Moved:
+    """Send a data set of the store, or of a folder `beside` it: shards first, then the manifest that names them.
+    Raises DataError, StoreError."""
+    store, moved = replace(home, remote=None).data(beside), Moved()
     opened = open_set(store, root)
     pieces = dict.fromkeys(piece.name for shard in opened.manifest.shards for piece in shard.pieces)
     for name in pieces:
@@ -58,6 +60,24 @@ def push_set(home: Home, remote: Remote, root: Digest) -> Moved:
         remote.put(f"{DATA}/{manifest.name}", manifest)
         moved.one(manifest.stat().st_size)
     return moved
+
+
+def push_file(home: Home, remote: Remote, name: Digest, beside: Sequence[Path] = ()) -> Moved:
+    """Send a file of weights. Raises DataError, StoreError."""
+    moved = Moved()
+    moved.one(_push_blob(replace(home, remote=None).data(beside), remote, DATA, name))
+    return moved
+
+
+def pull_file(home: Home, remote: Remote, name: Digest) -> Moved:
+    """Fetch a file of weights; it is hashed on arrival. Raises StoreError."""
+    moved, target = Moved(), home.data().folder / name.hex
+    moved.one(_pull_blob(home.files, remote, DATA, target))
+    return moved
+
+
+def has_file(remote: Remote, name: Digest) -> bool:
+    return remote.has(f"{DATA}/{name.hex}")
 
 
 def _push_blob(store: BlobStore, remote: Remote, below: str, name: Digest) -> int | None:
@@ -115,27 +135,26 @@ def pull_run(home: Home, remote: Remote, job: Digest) -> Moved:
         reason = f"this store has a run of the job {job.short} already, in {folder.path}"
         raise DataError("E0715", reason, help="compare the two with `jobspec dispute`, or remove the folder")
     if not remote.has(f"{below}/{LOG}"):
-        raise DataError("E0714", f"{remote.url} has no run of the job {job}")
+        raise DataError("E0714", f"{remote.shown} has no run of the job {job}")
     small = {
         name: remote.read(f"{below}/{name}", SMALL) for name in (JOB, RECEIPT, LOG) if remote.has(f"{below}/{name}")
     }
     _check_run(remote, job, small)
     for name in remote.names(f"{below}/{STATES}"):
         if NAME.fullmatch(name):
-            moved.one(_pull_blob(folder, remote, f"{below}/{STATES}", name))
+            moved.one(_pull_blob(home.files, remote, f"{below}/{STATES}", folder.path / STATES / name))
     for name, data in small.items():
         write_file(home.files, folder.path / name, [data])
         moved.one(len(data))
     return moved
 
 
-def _pull_blob(folder: RunFolder, remote: Remote, below: str, name: str) -> int | None:
-    target = folder.path / STATES / name
+def _pull_blob(files: FileLayer, remote: Remote, below: str, target: Path) -> int | None:
     if target.is_file():
         return None
-    fetch_blob(folder.files, remote, f"{below}/{name}", target)
+    fetch_blob(files, remote, f"{below}/{target.name}", target)
     with explained("read", target):
-        return folder.files.status(target).st_size
+        return files.status(target).st_size
 
 
 def _check_run(remote: Remote, job: Digest, small: dict[str, bytes]) -> None:
@@ -144,9 +163,9 @@ def _check_run(remote: Remote, job: Digest, small: dict[str, bytes]) -> None:
         found = job_hash(decode_job(small[JOB])) if JOB in small else job
         said = decode_receipt(small[RECEIPT]).job if RECEIPT in small else job
     except (JobFormatError, ReceiptFormatError) as error:
-        raise DataError("E0716", f"{remote.url}: the run of {job.short} is damaged: {error}") from error
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}") from error
     if (found, said) != (job, job):
-        raise DataError("E0716", f"{remote.url}: the run of {job.short} holds another job's files")
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} holds another job's files")
 
 
 def remote_runs(remote: Remote) -> list[Digest]:

@@ -96,7 +96,7 @@ def fetch_blob(files: FileLayer, remote: Remote, source: str, target: Path) -> N
         found = _pull(files, remote, source, target)
         if found == wanted:
             return
-    reason = f"{remote.url}/{source} is not the blob that its name says: its bytes hash to {found}"
+    reason = f"{remote.shown}/{source} is not the blob that its name says: its bytes hash to {found}"
     raise StoreError("E0713", reason, help="the copy there is damaged: push it again from a store that has it")
 
 

@@ -7,9 +7,12 @@ hashed. Needs the extra `remote`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from jobspec.ir.errors import UsageError
@@ -17,18 +20,22 @@ from jobspec.store.files import StoreError
 
 T = TypeVar("T")
 CHUNK = 4 << 20
+PASSWORD = re.compile(r"(?<=//)([^/@:]*):[^/]*@")
 
 
 class Remote:
-    """The folder `url`. Names are relative, with `/`."""
+    """The folder `url`. Names are relative, with `/`. `shown`: the URL for people, without the password in it."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self.shown = without_password(self.url)
         self._system, self._root = _opened(self.url)
+        self._made: set[str] = set()
+        self._lock = Lock()
 
     def has(self, name: str) -> bool:
         try:
-            return bool(self._system.info(self._path(name))["type"] == "file")
+            return bool(self._alone(lambda: self._system.info(self._path(name))["type"] == "file"))
         except FileNotFoundError as error:
             if absent(error):
                 return False
@@ -42,7 +49,7 @@ class Remote:
     def names(self, folder: str) -> list[str]:
         """Names of files and folders in `folder`, sorted; none where there is no such folder."""
         try:
-            found = self._system.ls(self._path(folder), detail=False, refresh=True)
+            found = self._alone(lambda: self._system.ls(self._path(folder), detail=False))
         except FileNotFoundError:
             return []
         except Exception as error:  # systems raise errors of their own kinds
@@ -52,7 +59,7 @@ class Remote:
     def read(self, name: str, limit: int) -> bytes:
         """A file of at most `limit` bytes. Raises StoreError."""
         if self.size(name) > limit:
-            raise StoreError("E0712", f"{self.url}/{name} is larger than the {limit} bytes that it may have")
+            raise StoreError("E0712", f"{self.shown}/{name} is larger than the {limit} bytes that it may have")
         return self._asked(lambda: bytes(self._system.cat_file(self._path(name))), name)
 
     def chunks(self, name: str, start: int) -> Iterator[bytes]:
@@ -62,31 +69,57 @@ class Remote:
             yield self._range(name, first, min(first + CHUNK, size))
 
     def _range(self, name: str, first: int, last: int) -> bytes:
-        return self._asked(lambda: bytes(self._system.cat_file(self._path(name), start=first, end=last)), name)
+        path = self._path(name)
+        if "sftp" in self._system.protocol:
+            return self._asked(lambda: pipelined(self._system.open(path), first, last), name)
+        return self._asked(lambda: bytes(self._system.cat_file(path, start=first, end=last)), name)
 
     def put(self, name: str, path: Path) -> None:
         """Send a file, under another name first: what has its name is whole."""
         target, draft = self._path(name), f"{self._path(name)}.part"
 
         def send() -> None:
-            self._system.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self._make(target.rpartition("/")[0])
             self._system.put_file(str(path), draft)
             self._system.mv(draft, target)
 
         self._asked(send, name)
 
+    def _make(self, folder: str) -> None:
+        """Make a folder and what is missing above it; a bucket, whose name has no slash, must be there."""
+        if folder in self._made or "/" not in folder:
+            return
+        if not self._system.isdir(folder):
+            self._make(folder.rpartition("/")[0])
+            with suppress(FileExistsError):
+                self._system.mkdir(folder, create_parents=False)
+        self._made.add(folder)
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 
+    def _alone(self, ask: Callable[[], T]) -> T:
+        """One request at a time: not every system takes them from two threads. What it remembers of earlier ones may
+        no longer be so."""
+        with self._lock:
+            self._system.invalidate_cache()
+            return ask()
+
     def _asked(self, ask: Callable[[], T], name: str) -> T:
         try:
-            return ask()
+            return self._alone(ask)
         except Exception as error:  # systems raise errors of their own kinds
             raise self._trouble(name, error) from error
 
     def _trouble(self, name: str, error: Exception) -> StoreError:
-        reason = f"{self.url}/{name}: {error or type(error).__name__}"
-        return StoreError("E0712", reason, help="try again: what has arrived is not sent twice")
+        reason = f"{self.shown}/{name}: {error or type(error).__name__}"
+        return StoreError("E0712", without_password(reason), help="try again: what has arrived is not sent twice")
+
+
+def pipelined(file: Any, first: int, last: int) -> bytes:
+    """A range of a file over SFTP, whose `read` waits for every 32 kB before it asks for the next."""
+    with file:
+        return b"".join(file.readv([(first, last - first)]))
 
 
 def absent(error: FileNotFoundError) -> bool:
@@ -99,18 +132,24 @@ def absent(error: FileNotFoundError) -> bool:
 def _opened(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it. Raises UsageError E0860 where it cannot be had."""
     try:
-        system, root = import_module("fsspec.core").url_to_fs(url, use_listings_cache=False)
+        system, root = import_module("fsspec.core").url_to_fs(url)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "fsspec":
             raise _unknown(url, error) from error
         raise UsageError(
             "E0860", "remote stores need the package fsspec", help="pip install 'jobspec[remote]'"
         ) from error
-    except (ImportError, ValueError, OSError) as error:
+    except Exception as error:  # systems raise errors of their own kinds
         raise _unknown(url, error) from error
     return system, str(root).rstrip("/")
 
 
 def _unknown(url: str, error: Exception) -> UsageError:
     help = "a path, or a URL that fsspec knows: s3://bucket/folder, https://host/folder, sftp://host/folder"
-    return UsageError("E0860", f"no store can be reached at `{url}`: {error}", help=help)
+    reason = f"no store can be reached at `{url}`: {error or type(error).__name__}"
+    return UsageError("E0860", without_password(reason), help=help)
+
+
+def without_password(text: str) -> str:
+    """`sftp://me:secret@host` as `sftp://me@host`."""
+    return PASSWORD.sub(r"\1@", text)
