@@ -128,4 +128,3 @@ def goes_on(outer: Loop, node: Node) -> bool:
     same = all(x is get(node, i) for i, x in enumerate(summands(outer))) and len(outer.step) == len(inner.step)
     halves = [flat(x) for x in inner.sliced]
     return same and halves == list(outer.cuts) and list(inner.shared) == list(outer.common)
-

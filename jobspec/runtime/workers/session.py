@@ -1,0 +1,162 @@
+"""A session on workers: the face of one device, a crew behind it.
+
+Takes: a job, its plan for the layout of batches, a scheduler, how programs are cut. Promises: what
+backends/session.py promises, with the bits of any other session. The state is on the head between two calls of `run`;
+whatever the workers lose within one is computed again from there. Rows of batches go from the head, which reads and
+verifies the data: they are small beside what the tasks give each other, and so mixtures, order and windows stay in
+one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.backends.reference.session import feeds_of
+from jobspec.backends.session import Outcome
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan, Routine
+from jobspec.passes.layout import NONFINITE
+from jobspec.passes.split.graph import Cut, Graph, Task
+from jobspec.passes.split.task_job import MADE
+from jobspec.runtime.workers.crew import Gone, Parcel
+from jobspec.runtime.workers.scheduler import Scheduler
+from jobspec.runtime.workers.state import State
+from jobspec.runtime.workers.trouble import Liar, lost_too_often, tainted
+from jobspec.runtime.workers.work import FIRST, Part, Prepared, Work, Worked, prepared
+from jobspec.runtime.workers.worker import part
+from jobspec.store.checkpoint import array_digest
+
+Array = NDArray[Any]
+#: evaluation batches that are under way together, for each worker
+BESIDE = 2
+#: times that one call may begin again
+AGAIN = 50
+
+
+class WorkersSession:
+    """`cut`: the graph of a routine by its name."""
+
+    def __init__(self, job: Job, plan: Plan, scheduler: Scheduler, cut: Callable[[str], Graph]) -> None:
+        self._job, self._plan, self._scheduler, self._cut = job, plan, scheduler, cut
+        self._slots = {slot.name: slot.type.dtype for slot in job.state}
+        self._state = State(scheduler.crew)
+        self._prepared: dict[str, Prepared] = {}
+
+    def write(self, slot: str, value: Array) -> None:
+        self._state.write(slot, np.array(value, order="C"))
+
+    def read(self, slot: str) -> Array:
+        return self._state.array(slot).copy()
+
+    def peek(self, slot: str) -> Array:
+        return self._state.array(slot)
+
+    def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
+        kept = self._state.kept()
+        for _ in range(AGAIN):
+            try:
+                outcome = self._run(routine, first, feeds)
+                self._state.kept()
+                return outcome
+            except Gone:
+                self._state.restore(kept)
+            except Liar as liar:
+                if liar.since is not None and not self._begins(routine, first, liar.since):
+                    raise tainted(liar, liar.since) from None
+                self._state.restore(kept)
+        raise lost_too_often(AGAIN)
+
+    def close(self) -> None:
+        self._scheduler.crew.close()
+
+    # ---- one call
+
+    def _run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
+        layout = self._plan.routine(routine)
+        reports = np.zeros((len(feeds), len(layout.reports)), np.float32)
+        done = 0
+        for worked in self._each(layout, first, feeds):
+            reports[done] = self._take(layout, worked)
+            done += 1
+            if worked.flags:
+                return Outcome(reports[:done], done, self._ordered(layout, worked.flags))
+        return Outcome(reports, done, ())
+
+    def _each(self, layout: Routine, first: int, feeds: NDArray[np.uint8]) -> Iterator[Worked]:
+        """Rows one after another where each changes the state for the next, else many at a time."""
+        beside = 1 if self._changes_state(layout.name) else BESIDE * max(1, self._scheduler.tally.workers)
+        for at in range(0, len(feeds), beside):
+            rows = feeds[at : at + beside]
+            yield from self._scheduler.run([self._work(layout, first + at + i, row) for i, row in enumerate(rows)])
+
+    def _work(self, layout: Routine, step: int, row: NDArray[np.uint8]) -> Work:
+        rows, shared = feeds_of(layout, row), dict[Part, Parcel]()
+
+        def given(wanted: Part) -> Parcel:
+            value, cut = wanted
+            if value in self._slots:
+                return self._state.parcel(value, cut)
+            if wanted not in shared:
+                shared[wanted] = self._share(rows[value], cut)
+            return shared[wanted]
+
+        return Work(self._graph(layout.name), step, given, self._meaning, self._since(layout.name, step))
+
+    def _since(self, routine: str, step: int) -> int | None:
+        if not self._changes_state(routine):
+            return None
+        return FIRST if routine == "init" else step
+
+    def _begins(self, routine: str, first: int, since: int) -> bool:
+        """Whether what has gone into the state since then goes with this call's."""
+        beginning = self._since(routine, first)
+        return beginning is not None and since >= beginning
+
+    def _share(self, array: Array, cut: Cut | None) -> Parcel:
+        mine = part(array, cut)
+        return self._scheduler.crew.share(mine, array_digest(mine))
+
+    def _graph(self, routine: str) -> Prepared:
+        if routine not in self._prepared:
+            self._prepared[routine] = prepared(self._cut(routine))
+        return self._prepared[routine]
+
+    def _take(self, layout: Routine, worked: Worked) -> list[np.float32]:
+        """The next state is taken over; the reports are given back."""
+        results = dict(self._graph(layout.name).graph.results)
+        for slot in self._slots:
+            if (value := results.get(slot, slot)) != slot:
+                self._state.put(slot, worked.results[value])
+        return [np.float32(self._scheduler.crew.fetch(worked.results[results[name]])) for name, _ in layout.reports]
+
+    def _changes_state(self, routine: str) -> bool:
+        return any(name in self._slots for name, _ in self._graph(routine).graph.results)
+
+    # ---- flags
+
+    def _meaning(self, task: Task, flags: Sequence[str]) -> tuple[str, ...]:
+        """Of what a task's program raised, that which stops the run: values between tasks may be infinite, as those
+        inside a step may."""
+        values, found = dict(task.gives), []
+        for flag in flags:
+            if flag.startswith(NONFINITE + MADE):
+                value = values[flag.removeprefix(NONFINITE + MADE)]
+                found += [NONFINITE + slot for slot in self._made_by(value)]
+            elif not flag.startswith(NONFINITE):
+                found.append(flag)
+        return tuple(found)
+
+    def _made_by(self, value: str) -> list[str]:
+        """Slots of floats that take their next value from `value`."""
+        graphs = self._prepared.values()
+        pairs = dict.fromkeys(pair for prepared in graphs for pair in prepared.graph.results)
+        return [name for name, source in pairs if source == value and self._slots.get(name) == "f32"]
+
+    def _ordered(self, layout: Routine, flags: Sequence[str]) -> tuple[str, ...]:
+        """Flags in the plan's order, each once."""
+        known = [flag for flag in layout.flags if flag in flags]
+        return tuple(dict.fromkeys([*known, *flags]))
