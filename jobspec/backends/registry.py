@@ -36,7 +36,8 @@ class Backend:
     """`target`: this machine, as the backend sees it; `compilers`: (name, version) of all that turns a plan
     into code, as the plan hash takes them; `interprets`: it evaluates the job's programs, which have to be lowered;
     `scratch`: what a loaded routine takes; `on_host`: its arena is this machine's memory, no device's;
-    `stepper`: runs a routine so that its kernels can be timed, None where the backend cannot."""
+    `stepper`: runs a routine so that its kernels can be timed, None where the backend cannot; `clock`: what times
+    them, in words."""
 
     name: str
     target: Target
@@ -46,6 +47,7 @@ class Backend:
     scratch: Scratch = lambda routine, target, threads: 0
     on_host: bool = True
     stepper: OpenStepper | None = None
+    clock: str = "by the device's clock"
 
 
 def _llvm() -> Backend:
@@ -53,7 +55,8 @@ def _llvm() -> Backend:
 
     compilers = (("jobspec-llvm", NATIVE), *engine.compilers())
     opened = engine.open_session
-    return Backend("llvm", machine.host(), compilers, opened, scratch=engine.scratch_of, stepper=stepper.begun)
+    scratch, clock = engine.scratch_of, "on one thread"
+    return Backend("llvm", machine.host(), compilers, opened, scratch=scratch, stepper=stepper.begun, clock=clock)
 
 
 def _reference() -> Backend:
@@ -67,24 +70,32 @@ def _opencl() -> Backend:
 
     name = admission.chosen().name
     vendors.announce(admission.vendors_folder())
+    from jobspec.backends.c import stepper
     from jobspec.backends.opencl import devices, session
+
+    def begun(plan: Plan, routine: str, feed: NDArray[np.uint8]) -> Stepper:
+        return stepper.begun(session.OpenclSession(plan, device), routine, feed)
 
     device = devices.device_named(name)
     target = devices.target_of(device)
     compilers, opened, on_host = session.compilers(), session.open_session, target.features == "cpu"
-    return Backend("opencl", target, compilers, opened, scratch=session.scratch_of, on_host=on_host)
+    return Backend("opencl", target, compilers, opened, scratch=session.scratch_of, on_host=on_host, stepper=begun)
 
 
 def _cuda() -> Backend:
     from jobspec.backends.cuda import admission
 
     level = admission.chosen().level
+    from jobspec.backends.c import stepper
     from jobspec.backends.cuda import pycuda_driver, session, target
 
     def opened(plan: Plan, job: Job, threads: int, cache: Path) -> Session:
         return session.opened(plan, pycuda_driver.PycudaDriver, cache / "cuda")
 
-    return Backend("cuda", target.target_of(level), session.compilers(), opened, on_host=False)
+    def begun(plan: Plan, routine: str, feed: NDArray[np.uint8]) -> Stepper:
+        return stepper.begun(session.opened(plan, pycuda_driver.PycudaDriver, None), routine, feed)
+
+    return Backend("cuda", target.target_of(level), session.compilers(), opened, on_host=False, stepper=begun)
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {

@@ -34,7 +34,7 @@ LISTED = 20
 def command(
     file: Path, sets: tuple[str, ...], on: str, steps: int, kernels: int, traced: Path | None, as_json: bool
 ) -> None:
-    """Time each kernel of a training step where it stands, on one thread; nothing is trained."""
+    """Time each kernel of a training step where it stands; nothing is trained."""
     home = open_home()
     spec = spec_of(file, sets, home)
     found = profiled(spec, on, home, steps)
@@ -44,7 +44,7 @@ def command(
     if as_json:
         say_json(answer_of(found, lines))
     else:
-        click.echo("\n".join(table(found, lines, kernels, file.name)))
+        click.echo("\n".join(table(found, lines, kernels, file.name, backend(on).clock)))
 
 
 def profiled(spec: Spec, on: str, home: Home, steps: int) -> Profile:
@@ -69,8 +69,8 @@ def opened(spec: Spec, plan: Plan, chosen: Backend, home: Home) -> Stepper:
     return chosen.stepper(plan, name, rows[0])
 
 
-def table(found: Profile, lines: list[str], most: int, file: str) -> Iterator[str]:
-    """A line per kernel, dearest first, and one for what they take together."""
+def table(found: Profile, lines: list[str], most: int, file: str, clock: str) -> Iterator[str]:
+    """A line per kernel, dearest first, and one for what they take together; `clock`: what timed them."""
     rows = found.rows[: most or None]
     yield f"{'ms':>9} {'share':>6} {'calls':>5} {'GFLOP/s':>8} {'GB/s':>6}  kernel"
     for row in rows:
@@ -80,7 +80,7 @@ def table(found: Profile, lines: list[str], most: int, file: str) -> Iterator[st
         yield f"{rest * 1e3:9.3f} {rest / found.seconds:6.1%}        {len(found.rows) - len(rows)} more kernels"
     operations = sum(row.work.operations for row in found.rows)
     speed = operations / found.seconds / 1e9
-    yield f"{found.seconds * 1e3:9.3f} ms a step on one thread, {operations / 1e9:.3f} GFLOP, {speed:.1f} GFLOP/s"
+    yield f"{found.seconds * 1e3:9.3f} ms a step {clock}, {operations / 1e9:.3f} GFLOP, {speed:.1f} GFLOP/s"
 
 
 def line(row: Row, found: Profile, lines: list[str], file: str) -> str:

@@ -15,6 +15,7 @@ from jobspec.ir.codec.plan import plan_hash
 from jobspec.ir.codec.plan_file import encode_plan_file
 from jobspec.ir.plan import Schedule
 from jobspec.passes.pipeline import compile_job
+from jobspec.runtime.made import remember
 from jobspec.runtime.profile import shape_of
 from jobspec.runtime.tune import Tuned, tune
 from jobspec.runtime.tuning import Tunings, tuned
@@ -45,12 +46,14 @@ def command(
         tunings.keep(each.kernel, plan.target, each.schedule)
     best = tuned(plan, tunings)
     if output:
-        write_file(FileLayer(), output, [encode_plan_file(spec.job, best)])
+        data = encode_plan_file(spec.job, best)
+        write_file(FileLayer(), output, [data])
+        remember(home, data)
     hashes = {"job": plan.job, "plan": str(plan_hash(best, chosen.compilers))}
     if as_json:
         say_json({**hashes, "file": output, "kernels": [answer_of(each) for each in found]})
     else:
-        click.echo("\n".join(lines_of(found, hashes)))
+        click.echo("\n".join(lines_of(found, hashes, chosen.clock)))
 
 
 def answer_of(found: Tuned) -> dict[str, Any]:
@@ -59,14 +62,14 @@ def answer_of(found: Tuned) -> dict[str, Any]:
     return {**named, **times, "schedule": dict(found.schedule.choices)}
 
 
-def lines_of(found: list[Tuned], hashes: dict[str, str]) -> Iterator[str]:
+def lines_of(found: list[Tuned], hashes: dict[str, str], clock: str) -> Iterator[str]:
     yield f"{'before ms':>9} {'after':>8} {'gain':>6}  kernel"
     for each in found:
         gain = f"{each.before / each.after - 1:6.1%}" if each.after < each.before else " " * 6
         times = f"{each.before * 1e3:9.3f} {each.after * 1e3:8.3f} {gain}"
         yield f"{times}  #{each.number} {each.kernel.name} ({shape_of(each.kernel)}) {said(each.schedule)}"
     saved = sum(each.before - each.after for each in found)
-    yield f"{saved * 1e3:.3f} ms a step less on one thread; `--tuned` takes these schedules"
+    yield f"{saved * 1e3:.3f} ms a step less {clock}; `--tuned` takes these schedules"
     yield from (f"{name:<5} {text}" for name, text in hashes.items())
 
 

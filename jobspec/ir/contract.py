@@ -21,7 +21,9 @@ from __future__ import annotations
 PROFILE = "jobspec.f32.v1"
 #: the same, but every contraction's operands are rounded to bfloat16 first
 BF16_PROFILE = "jobspec.bf16.v1"
-PROFILES = frozenset({PROFILE, BF16_PROFILE})
+#: the same, and a leaf of a contraction is summed as the device's matrix instructions do it (docs/numerics.md 5.10)
+FAST_PROFILE = "jobspec.fast.v1"
+PROFILES = frozenset({PROFILE, BF16_PROFILE, FAST_PROFILE})
 #: elements of K (or of a column) per chain
 LEAF = 256
 #: strided accumulators of a row

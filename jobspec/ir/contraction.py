@@ -48,7 +48,8 @@ class Span:
 @dataclass(frozen=True)
 class Contraction:
     """`batch` may be empty, the others not. `ka`, `kb`: the flattened k, as `a` and as `b` walk it. `product`: its
-    place in the body. `owner`, `span`: what an index decides, if it does."""
+    place in the body. `owner`, `span`: what an index decides, if it does; `own`: a leaf may be summed in the device's
+    own order."""
 
     batch: tuple[Extent, ...]
     m: tuple[Extent, ...]
@@ -60,6 +61,7 @@ class Contraction:
     product: int
     owner: Owner | None = None
     span: Span | None = None
+    own: bool = False
 
     @property
     def plain(self) -> bool:
@@ -109,6 +111,11 @@ class Cut:
     size: int
     more: int
 
+    @property
+    def even(self) -> bool:
+        """Whether all parts have one size."""
+        return self.more == self.parts
+
     def kinds(self) -> list[tuple[int, int, int]]:
         """(first part, parts, their size), one entry or two."""
         rest = self.parts - self.more
@@ -151,6 +158,7 @@ def normal_form(kernel: Kernel) -> Contraction:
         product=product,
         owner=Owner(attrs["owner"], attrs["pick"], "b") if "owner" in attrs else None,
         span=Span(attrs["first"], attrs["count"]) if "first" in attrs else None,
+        own="own" in attrs,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobspec.ir.contract import BF16_PROFILE, PROFILE
+from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.ir.program import Node, Program, make
 from jobspec.lang import averages, shards, tree, updates
 from jobspec.lang.builtins import MIX
@@ -38,7 +38,7 @@ COMPUTED = ("batch", "loss", "clip")
 ROOTS_EVERY = 100
 NOTHING = Seen()
 #: `compute = …` → profile
-COMPUTE = {"f32": PROFILE, "bf16": BF16_PROFILE}
+COMPUTE = {"f32": PROFILE, "bf16": BF16_PROFILE, "fast": FAST_PROFILE}
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,13 @@ def need_stream(value: Any) -> Ordered:
 
 
 def profile_of(settings: Settings) -> str:
-    """`compute = bf16`: the operands of contractions are rounded. Raises Silenced after a report."""
+    """`compute = bf16`, `fast`: the operands of contractions are rounded. Raises Silenced after a report."""
     word = settings.given.get("compute")
     if word is None:
         return PROFILE
     if isinstance(word, tree.Name) and word.id in COMPUTE:
         return COMPUTE[word.id]
-    refusal = Refusal("E0318", "`compute` is f32 or bf16", help="f32 is what is taken without it: leave it out")
+    refusal = Refusal("E0318", "`compute` is f32, bf16 or fast", help="f32 is what is taken without it: leave it out")
     settings.frame.report(refusal, word.span)
     raise Silenced
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jobspec.ir.check import check
 from jobspec.ir.codec.job import job_hash
-from jobspec.ir.contract import BF16_PROFILE, PROFILE
+from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.ir.job import Batches, Job
 from jobspec.ir.origin import Place, following
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
@@ -27,6 +27,7 @@ from jobspec.passes.layout import NONFINITE, aligned, feed_buffers, interpreted_
 from jobspec.passes.lower import Location
 from jobspec.passes.memory import find_lives, plan_memory
 from jobspec.passes.operands import round_operands
+from jobspec.passes.own_order import mark_own_order
 from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import compile_region, made_by
 from jobspec.passes.route import route_tokens
@@ -41,8 +42,9 @@ Pass = Callable[[Program], Program]
 #: program → program, in this order, and the stage that each leaves; by the job's profile
 PASSES: Mapping[str, tuple[tuple[Pass, str], ...]] = {
     PROFILE: ((differentiate, "tensor"), (simplify, "tensor"), (route_tokens, "tensor")),
-    BF16_PROFILE: (
-        (differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor"), (route_tokens, "tensor"),
+    **dict.fromkeys(
+        (BF16_PROFILE, FAST_PROFILE),
+        ((differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor"), (route_tokens, "tensor")),
     ),
 }
 
@@ -113,6 +115,7 @@ class RoutineMaker:
 
     def __init__(self, job: Job, name: str, program: Program, batches: Batches | None) -> None:
         self.name, self.program = name, program
+        self.own_order = job.profile == FAST_PROFILE and name != "init"
         self.slots, self.state_end = slot_buffers(job.state)
         self.feeds, self.feed_bytes = feed_buffers(batches)
         slot_names = {slot.name for slot in job.state}
@@ -131,7 +134,7 @@ class RoutineMaker:
         flags = tuple(self.shop.flags)
         flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))
         buffers, arena = self._place(steps, flag_buffer)
-        kernels = tuple(self.shop.kernels)
+        kernels = mark_own_order(self.shop.kernels) if self.own_order else tuple(self.shop.kernels)
         return Routine(
             name=self.name,
             kernels=kernels,

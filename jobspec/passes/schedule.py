@@ -1,7 +1,7 @@
 """Schedules: how each kernel is to be executed on a target. Never changes a bit.
 
 Takes: a kernel and a target. Promises: a pure function of the two; what it decides is written into the plan.
-On a processor only contractions have choices so far; the other kinds are executed in the one way their generator
+In native code only contractions have choices so far; the other kinds are executed in the one way their generator
 knows.
 """
 
@@ -25,4 +25,6 @@ def possible_schedules(kernel: Kernel, target: Target) -> list[Schedule]:
     that a plan from elsewhere may hold."""
     if target.backend == "llvm" and kernel.kind == "contract":
         return schedule_contract.ranked(kernel, target)
+    if target.backend in ("opencl", "cuda"):
+        return schedule_device.ranked(kernel, target)
     return [choose_schedule(kernel, target)]

@@ -1,14 +1,17 @@
 """Schedules for devices that run rendered C: how large a tile a work-item takes, how many share a row.
 
 Takes: a kernel and a target of the opencl or cuda backend, whose `features` name its shape, `cpu` or `gpu`. Promises:
-a pure function of the two; what the choices mean stands in backends/c; none of them changes a bit. On a GPU a
-contraction is cut into tiles that groups of work-items share: as large as leaves enough groups for its processors.
+a pure function of the two; what the choices mean stands in backends/c; none of them changes a bit, nor does any of
+`ranked`, which `tune` tries and plan files may hold. On a GPU a contraction is cut into tiles that groups of work-items
+share: as large as leaves enough groups for its processors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
+from jobspec.ir.classes import has_matrices
 from jobspec.ir.contract import LANES, LEAF
 from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
@@ -26,6 +29,19 @@ GPU_ITEMS = 512
 GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
 GPU_TILES = ((8, 16, 8), (4, 16, 16), (4, 8, 16))
+#: tiles to try there, in vectors; and tiles of a GPU's groups, as GPU_TILES with rows and columns apart
+CPU_TILES = ((6, 4), (8, 3), (4, 4), (6, 2), (12, 2), (4, 2), (6, 1), (1, 4), (12, 1))
+GPU_SHAPES = (
+    (8, 8, 16, 16, 8), (8, 8, 16, 16, 16), (8, 8, 8, 16, 8), (8, 8, 16, 8, 8), (4, 8, 16, 16, 16), (8, 4, 16, 16, 16),
+    (8, 8, 8, 8, 16), (4, 4, 16, 16, 16), (4, 8, 8, 16, 16), (8, 4, 16, 8, 16), (4, 4, 8, 16, 16), (4, 4, 16, 8, 16),
+    (4, 4, 8, 8, 16), (4, 4, 8, 8, 32),
+)  # fmt: skip
+#: the same by matrix instructions (backends/c/matrices.py), and which are for few results
+MATRIX_SHAPES = (
+    (4, 4, 2, 4, 32), (4, 4, 2, 2, 32), (2, 4, 2, 4, 32), (4, 8, 2, 2, 32), (2, 4, 2, 2, 32), (2, 4, 2, 2, 16),
+    (2, 2, 2, 2, 32), (1, 2, 2, 2, 32), (1, 1, 1, 1, 32), (1, 1, 1, 1, 16),
+)  # fmt: skip
+MATRIX_SMALL, MATRIX_SMALL_TILE, MATRIX_LEAST = (1, 2, 2, 2, 32), 16, (1, 1, 1, 1, 32)
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
 
@@ -38,6 +54,30 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
     if target.features != "cpu":
         return made(team=LANES) if folds and kernel.kind == "rows" else columns(kernel, folds)
     return in_vectors(kernel, target, folds)
+
+
+def ranked(kernel: Kernel, target: Target) -> list[Schedule]:
+    """Every schedule that the kernel may be executed with: the scheduler's own, then what is most like it."""
+    chosen = choose(kernel, target)
+    others = tiles(kernel, target) if kernel.kind == "contract" else others_of(kernel, target, chosen)
+    return list(dict.fromkeys([chosen, *others]))
+
+
+def tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
+    """Of a contraction, likeliest first."""
+    if by_matrices(normal_form(kernel), target):
+        return matrix_tiles(kernel, target)
+    return cpu_tiles(kernel, target) if target.features == "cpu" else gpu_tiles(kernel, target)
+
+
+def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Schedule]:
+    """Of kernels that multiply no matrices: narrower vectors, other shares of a column, each work-item by itself."""
+    if chosen.get("lanes", 1) > 1:
+        yield from (made(lanes=lanes) for lanes in (8, 4) if lanes < target.lanes)
+    if parts := chosen.get("parts", 0):
+        shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
+        yield from (made(beside=b, parts=p) for b, p in shapes if b * p <= GPU_ITEMS)
+    yield Schedule()
 
 
 def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
@@ -59,31 +99,123 @@ def columns(kernel: Kernel, folds: bool) -> Schedule:
 
 def contraction(kernel: Kernel, target: Target) -> Schedule:
     form = normal_form(kernel)
-    if target.features != "cpu":
-        return on_gpu(kernel, form, target)
+    if by_matrices(form, target):
+        return matrices(kernel, form, target)
+    return on_cpu(form, target) if target.features == "cpu" else on_gpu(kernel, form, target)
+
+
+# ---- contractions on processors
+
+
+def on_cpu(form: Contraction, target: Target) -> Schedule:
     swap = (form.n[-1].b != 1 and form.m[-1].a == 1) or form.n[-1].size < target.lanes <= form.m[-1].size
     form = form.swapped() if swap else form
     columns, rows = form.n[-1].size, min(CPU_ROWS, size(form.m))
-    lanes = next((n for n in (target.lanes, 8, 4) if n <= min(target.lanes, columns)), 1)
+    lanes = lanes_for(form, target)
     vectors = max(1, min(CPU_VECTORS.get(lanes, GPU_TILE), columns // lanes))
     pack = form.plain and lanes > 1 and form.n[-1].b != 1 and size(form.m) >= REUSE * rows
     return made(swap=int(swap), rows=rows, columns=vectors, lanes=lanes, pack=int(pack))
 
 
+def lanes_for(form: Contraction, target: Target) -> int:
+    """The widest vectors that a row of results fills."""
+    return next((n for n in (target.lanes, 8, 4) if n <= min(target.lanes, form.n[-1].size)), 1)
+
+
+def cpu_tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
+    """Copied or not, tiles of other shapes, then the same with rows and columns exchanged."""
+    own = normal_form(kernel)
+    chosen = on_cpu(own, target)
+    for swap in (chosen.get("swap", 0), 1 - chosen.get("swap", 0)):
+        form = own.swapped() if swap else own
+        lanes = lanes_for(form, target)
+        for rows, vectors in CPU_TILES:
+            if rows <= size(form.m) and vectors * lanes <= form.n[-1].size:
+                packs = (1, 0) if form.plain and lanes > 1 else (0,)
+                yield from (made(swap=swap, rows=rows, columns=vectors, lanes=lanes, pack=p) for p in packs)
+
+
+# ---- contractions on GPUs
+
+
 def on_gpu(kernel: Kernel, form: Contraction, target: Target) -> Schedule:
     """Neighbouring work-items write neighbouring results; too small or chosen by an index, each takes its own sums."""
-    stores = [inst["view"].strides for inst in kernel.body if inst.op == "store"]
-    along_n, along_m = (any(strides[e[-1].axis] == 1 for strides in stores) for e in (form.n, form.m))
-    swap = int(along_m and not along_n)
+    swap = across_m(kernel, form)
     form = form.swapped() if swap else form
     for each, items, stage in GPU_TILES if form.plain else ():
         tile = each * items
         groups = size(form.batch) * -(-size(form.m) // tile) * -(-size(form.n) // tile)
         last = (each, items, stage) == GPU_TILES[-1]
-        fits = 2 * 4 * stage * 2 * (tile + GPU_PAD) <= target.l1 and min(size(form.m), size(form.n)) * 2 > tile
-        if fits and (groups >= BUSY or last):
+        if staged_fits(tile, tile, stage, target) and suits(form, tile) and (groups >= BUSY or last):
             return made(swap=swap, rows=each, columns=each, high=items, wide=items, stage=stage)
     return made(swap=swap, rows=min(GPU_TILE, size(form.m)), columns=min(GPU_TILE, form.n[-1].size), lanes=1)
+
+
+def across_m(kernel: Kernel, form: Contraction) -> int:
+    """Whether results that lie together differ in m."""
+    stores = [inst["view"].strides for inst in kernel.body if inst.op == "store"]
+    along_n, along_m = (any(strides[e[-1].axis] == 1 for strides in stores) for e in (form.n, form.m))
+    return int(along_m and not along_n)
+
+
+def staged_fits(down: int, across: int, stage: int, target: Target) -> bool:
+    """Whether two stages of both operands lie in shared memory."""
+    return 2 * 4 * stage * (down + across + 2 * GPU_PAD) <= target.l1
+
+
+def suits(form: Contraction, tile: int) -> bool:
+    """Whether a tile is filled by more than a half."""
+    return min(size(form.m), size(form.n)) * 2 > tile
+
+
+def gpu_tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
+    """Other tiles through shared memory, square and not, with rows and columns exchanged, then none."""
+    own = normal_form(kernel)
+    chosen = on_gpu(kernel, own, target)
+    for swap in (chosen.get("swap", 0), 1 - chosen.get("swap", 0)):
+        form = own.swapped() if swap else own
+        for rows, columns, high, wide, stage in GPU_SHAPES if form.plain else ():
+            down, across = rows * high, columns * wide
+            if staged_fits(down, across, stage, target) and down < 2 * size(form.m) and across < 2 * size(form.n):
+                yield made(swap=swap, rows=rows, columns=columns, high=high, wide=wide, stage=stage)
+        yield made(swap=swap, rows=min(GPU_TILE, size(form.m)), columns=min(GPU_TILE, form.n[-1].size), lanes=1)
+
+
+# ---- matrix instructions
+
+
+def by_matrices(form: Contraction, target: Target) -> bool:
+    """A rule of the kernel and the class of devices: no schedule may decide it."""
+    return form.own and form.plain and has_matrices(target)
+
+
+def matrices(kernel: Kernel, form: Contraction, target: Target) -> Schedule:
+    """The largest tile that is filled by a half and leaves enough groups; the smallest always fits."""
+    swap = across_m(kernel, form)
+    form = form.swapped() if swap else form
+    for down, across, shape in matrix_shapes():
+        groups = size(form.batch) * -(-size(form.m) // down) * -(-size(form.n) // across)
+        if groups >= BUSY and 2 * size(form.m) > down and 2 * size(form.n) > across:
+            return made(swap=swap, matrices=1, **shape)
+    small = MATRIX_SMALL if min(size(form.m), size(form.n)) > MATRIX_SMALL_TILE else MATRIX_LEAST
+    return made(swap=swap, matrices=1, **named(small))
+
+
+def matrix_tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
+    swap = matrices(kernel, normal_form(kernel), target).get("swap", 0)
+    for each in (swap, 1 - swap):
+        yield from (made(swap=each, matrices=1, **shape) for _, _, shape in matrix_shapes())
+
+
+def matrix_shapes() -> Iterator[tuple[int, int, dict[str, int]]]:
+    """Rows and columns of a tile, and the choices that make it."""
+    for shape in MATRIX_SHAPES:
+        rows, columns, high, wide, _ = shape
+        yield 16 * rows * high, 8 * columns * wide, named(shape)
+
+
+def named(shape: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip(("rows", "columns", "high", "wide", "stage"), shape, strict=True))
 
 
 def made(**choices: int) -> Schedule:

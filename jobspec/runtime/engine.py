@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jobspec.backends.registry import Backend, backend
 from jobspec.backends.session import Session
+from jobspec.ir.classes import claim
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan import plan_hash
 from jobspec.ir.digest import Digest
@@ -38,6 +39,11 @@ class Compiled:
     @cached_property
     def plan_hash(self) -> Digest:
         return plan_hash(self.plan, self.backend.compilers)
+
+    @property
+    def claim(self) -> str:
+        """The profile as a receipt names it, with the class of devices where that decides."""
+        return claim(self.job.profile, self.plan.target)
 
     def open(self, threads: int, cache: Path) -> Session:
         """The plan loaded with `threads` threads; `cache`: folder for compiled code."""

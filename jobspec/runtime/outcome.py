@@ -75,7 +75,7 @@ def close_run(
     earlier run of the job came to another receipt."""
     chain, job = course.chain, compiled.job
     receipt = Receipt(
-        compiled.job_hash, job.profile, tuple(course.roots), chain.start, chain.state, job.steps, chain.link, True
+        compiled.job_hash, compiled.claim, tuple(course.roots), chain.start, chain.state, job.steps, chain.link, True
     )
     data = encode_receipt(receipt)
     _check_same(folder, receipt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobspec.ir.classes import may_claim
 from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
 from jobspec.ir.codec.receipt import Receipt
 from jobspec.ir.digest import Digest
@@ -21,7 +22,7 @@ def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:
     """One sentence per field that is not what the job makes it."""
     if receipt.job != job_hash(job):
         yield f"`job`: the receipt says {receipt.job}, this job is {job_hash(job)}"
-    if receipt.profile != job.profile:
+    if not may_claim(job.profile, receipt.profile):
         yield f"`profile`: the receipt says {receipt.profile!r}, the job {job.profile!r}"
     if receipt.data != training_roots(job):
         said, meant = (", ".join(map(str, roots)) for roots in (receipt.data, training_roots(job)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobspec.ir.classes import CONTRACT, claimed_class
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
@@ -31,6 +32,7 @@ def trace(run: Path, step: int, values: bool, means: Means) -> list[Path]:
     history = beside.history_beside(folder)
     claimed = list(segments(receipt, beside.claimed_records(history, receipt)))
     segment = segment_of(claimed, step)
+    need_contract(receipt)
     with course_of(job, folder, means) as course:
         advance(course, folder, claimed, history.saved if history else [], segment.chain.done)
         return write_traces(course, folder, segment, step, values)
@@ -41,8 +43,18 @@ def dispute(one: Path, other: Path, means: Means) -> Settlement:
     folders = [folder_of(path, means.home) for path in (one, other)]
     receipts = [receipt_of(folder) for folder in folders]
     job = job_of(receipts[0], folders[0], means.home)
+    for receipt in receipts:
+        need_contract(receipt)
     first, second = (party(str(p), f, r) for p, f, r in zip((one, other), folders, receipts, strict=True))
     return settle((first, second), job, means)
+
+
+def need_contract(receipt: Receipt) -> None:
+    """Raises UsageError E0853 for a run whose sums are a device's own, which no referee can compute."""
+    found = claimed_class(receipt.profile)
+    if found != CONTRACT:
+        reason = f"the run is of class {found}, whose order of sums only such a device knows"
+        raise UsageError("E0853", reason, help="`jobspec verify` on such a device replays it to the bit")
 
 
 def folder_of(path: Path, home: Home) -> RunFolder:

@@ -2,6 +2,7 @@
 
 ACCEPT          replayed in full: every field follows from the job and its data, and what lies beside matches
 ACCEPT-SAMPLED  the drawn segments were replayed, and each came out as claimed
+CONSISTENT      of another class of devices (profile `fast`): near enough where it could be looked at; no bit confirmed
 REJECT          something differs; the reasons name it
 UNVERIFIABLE    cannot be replayed here: unknown job or profile, missing data, open chain
 MALFORMED       not a receipt in its canonical form
@@ -11,15 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ACCEPT, ACCEPT_SAMPLED, REJECT, UNVERIFIABLE, MALFORMED = (
+ACCEPT, ACCEPT_SAMPLED, CONSISTENT, REJECT, UNVERIFIABLE, MALFORMED = (
     "ACCEPT",
     "ACCEPT-SAMPLED",
+    "CONSISTENT",
     "REJECT",
     "UNVERIFIABLE",
     "MALFORMED",
 )
 
-EXIT_CODES = {ACCEPT: 0, ACCEPT_SAMPLED: 0, REJECT: 4, MALFORMED: 4, UNVERIFIABLE: 5}
+EXIT_CODES = {ACCEPT: 0, ACCEPT_SAMPLED: 0, REJECT: 4, MALFORMED: 4, CONSISTENT: 5, UNVERIFIABLE: 5}
 
 
 @dataclass(frozen=True)

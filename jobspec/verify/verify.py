@@ -2,8 +2,8 @@
 
 Takes: a receipt's file, the store, a backend. Promises: ACCEPT only after a full replay from the job and its
 data in which every field came out the same, and what lies beside the receipt matched too; of a sample,
-ACCEPT-SAMPLED; any other verdict says where. Nothing that the prover declared is believed. A data shard that is
-there but changed is a DataError naming it.
+ACCEPT-SAMPLED; of a run on another class of devices, CONSISTENT at most; any other verdict says where. Nothing
+that the prover declared is believed. A data shard that is there but changed is a DataError naming it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from jobspec.ir.classes import claim
 from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.contract import PROFILES
 from jobspec.ir.errors import DataError, UsageError
@@ -22,6 +23,7 @@ from jobspec.runtime.stops import looks_of
 from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.verify import beside
+from jobspec.verify.across import AcrossClasses
 from jobspec.verify.claims import differing_fields, find_job
 from jobspec.verify.compare import differing
 from jobspec.verify.replaying import Means, course_of
@@ -85,6 +87,8 @@ def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter
 
 def _replay(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter: Reporter) -> Verdict:
     with course_of(job, folder, means) as course:
+        if receipt.profile != claim(job.profile, course.plan.target):
+            return AcrossClasses(receipt, course, folder, reporter, means.sample).verdict()
         if means.sample is not None:
             return SampledReplay(receipt, course, folder, reporter, means.sample).verdict()
         return Replay(receipt, course, folder, reporter).verdict()

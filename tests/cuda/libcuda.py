@@ -39,6 +39,8 @@ GRAPHS = (
     "cuGraphDestroy",
     "cuGraphLaunch",
     "cuGraphExecDestroy",
+    "cuEventRecordWithFlags",
+    "cuEventElapsedTime",
 )
 #: NVRTC looks for a driver too, and asks it for these
 PROBED = ("cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable")

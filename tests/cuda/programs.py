@@ -16,6 +16,8 @@ from jobspec.backends.cuda.target import target_of
 from jobspec.ir.job import Job
 from jobspec.passes.pipeline import compile_job
 
+#: the call that only texts of the profile `fast` make
+MATRICES = "f_matrices(s0"
 #: data centre of 2020 and of 2022, desk of 2025
 LEVELS = (80, 90, 120)
 
@@ -29,7 +31,7 @@ def texts(job: Job, level: int = 90) -> Iterator[tuple[str, str]]:
 def clean(name: str, text: str, level: int, machine: bool = False) -> Compiled:
     """The routine compiled; its PTX breaks no rule, and its registers suffice."""
     compiled = compile_text(text, level, EXACT, machine)
-    violations = audit(compiled.ptx, text)
+    violations = audit(compiled.ptx, text, MATRICES in text)
     assert not violations, f"{name}, sm_{level}: {violations[0]}"
     assert f".target sm_{level}" in compiled.ptx and compiled.ptx.count(".entry ") == text.count("KERNEL k")
     assert not spilled(compiled.log), f"{name}, sm_{level}: registers are spilled to memory: {spilled(compiled.log)}"

@@ -7,6 +7,7 @@ for), or as soon as it may; a session that reads or overwrites too early has oth
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.backends.cuda.driver import Bytes, CopyIn, CopyOut, Kernel, Work
+from jobspec.backends.cuda.driver import Bytes, CopyIn, Item, Kernel, Stamp, Work
 from jobspec.backends.cuda.nvrtc import Compiled
 from jobspec.ir.errors import JobspecError
 from tests.cuda.machine.machine import Block, Program, aligned
@@ -22,19 +23,24 @@ from tests.cuda.machine.machine import Block, Program, aligned
 
 @dataclass(frozen=True)
 class Captured:
+    """`clock`: of the stamps of its last run."""
+
     program: Program
-    work: tuple[Kernel | CopyIn | CopyOut, ...]
+    work: tuple[Item, ...]
+    clock: list[float] = field(default_factory=list)
 
 
 @dataclass
 class StandIn:
-    """`masks`: which bytes of the first, second, … allocation may be touched; `said`: what was asked, in order."""
+    """`order`: of sums by instructions on matrices; `masks`: which bytes of the first, second, … allocation may be
+    touched; `said`: what was asked, in order."""
 
     level: int = 90
     memory: int = 2**31
     watched: bool = True
     late: bool = False
     backwards: bool = False
+    order: str = "chain"
     masks: tuple[Bytes, ...] = ()
     name: str = "a stand-in for a GPU"
     machine_code: bool = False
@@ -76,7 +82,7 @@ class StandIn:
 
     def load(self, compiled: Compiled) -> Program:
         if compiled.ptx not in self._programs:
-            self._programs[compiled.ptx] = Program(compiled.ptx, self.watched)
+            self._programs[compiled.ptx] = Program(compiled.ptx, self.watched, order=self.order)
         return self._programs[compiled.ptx]
 
     def capture(self, module: Program, work: Work) -> Captured:
@@ -100,13 +106,18 @@ class StandIn:
         def work() -> None:
             for copy in before:
                 copy()
+            captured.clock.clear()
             for item in captured.work:
-                self._do(captured.program, item)
+                self._do(captured, item)
 
         self._started.append(work)
         if not self.late:
             self.finish()
             self.said.pop()
+
+    def stamps(self, captured: Captured) -> list[float]:
+        assert not self._started, "stamps are read before the work is done"
+        return [at - captured.clock[0] for at in captured.clock]
 
     def finish(self) -> None:
         self.said.append("finish")
@@ -118,10 +129,12 @@ class StandIn:
         assert not self.blocks, "memory was not freed"
         self.closed = True
 
-    def _do(self, program: Program, item: Kernel | CopyIn | CopyOut) -> None:
-        if isinstance(item, Kernel):
+    def _do(self, captured: Captured, item: Item) -> None:
+        if isinstance(item, Stamp):
+            captured.clock.append(time.perf_counter())
+        elif isinstance(item, Kernel):
             blocks = list(self.blocks.values())
-            program.launch(item.symbol, item.groups, item.items, item.args, blocks, self.backwards)
+            captured.program.launch(item.symbol, item.groups, item.items, item.args, blocks, self.backwards)
         elif isinstance(item, CopyIn):
             self._at(item.address, item.source.nbytes)[:] = item.source
         else:

@@ -41,11 +41,17 @@ class Trained:
 
 def workload(text: str, folder: Path, width: int) -> Workload:
     """The job of `text`, in which DATA stands for the declaration of a table `d` made here."""
-    home, random = Home(folder), np.random.default_rng(5)
+    home = Home(folder)
+    return of_spec("made", text_spec(completed(text, home, width), {}, home), home)
+
+
+def completed(text: str, home: Home, width: int) -> str:
+    """`text` with its data, which is in the store then."""
+    random = np.random.default_rng(5)
     x = random.standard_normal((ROWS, width)).astype(np.float32)
     y = (np.abs(x).sum(1) * 2).astype(np.int64) % 4
     root = write_table(home.data(), {"x": x, "y": y.astype("u1")}).root
-    return of_spec("made", text_spec(text.replace("DATA", f"data d = table({root}, x=f32[X], y=u8)"), {}, home), home)
+    return text.replace("DATA", f"data d = table({root}, x=f32[X], y=u8)")
 
 
 def by_reference(work: Workload, steps: int) -> Trained:
@@ -53,13 +59,22 @@ def by_reference(work: Workload, steps: int) -> Trained:
     return trained(ReferenceSession(plan, lowered(work.job)), work, plan, steps)
 
 
-def natively(work: Workload, steps: int, threads: int = 2) -> Trained:
-    plan = compile_job(work.job, host(), checked=True)
-    session = engine.LlvmSession(plan, threads, Compiler(host(), 2))
+def on_session(session: Session, work: Workload, plan: Plan, steps: int) -> Trained:
+    """On a device; the session is closed."""
     try:
         return trained(session, work, plan, steps)
     finally:
         session.close()
+
+
+def same(found: Trained, wanted: Trained) -> None:
+    assert found.state == wanted.state
+    assert found.losses == wanted.losses and found.metrics == wanted.metrics
+
+
+def natively(work: Workload, steps: int, threads: int = 2) -> Trained:
+    plan = compile_job(work.job, host(), checked=True)
+    return on_session(engine.LlvmSession(plan, threads, Compiler(host(), 2)), work, plan, steps)
 
 
 def trained(session: Session, work: Workload, plan: Plan, steps: int) -> Trained:

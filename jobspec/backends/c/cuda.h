@@ -31,3 +31,12 @@ static __device__ __forceinline__ int f_to_int(float x) {
   const int inside = (int)(x >= -2147483648.0f && x < 2147483648.0f ? x : 0.0f);
   return x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? (-2147483647 - 1) : inside;
 }
+// 32 work-items together: 16 × 16 of bfloat16 by 16 × 8, two in a word, added to their four sums each. The order of the
+// sums is the device's own: in the profile jobspec.fast.v1 alone (docs/numerics.md 5.10).
+static __device__ __forceinline__ void f_matrices(float& s0, float& s1, float& s2, float& s3, uint a0, uint a1, uint a2,
+                                                  uint a3, uint b0, uint b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+               "{%0, %1, %2, %3};"
+               : "+f"(s0), "+f"(s1), "+f"(s2), "+f"(s3)
+               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}

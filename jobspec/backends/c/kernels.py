@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, parted, route, scatter, tiled
+from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, tiled
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
@@ -27,8 +27,10 @@ def of_fold(q: Request, writer: Writer) -> list[Launch]:
 
 
 def of_products(q: Request, writer: Writer) -> list[Launch]:
-    staged = q.schedule.get("stage", 0) and normal_form(q.kernel).plain
-    return tiled.render(q, writer) if staged else contract.render(q, writer)
+    form = normal_form(q.kernel)
+    if q.schedule.get("matrices", 0) and form.plain and form.own:
+        return matrices.render(q, writer)
+    return tiled.render(q, writer) if q.schedule.get("stage", 0) and form.plain else contract.render(q, writer)
 
 
 RENDERERS: dict[str, Callable[[Request, Writer], list[Launch]]] = {

@@ -31,15 +31,21 @@ class Rendered:
 
     def order(self) -> Iterator[tuple[Launch, tuple[int, ...]]]:
         """Every launch of one step with the counters of the loops around it."""
-        return self._order(self.routine.steps, ())
+        for kernel, turns in self.calls():
+            yield from ((launch, turns[: launch.turns]) for launch in self.kernels[kernel])
 
-    def _order(self, steps: Steps, turns: tuple[int, ...]) -> Iterator[tuple[Launch, tuple[int, ...]]]:
-        for step in steps:
-            if isinstance(step, Call):
-                yield from ((launch, turns[: launch.turns]) for launch in self.kernels[step.kernel])
-            elif isinstance(step, Turns):
-                for turn in reversed(range(step.count)) if step.reverse else range(step.count):
-                    yield from self._order(step.steps, (*turns, turn))
+    def calls(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Every call of a kernel in one step, by its number, with the counters of the loops around it."""
+        return called(self.routine.steps, ())
+
+
+def called(steps: Steps, turns: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    for step in steps:
+        if isinstance(step, Call):
+            yield step.kernel, turns
+        elif isinstance(step, Turns):
+            for turn in reversed(range(step.count)) if step.reverse else range(step.count):
+                yield from called(step.steps, (*turns, turn))
 
 
 def render_routine(routine: Routine, dialect: str) -> Rendered:

@@ -90,6 +90,11 @@ class Tile:
     wide: int
 
     @property
+    def held(self) -> str:
+        """The C type of what a work-item fetches."""
+        return "float"
+
+    @property
     def steps(self) -> int:
         return self.q.schedule.get("stage", 8)
 
@@ -117,15 +122,30 @@ class Tile:
         groups = size(form.batch) * counts[0] * counts[1]
         with q.function(w, q.name, nest, live) as top:
             top.site.open((form.a, form.b))
-            for o in (a, b):
-                w.line(f"LOCAL float {o.name}[2][{o.steps * o.pitch}];")
-            w.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
+            self._declare()
             *at, row, column = digits(w, q.index, f"({q.index})GROUP", [*(e.size for e in form.batch), *counts])
             row, column = (w.let(q.index, f"{p} * {o.lines}", "first") for p, o in ((row, a), (column, b)))
             batch = dict(zip(form.batch, at, strict=True))
             self._sums((self._reach(top, a, batch, row), self._reach(top, b, batch, column)))
             self._finish(top.enter((e.axis for e in form.batch), at), live, stores, row, column)
         return Launch(q.name, groups, self.items, q.turns)
+
+    def _declare(self) -> None:
+        """What the group shares, and where in the tile the work-item's sums lie."""
+        for o in self.operands:
+            self.writer.line(f"LOCAL float {o.name}[2][{o.steps * o.pitch}];")
+        self.writer.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
+
+    def _row(self, r: int | str) -> str:
+        """The line of a of the work-item's row `r`."""
+        return line_of(r, "down", self.high, self.rows)
+
+    def _column(self, c: int | str) -> str:
+        return line_of(c, "across", self.wide, self.columns)
+
+    def _sum(self, r: str, c: str) -> str:
+        """The number of the sum at a row and a column of the work-item's."""
+        return f"{r} * {self.columns} + {c}"
 
     # ---- from memory
 
@@ -142,7 +162,7 @@ class Tile:
             found[line] = w.name("p")
             w.line(f"GLOBAL const float* const {found[line]} = {' + '.join([top.site.pointer(view), *base, *terms])};")
         for j in range(o.each):
-            w.line(f"float {o.name}{j};")
+            w.line(f"{self.held} {o.name}{j};")
         return [found[o.line(j)] for j in range(o.each)]
 
     def _fetch(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
@@ -161,8 +181,11 @@ class Tile:
 
     def _put(self, o: Operand, half: str) -> None:
         for j in range(o.each):
-            at = f"{o.step(j)} * {o.pitch} + {o.line(j)}"
-            self.writer.line(f"{o.name}[{half}][{at}] = {o.name}{j};")
+            self.writer.line(f"{o.name}[{half}][{self._place(o, o.step(j), o.line(j))}] = {o.name}{j};")
+
+    def _place(self, o: Operand, step: str, line: str) -> str:
+        """Of an element in a stage."""
+        return f"{step} * {o.pitch} + {line}"
 
     # ---- sums
 
@@ -215,14 +238,14 @@ class Tile:
 
     def _step(self, step: str) -> None:
         w, (a, b) = self.writer, self.operands
-        x = [self._staged(a, step, line_of(r, "down", self.high, self.rows)) for r in range(self.rows)]
-        y = [self._staged(b, step, line_of(c, "across", self.wide, self.columns)) for c in range(self.columns)]
+        x = [self._staged(a, step, self._row(r)) for r in range(self.rows)]
+        y = [self._staged(b, step, self._column(c)) for c in range(self.columns)]
         for i, s in enumerate(self.sums):
             w.line(f"{s} = f_fma({x[i // self.columns]}, {y[i % self.columns]}, {s});")
 
     def _staged(self, o: Operand, step: str, line: str) -> str:
         """An element of the stage at hand, in a register."""
-        return self.writer.let("float", f"{o.name}[here][{step} * {o.pitch} + {line}]", o.side)
+        return self.writer.let("float", f"{o.name}[here][{self._place(o, step, line)}]", o.side)
 
     # ---- leaves
 
@@ -258,14 +281,14 @@ class Tile:
             w.line(f"sum[{i}] = {s};")
         rolled = len(live) * len(self.sums) > REPEATED
         with self._each(self.rows, rolled) as r:
-            at_m = w.let(q.index, f"{row} + {line_of(r, 'down', self.high, self.rows)}", "m")
+            at_m = w.let(q.index, f"{row} + {self._row(r)}", "m")
             w.line(f"if ({at_m} >= {size(form.m)}) continue;")
             rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
             with self._each(self.columns, rolled) as c:
-                at_n = w.let(q.index, f"{column} + {line_of(c, 'across', self.wide, self.columns)}", "n")
+                at_n = w.let(q.index, f"{column} + {self._column(c)}", "n")
                 w.line(f"if ({at_n} >= {size(form.n)}) continue;")
                 here = rows.enter((e.axis for e in form.n), digits(w, q.index, at_n, [e.size for e in form.n]))
-                here.values[form.product] = Typed("f32", w.let("float", f"sum[{r} * {self.columns} + {c}]"))
+                here.values[form.product] = Typed("f32", w.let("float", f"sum[{self._sum(r, c)}]"))
                 here.run(live)
                 here.store(stores)
 

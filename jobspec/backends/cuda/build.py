@@ -19,19 +19,21 @@ from jobspec.ir.digest import digest, digest_value
 
 @dataclass(frozen=True)
 class Builder:
-    """`machine`: machine code is made here, not by the driver."""
+    """`machine`: machine code is made here, not by the driver; `matrices`: the profile allows matrix instructions."""
 
     level: int
     cache: Path | None
     machine: bool
+    matrices: bool = False
 
     def compiled(self, text: str) -> Compiled:
         """Raises RuntimeError where the compiler made something else of the text than it says."""
-        key = digest_value("cuda.object.key", [version(), self.level, self.machine, list(EXACT), text]).hex
+        how = [version(), self.level, self.machine, self.matrices, list(EXACT)]
+        key = digest_value("cuda.object.key", [*how, text]).hex
         found = self._kept(key)
         if found is None:
             found = compile_text(text, self.level, EXACT, self.machine)
-            if violations := audit(found.ptx, text):
+            if violations := audit(found.ptx, text, self.matrices):
                 raise RuntimeError(f"NVRTC broke the contract: {violations[0]}")
             self._keep(key, found)
         return found

@@ -1,4 +1,4 @@
-"""What a session asks of a GPU's driver: a face of eleven functions.
+"""What a session asks of a GPU's driver: a face of twelve functions.
 
 Promises: nothing of any library; one implementation speaks to pycuda (pycuda_driver.py), and another may stand in for
 it. Work that is started runs in the order in which it was started, uploads beside it on a way of their own.
@@ -6,7 +6,7 @@ it. Work that is started runs in the order in which it was started, uploads besi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,7 +44,13 @@ class CopyOut:
     address: int
 
 
-Work = Sequence[Kernel | CopyIn | CopyOut]
+@dataclass(frozen=True)
+class Stamp:
+    """The device's time, when all before it in the work is done."""
+
+
+Item = Kernel | CopyIn | CopyOut | Stamp
+Work = Iterable[Item]
 
 
 class Driver(Protocol):
@@ -79,6 +85,9 @@ class Driver(Protocol):
 
     def upload(self, address: int, source: Bytes) -> None:
         """Copy pinned memory beside the work that runs; what is started later waits for it."""
+
+    def stamps(self, captured: Any) -> list[float]:
+        """Seconds from the first stamp to each, of finished work."""
 
     def start(self, captured: Any) -> None:
         """Run it, after all that was started and uploaded before."""

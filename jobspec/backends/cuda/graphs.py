@@ -1,7 +1,7 @@
-"""Captured graphs, which pycuda does not know: six functions of the driver's own library.
+"""Captured graphs, which pycuda does not know: ten functions of the driver's own library.
 
 Takes: streams as pycuda numbers them. Promises: what is queued on the stream between `begin` and `end` becomes one
-graph, which `launch` starts at once.
+graph, which `launch` starts at once. An event that is recorded in between is recorded whenever the graph runs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from functools import cache
 
 #: only this thread is kept from calls that a capture forbids
 THREAD_LOCAL = 1
+#: a record that is part of the graph, and no dependency of the capture
+EXTERNAL = 1
 
 
 @cache
@@ -38,6 +40,29 @@ def launch(graph: int, stream: int) -> None:
 
 def destroy(graph: int) -> None:
     said("cuGraphExecDestroy", ctypes.c_void_p(graph))
+
+
+def event() -> int:
+    made = ctypes.c_void_p()
+    said("cuEventCreate", ctypes.byref(made), ctypes.c_uint(0))
+    assert made.value is not None
+    return made.value
+
+
+def record(event: int, stream: int) -> None:
+    """While the stream is captured."""
+    said("cuEventRecordWithFlags", ctypes.c_void_p(event), ctypes.c_void_p(stream), ctypes.c_uint(EXTERNAL))
+
+
+def between(first: int, second: int) -> float:
+    """Seconds."""
+    milliseconds = ctypes.c_float()
+    said("cuEventElapsedTime", ctypes.byref(milliseconds), ctypes.c_void_p(first), ctypes.c_void_p(second))
+    return milliseconds.value / 1000
+
+
+def forget(event: int) -> None:
+    said("cuEventDestroy_v2", ctypes.c_void_p(event))
 
 
 def said(function: str, *arguments: object) -> None:

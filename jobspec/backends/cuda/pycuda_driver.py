@@ -13,7 +13,7 @@ import pycuda.driver as cuda
 from numpy.typing import NDArray
 
 from jobspec.backends.cuda import graphs
-from jobspec.backends.cuda.driver import Bytes, CopyIn, Kernel, Work
+from jobspec.backends.cuda.driver import Bytes, CopyIn, Kernel, Stamp, Work
 from jobspec.backends.cuda.nvrtc import Compiled
 from jobspec.ir.errors import JobspecError
 
@@ -34,7 +34,7 @@ class PycudaDriver:
         self._main, self._side, self._uploaded = cuda.Stream(), cuda.Stream(), cuda.Event()
         self._blocks: dict[int, Any] = {}
         self._modules: list[Any] = []
-        self._graphs: list[int] = []
+        self._graphs: dict[int, list[int]] = {}
         self._pinned: list[Any] = []
 
     def allocate(self, size: int) -> int:
@@ -68,12 +68,18 @@ class PycudaDriver:
         return self._modules[-1]
 
     def capture(self, module: Any, work: Work) -> int:
-        functions = {w.symbol: module.get_function(w.symbol) for w in work if isinstance(w, Kernel)}
+        listed, events = list(work), list[int]()
+        functions = {w.symbol: module.get_function(w.symbol) for w in listed if isinstance(w, Kernel)}
         graphs.begin(self._main.handle)
-        for item in work:
-            self._queue(functions, item)
-        self._graphs.append(graphs.end(self._main.handle))
-        return self._graphs[-1]
+        for item in listed:
+            if isinstance(item, Stamp):
+                events.append(graphs.event())
+                graphs.record(events[-1], self._main.handle)
+            else:
+                self._queue(functions, item)
+        graph = graphs.end(self._main.handle)
+        self._graphs[graph] = events
+        return graph
 
     def _queue(self, functions: dict[str, Any], item: Any) -> None:
         if isinstance(item, Kernel):
@@ -83,6 +89,10 @@ class PycudaDriver:
             cuda.memcpy_htod_async(item.address, item.source, self._main)
         else:
             cuda.memcpy_dtoh_async(item.target, item.address, self._main)
+
+    def stamps(self, captured: int) -> list[float]:
+        first, *others = self._graphs[captured]
+        return [0.0, *(graphs.between(first, other) for other in others)]
 
     def upload(self, address: int, source: Bytes) -> None:
         cuda.memcpy_htod_async(address, source, self._side)
@@ -98,11 +108,13 @@ class PycudaDriver:
 
     def close(self) -> None:
         self.finish()
-        for graph in self._graphs:
+        for graph, events in self._graphs.items():
             graphs.destroy(graph)
+            for event in events:
+                graphs.forget(event)
         for block in self._blocks.values():
             block.free()
-        self._blocks, self._graphs, self._pinned, self._modules = {}, [], [], []
+        self._blocks, self._graphs, self._pinned, self._modules = {}, {}, [], []
         del self._main, self._side, self._uploaded
         self._context.pop()
         self._context.detach()

@@ -2,31 +2,32 @@
 
 Takes: a plan made for the GPU's sm level, an open driver. Promises: the face of backends/session.py. All memory is
 taken when the session opens. A step is one start of one graph: no Python between its kernels; the next step's
-batch is uploaded meanwhile, into the other of two feeds. The host looks at reports and flags once a step.
+batch is uploaded meanwhile, into the other of two feeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.backends.c.routine import Rendered, render_routine
+from jobspec.backends.c.routine import Rendered
+from jobspec.backends.c.session import DeviceSession, Looked, Times
 from jobspec.backends.c.source import RENDERER
 from jobspec.backends.cuda.build import Builder
-from jobspec.backends.cuda.driver import Bytes, CopyIn, CopyOut, Driver, Kernel, Work
+from jobspec.backends.cuda.driver import Bytes, CopyIn, CopyOut, Driver, Item, Kernel, Stamp, Work
 from jobspec.backends.cuda.nvrtc import version
 from jobspec.backends.cuda.target import level_of
-from jobspec.backends.reference.numbers import NUMPY
-from jobspec.backends.session import Outcome
+from jobspec.backends.reference.numbers import Array
+from jobspec.ir.contract import FAST_PROFILE
 from jobspec.ir.errors import JobspecError
-from jobspec.ir.plan import Buffer, Plan, Routine
+from jobspec.ir.plan import Plan, Routine
 
-Array = NDArray[Any]
 LINE = 64
 
 
@@ -57,50 +58,17 @@ def open_session(plan: Plan, driver: Driver, cache: Path | None) -> CudaSession:
     return CudaSession(plan, driver, cache)
 
 
-class CudaSession:
-    """A loaded plan; routines are compiled when they are first run. Not safe for use from two threads at once."""
+class CudaSession(DeviceSession["Loaded"]):
+    """A loaded plan. Not safe for use from two threads at once."""
 
     def __init__(self, plan: Plan, driver: Driver, cache: Path | None) -> None:
-        self._plan, self._driver = plan, driver
-        self._rendered = {routine.name: render_routine(routine, "cuda") for routine in plan.routines}
-        sizes = memory_of(plan, self._rendered.values())
+        super().__init__(plan, "cuda")
+        self._driver = driver
+        sizes = memory_of(plan, self.rendered.values())
         need(driver, sum(sizes))
-        self._blocks = tuple(driver.allocate(size) for size in sizes)
+        self._blocks = [driver.allocate(size) for size in sizes]
         self._arena = self._blocks[0]
-        self._builder = Builder(driver.level, cache, driver.machine_code)
-        self._loaded: dict[str, Loaded] = {}
-        self._slots = dict(plan.routines[0].slots)
-        self._last = ""
-
-    def write(self, slot: str, value: Array) -> None:
-        buffer = self._slot(slot)
-        assert value.dtype == NUMPY[buffer.type.dtype] and value.shape == buffer.type.shape
-        if value.size:
-            self._driver.put(self._arena + buffer.offset, np.ascontiguousarray(value))
-
-    def read(self, slot: str) -> Array:
-        buffer = self._slot(slot)
-        found = np.empty(buffer.type.shape, NUMPY[buffer.type.dtype])
-        if found.size:
-            self._driver.take(self._arena + buffer.offset, found)
-        return found
-
-    def peek(self, slot: str) -> Array:
-        return self.read(slot)
-
-    def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
-        loaded = self._load(routine)
-        if self._last != routine:
-            self._write_constants(loaded.routine)
-            self._last = routine
-        reports = np.zeros((len(feeds), len(loaded.routine.reports)), np.float32)
-        for number in self._steps(loaded, first, feeds):
-            reports[number] = loaded.reports()
-            flags = loaded.flags()
-            if flags:
-                self._clear_flags(loaded.routine)
-                return Outcome(reports[: number + 1], number + 1, flags)
-        return Outcome(reports, len(feeds), ())
+        self._builder = Builder(driver.level, cache, driver.machine_code, plan.profile == FAST_PROFILE)
 
     def close(self) -> None:
         self._driver.finish()
@@ -108,15 +76,25 @@ class CudaSession:
             self._driver.free(address)
         self._driver.close()
 
-    def _load(self, name: str) -> Loaded:
-        if name not in self._loaded:
-            arena, even, odd, scratch = self._blocks
-            spaces = [(arena, feed, scratch) for feed in (even, odd)]
-            self._loaded[name] = Loaded.of(self._rendered[name], self._driver, self._builder, spaces)
-        return self._loaded[name]
+    def put(self, place: int, value: Array) -> None:
+        if value.size:
+            self._driver.put(self._arena + place, value)
 
-    def _steps(self, loaded: Loaded, first: int, feeds: NDArray[np.uint8]) -> Iterator[int]:
-        """Every step as it is done; the batch of the one behind is on its way by then."""
+    def take(self, place: int, into: Array) -> None:
+        if into.size:
+            self._driver.take(self._arena + place, into)
+
+    def feed(self, row: Array) -> None:
+        if row.size:
+            self._driver.put(self._blocks[1], np.ascontiguousarray(row))
+
+    def load(self, rendered: Rendered) -> Loaded:
+        arena, even, odd, scratch = self._blocks[:4]
+        spaces = [(arena, feed, scratch) for feed in (even, odd)]
+        return Loaded.of(rendered, self._driver, self._builder, spaces)
+
+    def steps(self, loaded: Loaded, first: int, feeds: NDArray[np.uint8]) -> Iterator[Looked]:
+        """The batch of the step behind is on its way when a step is done."""
         if len(feeds):
             self._upload(loaded, 0, feeds[0])
         for number in range(len(feeds)):
@@ -125,26 +103,28 @@ class CudaSession:
             if number + 1 < len(feeds):
                 self._upload(loaded, number + 1, feeds[number + 1])
             self._driver.finish()
-            yield number
+            yield loaded.reports(), loaded.flags()
+
+    def timer(self, rendered: Rendered) -> Callable[[], Times]:
+        arena, feed, _, scratch = self._blocks[:4]
+        if rendered.scratch > memory_of(self.plan, self.rendered.values())[3]:
+            self._blocks.append(scratch := self._driver.allocate(rendered.scratch))
+        module = self._driver.load(self._builder.compiled(rendered.text))
+        graph = self._driver.capture(module, stamped(launches_of(rendered, (arena, feed, scratch))))
+
+        def timed() -> Times:
+            self._driver.start(graph)
+            self._driver.finish()
+            stamps = self._driver.stamps(graph)
+            return [(begun, ended - begun) for begun, ended in pairwise(stamps)]
+
+        return timed
 
     def _upload(self, loaded: Loaded, number: int, row: Bytes) -> None:
         if row.size:
             staged = loaded.staged[number % 2]
             staged[:] = row
             self._driver.upload(self._blocks[1 + number % 2], staged)
-
-    def _write_constants(self, routine: Routine) -> None:
-        for number, data in routine.constants:
-            self._driver.put(self._arena + routine.buffers[number].offset, np.frombuffer(data, np.uint8))
-        self._clear_flags(routine)
-
-    def _clear_flags(self, routine: Routine) -> None:
-        if routine.flags:
-            place = self._arena + routine.buffers[routine.flag_buffer].offset
-            self._driver.put(place, np.zeros(len(routine.flags), np.int32))
-
-    def _slot(self, name: str) -> Buffer:
-        return self._plan.routines[0].buffers[self._slots[name]]
 
 
 @dataclass(frozen=True)
@@ -177,13 +157,10 @@ class Loaded:
 
 def work_of(rendered: Rendered, spaces: tuple[int, int, int], number: Bytes, seen: Bytes) -> Work:
     """A step: its number in, every launch in the plan's order, reports and flags out."""
-    routine, one = rendered.routine, np.float32(1)
-    work: list[Kernel | CopyIn | CopyOut] = []
+    routine, work = rendered.routine, list[Item]()
     if routine.step >= 0:
         work.append(CopyIn(spaces[0] + routine.buffers[routine.step].offset, number))
-    for launch, turns in rendered.order():
-        args = (*spaces, one, *(np.int32(turn) for turn in turns))
-        work.append(Kernel(launch.symbol, launch.groups, launch.items, args))
+    work.extend(launches_of(rendered, spaces))
     places = [routine.buffers[buffer].offset for _, buffer in routine.reports]
     for i, place in enumerate(places):
         work.append(CopyOut(seen[4 * i : 4 * i + 4], spaces[0] + place))
@@ -191,6 +168,21 @@ def work_of(rendered: Rendered, spaces: tuple[int, int, int], number: Bytes, see
         flags = spaces[0] + routine.buffers[routine.flag_buffer].offset
         work.append(CopyOut(seen[4 * len(places) :], flags))
     return work
+
+
+def launches_of(rendered: Rendered, spaces: tuple[int, int, int]) -> Iterator[Kernel]:
+    """Every launch of a step in the plan's order."""
+    for launch, turns in rendered.order():
+        args = (*spaces, np.float32(1), *(np.int32(turn) for turn in turns))
+        yield Kernel(launch.symbol, launch.groups, launch.items, args)
+
+
+def stamped(launches: Iterable[Kernel]) -> Iterator[Item]:
+    """Launches with the time taken before the first and behind each."""
+    yield Stamp()
+    for launch in launches:
+        yield launch
+        yield Stamp()
 
 
 def memory_of(plan: Plan, rendered: Iterable[Rendered]) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
 """Which registers are still needed where threads wait for each other.
 
 Takes: an entry's body. Promises: for each barrier the registers whose values are read later on some way; nothing else
-has to be kept while a thread waits.
+has to be kept while a thread waits. An instruction on matrices is a barrier too: the threads take of each other's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jobspec.backends.cuda.ptx import Entry, Instruction, Label
 REGISTER = re.compile(r"%[A-Za-z]+\d*")
 #: they write no register
 SINKS = ("st", "bra", "bar", "barrier", "ret", "exit")
-BARRIERS = ("bar", "barrier")
+BARRIERS = ("bar", "barrier", "mma")
 
 
 def is_register(name: str) -> bool:
@@ -43,7 +43,14 @@ def kept(entry: Entry) -> dict[int, list[str]]:
             now = before(body[n], live, n, labels)
             changed, live[n] = changed or now != live[n], now
     known = set(registers(entry))
-    return {n: sorted(live[n + 1] & known) for n, item in enumerate(body) if is_barrier(item)}
+    return {n: sorted(behind(item, live[n + 1]) & known) for n, item in enumerate(body) if is_barrier(item)}
+
+
+def behind(item: Instruction | Label, live: frozenset[str]) -> frozenset[str]:
+    """What a thread keeps while it waits: of an instruction on matrices the sums that it adds to."""
+    if isinstance(item, Label) or item.op[0] != "mma":
+        return live
+    return (live - frozenset(written(item))) | frozenset(REGISTER.findall(item.args[3]))
 
 
 def before(item: Instruction | Label, live: list[frozenset[str]], n: int, labels: dict[str, int]) -> frozenset[str]:

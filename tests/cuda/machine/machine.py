@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from jobspec.backends.llvm.compile import Library, emit
 from jobspec.backends.llvm.machine import code_generator, host
 from tests.cuda.machine import runtime
+from tests.cuda.machine.matrices import EXCHANGED
 from tests.cuda.machine.translate import Translated, translate
 
 Bytes = NDArray[np.uint8]
@@ -58,12 +59,12 @@ def aligned(size: int, to: int = 256) -> Bytes:
 
 
 class Program:
-    """A module of PTX, ready to run. `watched`: accesses are checked."""
+    """A module of PTX, ready to run. `watched`: accesses are checked; `order`: see matrices.py."""
 
     _time = 0
 
-    def __init__(self, ptx: str, watched: bool = True, level: int = 1) -> None:
-        text, self.entries = translate(ptx, watched)
+    def __init__(self, ptx: str, watched: bool = True, level: int = 1, order: str = "chain") -> None:
+        text, self.entries = translate(ptx, watched, order)
         self.watched = watched
         self._library = Library([emit(optimised(text, level), host(), 2)], ["launch", *self.entries], host())
         types = [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
@@ -78,6 +79,8 @@ class Program:
         environment, table = np.zeros(runtime.WORDS, np.int64), tabled(blocks)
         fresh = fresh_of(entry)
         working, frames = fresh.copy(), aligned(items * entry.frame)
+        exchange = aligned(items * EXCHANGED)
+        environment[runtime.EXCHANGE] = exchange.ctypes.data
         environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
         environment[runtime.SHADOW] = working.ctypes.data
         environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(entry)

@@ -6,6 +6,9 @@ aligned, that it lies in memory of its own, that no other thread touches the sam
 the next barrier (shared memory) or in the same launch (global memory), and that shared memory was written
 before it is read. The first fault ends the launch, and the environment tells of it.
 
+An instruction on matrices is taken by all threads of a block before any goes on, since they take of each other's
+numbers; it orders nothing in memory, so time stands still.
+
 Watched memory has a shadow of two words of 64 bits for each four bytes: who wrote last, who read last, as
 time << 32 | thread from 1; time goes on from barrier to barrier, from block to block and from launch to launch. All
 ones: nobody may touch it. Two accesses of one launch are in conflict if they are of different blocks, or of one block
@@ -19,7 +22,11 @@ from __future__ import annotations
 TID, CTAID, NTID, NCTAID, SHARED, SHADOW, INTERVAL, EPOCH, RANGES, TABLE, THREAD, KIND, LINE, ADDRESS, BYTES, OPENED = (
     range(16)
 )
-WORDS = 16
+#: where threads put numbers for each other, and how often all of them have gone on
+EXCHANGE, SWEEP = 16, 17
+WORDS = 18
+#: what numbers of instructions on matrices begin behind
+MATRICES = 1 << 16
 #: kinds of fault, from 1
 FAULTS = (
     "",
@@ -222,6 +229,7 @@ start:
   %thread = getelementptr i64, ptr %env, i64 {THREAD}
   %interval = getelementptr i64, ptr %env, i64 {INTERVAL}
   %opened = getelementptr i64, ptr %env, i64 {OPENED}
+  %sweeps = getelementptr i64, ptr %env, i64 {SWEEP}
 {word("shadow", SHADOW)}  %shadow.at = inttoptr i64 %shadow to ptr
   br label %blocks
 blocks:
@@ -252,10 +260,15 @@ sweep:
   %now = load i64, ptr %interval
   %later = add i64 %now, 1
   store i64 %later, ptr %interval
+  br label %again
+again:
+  %swept = load i64, ptr %sweeps
+  %swept.next = add i64 %swept, 1
+  store i64 %swept.next, ptr %sweeps
   br label %threads
 threads:
-  %t = phi i64 [ 0, %sweep ], [ %t.next, %agree ]
-  %common = phi i32 [ 0, %sweep ], [ %came, %agree ]
+  %t = phi i64 [ 0, %again ], [ %t.next, %agree ]
+  %common = phi i32 [ 0, %again ], [ %came, %agree ]
   %t.more = icmp ult i64 %t, %block
   br i1 %t.more, label %run, label %barrier
 run:
@@ -293,7 +306,10 @@ fault:
   ret i32 %kind.32
 barrier:
   %finished = icmp eq i32 %common, 0
-  br i1 %finished, label %ended, label %sweep
+  br i1 %finished, label %ended, label %more
+more:
+  %matrices = icmp uge i32 %common, {MATRICES}
+  br i1 %matrices, label %again, label %sweep
 ended:
   %b.next = add i64 %b, 1
   br label %blocks

@@ -4,9 +4,10 @@ Takes: a module of PTX. Promises: one function for each entry,
 
     i32 @entry(ptr frame, ptr params, ptr env)
 
-that runs a thread from where it stands to its next barrier and gives the barrier's number, 0 at the end, -1 where the
-watch found a fault. frame: a word that says where the thread stands, its local arrays, the registers that it keeps
-over barriers. params: 8 bytes each. One statement of PTX is a few of IR; what is not known is an error.
+that runs a thread from where it stands to its next barrier and gives the barrier's number (from runtime.MATRICES on:
+that of an instruction on matrices), 0 at the end, -1 where the watch found a fault. frame: a word that says where the
+thread stands, its local arrays, the registers that it keeps over barriers. params: 8 bytes each. One statement of PTX
+is a few of IR; what is not known is an error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobspec.backends.cuda.ptx import Entry, Instruction, Label, Unreadable, read
-from tests.cuda.machine import flow, runtime
+from tests.cuda.machine import flow, matrices, runtime
 from tests.cuda.machine.arithmetic import ARITHMETIC, DECLARED, lanes
 from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
 
@@ -38,10 +39,10 @@ class Translated:
     extent: int
 
 
-def translate(ptx: str, watched: bool = True) -> tuple[str, dict[str, Translated]]:
-    """The module's IR, and its entries."""
+def translate(ptx: str, watched: bool = True, order: str = "chain") -> tuple[str, dict[str, Translated]]:
+    """The module's IR, and its entries; `order`: of sums by instructions on matrices."""
     entries = {name: translated(entry, watched) for name, entry in read(ptx).entries.items()}
-    return "\n".join([DECLARED, runtime.TEXT, *(e.text for e in entries.values())]), entries
+    return "\n".join([DECLARED, runtime.TEXT, matrices.text(order), *(e.text for e in entries.values())]), entries
 
 
 def translated(entry: Entry, watched: bool) -> Translated:
@@ -72,7 +73,7 @@ def write(b: Body, first: int) -> int:
     """The function's blocks; how many slots of the frame, from `first`, keep registers."""
     kept = flow.kept(b.entry)
     places = {name: n for n, name in enumerate(dict.fromkeys(r for names in kept.values() for r in names))}
-    numbers = {n: k for k, n in enumerate(kept, 1)}
+    numbers = {n: k + runtime.MATRICES * multiplies(b.entry.body[n]) for k, n in enumerate(kept, 1)}
     for n, item in enumerate(b.entry.body):
         if isinstance(item, Label):
             b.line(f"br label %{block_of(item.name)}")
@@ -146,6 +147,8 @@ def wait(b: Body, i: Instruction, number: int, keep: list[tuple[str, int]]) -> N
     """At a barrier: keep the registers, leave, come back."""
     if i.guard:
         raise Unreadable(f"line {i.line}: a guarded barrier")
+    if multiplies(i):
+        matrices.give(b, i)
     for register, place in keep:
         type_ = b.type_of(register)
         value = b.value(register, type_)
@@ -156,6 +159,12 @@ def wait(b: Body, i: Instruction, number: int, keep: list[tuple[str, int]]) -> N
         type_ = b.type_of(register)
         value = b.let(f"load {type_}, ptr {b.let(f'getelementptr i8, ptr %frame, i64 {place}')}")
         b.set(register, value, type_)
+    if multiplies(i):
+        matrices.take(b, i)
+
+
+def multiplies(item: Instruction | Label) -> bool:
+    return isinstance(item, Instruction) and item.op[0] == "mma"
 
 
 # ---- memory
