@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
+#: the axis that counts the examples
+BATCH = "B"
+
 
 @dataclass(frozen=True)
 class Mesh:

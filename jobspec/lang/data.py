@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from jobspec.ir.job import Batches, Feed, Part, Source, Stream
+from jobspec.ir.mesh import BATCH as BATCH
 from jobspec.ir.program import make
 from jobspec.ir.types import Type
 from jobspec.lang import draws, tree
@@ -22,7 +23,6 @@ from jobspec.lang.things import Batch, DataSet, Ordered, need_whole
 from jobspec.lang.values import Axes, Entry, Tensor, cast
 from jobspec.lang.work import Work
 
-BATCH = "B"
 TIME = "T"
 TOKEN_TYPES = ("u8", "u16", "u32")
 FIELD_TYPES = (*TOKEN_TYPES, "i32", "f32")

@@ -1,0 +1,85 @@
+"""Which axis of a value is cut over which axis of the mesh.
+
+Takes: a node and the layouts of its operands. Promises: a layout is only ever an axis of the *result*; the order of no
+fold depends on it. Of the axes that it may be, the one for which the least is moved: an operand that is cut alike stays
+where it is, one that is cut otherwise moves in part, one that is whole in every part moves as often as there are parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jobspec.ir.job import Slot
+from jobspec.ir.mesh import Mesh
+from jobspec.ir.ops import OPS
+from jobspec.ir.program import Node
+from jobspec.passes.split.axes import Sources, place_in, sources, span_out
+from jobspec.passes.split.boxes import spans
+
+#: axis of the mesh → axis of the value
+Layout = Mapping[str, int]
+#: axis of the mesh → positions along it
+Grid = Mapping[str, int]
+WHOLE: Layout = {}
+#: operations that do much for each element, so that their results are cut even where no operand's axis goes on
+HEAVY = frozenset({"contract", "sum", "reduce_max", "argmax", "gather", "experts"})
+
+
+def slot_layout(slot: Slot, mesh: Mesh) -> Layout:
+    """Of several axes that are cut over the same axis of the mesh, the largest; the first of equals."""
+    found: dict[str, int] = {}
+    for d, axis in enumerate(slot.axes):
+        over = mesh.over(axis.rstrip("'")) or ""
+        size = slot.type.shape[d]
+        larger = over not in found or size > slot.type.shape[found[over]]
+        if over and mesh.size(over) > 1 and larger and divides(size, mesh.size(over), d):
+            found[over] = d
+    return found
+
+
+def divides(size: int, parts: int, axis: int) -> bool:
+    """The first axis may be a `repeat`'s, whose stages differ by a turn."""
+    return size % parts == 0 or (axis == 0 and size >= parts)
+
+
+def layout_of(node: Node, given: list[Layout], grid: Grid) -> Layout:
+    """The layout of `node` where its operands have those in `given`."""
+    found: dict[str, int] = {}
+    if not any(given):
+        return WHOLE
+    tables = sources(node)
+    for over, parts in grid.items():
+        if parts > 1 and any(over in layout for layout in given):
+            axes = candidates(node, given, over, parts) - set(found.values())
+            if axes:
+                found[over] = min(sorted(axes), key=lambda d: moved(node, tables, given, over, parts, d))
+    return found
+
+
+def candidates(node: Node, given: list[Layout], over: str, parts: int) -> set[int]:
+    """Axes of the result that operands are cut along; all others too where the work is worth it."""
+    axes: set[int] = set()
+    for i, layout in enumerate(given):
+        if over in layout:
+            d = place_in(node, i, layout[over])
+            if d is not None and all(span_out(node, i, d, s) for s in spans(node.args[i].shape[layout[over]], parts)):
+                axes.add(d)
+    if node.op in HEAVY:
+        axes |= {d for d, n in enumerate(node.shape) if n % parts == 0}
+    return axes
+
+
+def moved(node: Node, tables: tuple[Sources, ...], given: list[Layout], over: str, parts: int, axis: int) -> int:
+    """Elements that all positions together get from others, `parts` times over."""
+    total = 0
+    for x, table, layout in zip(node.args, tables, given, strict=True):
+        if over in layout and table.get(axis) != layout[over]:
+            total += x.type.size * (1 if axis in table else parts)
+    return total
+
+
+def loses(node: Node, given: list[Layout]) -> bool:
+    """Whether the operation folds or picks along an axis that is cut."""
+    return OPS[node.op].has("reduction") and any(
+        place_in(node, i, d) is None for i, layout in enumerate(given) for d in layout.values()
+    )

@@ -1,0 +1,176 @@
+"""A program without the loops that go over what is cut, and what is known of where its values lie.
+
+Takes: a lowered program, the layouts of its inputs. Promises: nodes that compute the same; the turns of a loop over
+values that are cut stand one after another, those of a `repeat` whose parameters are cut into stages each with its
+stage; a loop over whole values stays a loop. Each node has a layout; `alone` are folds of what is cut to something that
+is not, which one position computes for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+
+from jobspec.ir.build import full, reshape, slice_axis
+from jobspec.ir.contract import ROW_BLOCK
+from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.regions import Loop, get, parts
+from jobspec.ir.types import Type
+from jobspec.passes.split.boxes import spans
+from jobspec.passes.split.layouts import WHOLE, Grid, Layout, layout_of, loses
+
+#: node of a program or body → what it is now; a loop: its results
+Images = dict[Node, list[Node]]
+
+
+@dataclass(eq=False)
+class Unrolled:
+    """`layouts`: by node; `stages`: part of the pipeline, where it is known; `pipe`: axis of the mesh that has the
+    stages; `alone`: position along each axis of the mesh; `results`: the program's outputs."""
+
+    grid: Grid
+    layouts: dict[Node, Layout] = field(default_factory=dict)
+    stages: dict[Node, int | None] = field(default_factory=dict)
+    alone: dict[Node, Mapping[str, int]] = field(default_factory=dict)
+    turns: dict[Node, list[Node]] = field(default_factory=dict)
+    born: dict[Node, int] = field(default_factory=dict)
+    pipe: str = ""
+    stage: int | None = None
+    results: tuple[tuple[str, Node], ...] = ()
+
+    def add(self, node: Node) -> Node:
+        """`node`, known from now on; its operands are."""
+        if node in self.layouts:
+            return node
+        given = [self.layouts[a] for a in node.args]
+        chunks = self.chunks(node) if node.op == "sum" and not node.shape and any(given) else 1
+        if chunks > 1:
+            return self.sum_in_chunks(node, chunks)
+        layout = layout_of(node, given, self.grid)
+        if not layout and loses(node, given):
+            self.alone[node] = self.position(len(self.alone))
+        return self.note(node, layout, self.stage if self.stage is not None else self.stage_of(node))
+
+    def stage_of(self, node: Node) -> int | None:
+        """That of the largest operand; of equals that which was made last, so that what follows the pipeline stays at
+        its end."""
+        known = [a for a in node.args if self.stages[a] is not None]
+        return self.stages[max(known, key=lambda a: (size(a), self.born[a]))] if known else None
+
+    def note(self, node: Node, layout: Layout, stage: int | None) -> Node:
+        self.layouts[node], self.stages[node], self.born[node] = layout, stage, len(self.born)
+        return node
+
+    def position(self, number: int) -> dict[str, int]:
+        """One position after another; that along the pipeline is left to the stage."""
+        axes = [over for over in self.grid if over != self.pipe]
+        places = list(product(*(range(self.grid[over]) for over in axes)))
+        return dict(zip(axes, places[number % len(places)], strict=True))
+
+    # ---- a sum of everything, as that of a gradient's squares
+
+    def chunks(self, node: Node) -> int:
+        """Parts of the tree over a row's blocks, no more than there are positions."""
+        blocks = -(-node.args[0].type.size // ROW_BLOCK)
+        return -(-blocks // self.blocks_of_chunk(blocks))
+
+    def blocks_of_chunk(self, blocks: int) -> int:
+        share = -(-blocks // prod(self.grid.values()))
+        return 1 << (share - 1).bit_length()
+
+    def sum_in_chunks(self, node: Node, chunks: int) -> Node:
+        """Each chunk is a subtree of the row's adjacent tree, and lies on a position of its own."""
+        (x,) = node.args
+        flat = self.add(reshape(x, (x.type.size,)))
+        size = ROW_BLOCK * self.blocks_of_chunk(-(-x.type.size // ROW_BLOCK))
+        sums = []
+        for i in range(chunks):
+            piece = self.add(slice_axis(flat, 0, i * size, min((i + 1) * size, x.type.size)))
+            sums.append(self.add_alone(make("sum", piece, axes=(0,)), i))
+        while len(sums) > 1:
+            pairs = [self.add(make("add", a, b)) for a, b in zip(sums[::2], sums[1::2], strict=False)]
+            sums = pairs + sums[len(pairs) * 2 :]
+        return sums[0]
+
+    def add_alone(self, node: Node, number: int) -> Node:
+        """At position `number`, counted with the pipeline's stages outermost."""
+        axes = sorted(self.grid, key=lambda over: over != self.pipe)
+        places = list(product(*(range(self.grid[over]) for over in axes)))
+        self.alone[node] = dict(zip(axes, places[number % len(places)], strict=True))
+        return self.note(node, WHOLE, None)
+
+    # ---- programs and bodies
+
+    def follow(self, roots: Sequence[Node], images: Images) -> list[Node]:
+        """`roots` of a program or body whose inputs are in `images`."""
+        for node in order(roots):
+            if node not in images:
+                images[node] = self.image(node, images)
+        return [images[node][0] for node in roots]
+
+    def image(self, node: Node, images: Images) -> list[Node]:
+        if node.op == "get":
+            return [images[node.args[0]][node["index"]]]
+        args = tuple(images[a][0] for a in node.args)
+        if node.op != "loop":
+            return [self.add(rebuild(node, args))]
+        if any(self.layouts[a] for a in args):
+            return self.unroll(parts(node), args)
+        loop = rebuild(node, args)
+        self.note(loop, WHOLE, self.stage if self.stage is not None else self.stage_of(loop))
+        return [self.add(get(loop, i)) for i in range(len(body_of(node).results))]
+
+    def unroll(self, loop: Loop, args: tuple[Node, ...]) -> list[Node]:
+        carried, cuts = list(args[: len(loop.inits)]), len(loop.inits) + len(loop.sliced)
+        rows, shared = args[len(loop.inits) : cuts], args[cuts:]
+        over = next((m for x in rows for m, d in self.layouts[x].items() if d == 0), "")
+        stages = spans(loop.count, self.grid[over]) if over else []
+        self.pipe = self.pipe or over
+        stacked: list[list[Node]] = [[] for _ in loop.stacked]
+        for turn in reversed(range(loop.count)) if loop.reverse else range(loop.count):
+            outside = self.stage
+            if over:
+                self.stage = next(s for s, (first, last) in enumerate(stages) if first <= turn < last)
+            inputs = [self.add(full(Type("i32"), turn)), *carried, *(self.row(x, turn) for x in rows), *shared]
+            names = (loop.turn, *loop.state, *loop.cuts, *loop.common)
+            made = self.follow(loop.results, {n: [x] for n, x in zip(names, inputs, strict=True)})
+            carried = made[: len(carried)]
+            for values, x in zip(stacked, made[len(carried) :], strict=True):
+                values.append(x)
+            self.stage = outside
+        return [*carried, *(self.stack(v[::-1] if loop.reverse else v, over) for v in stacked)]
+
+    def row(self, x: Node, turn: int) -> Node:
+        """What a turn has of an operand that is cut along its first axis."""
+        if x in self.turns:
+            return self.turns[x][turn]
+        cut = self.add(slice_axis(x, 0, turn, turn + 1))
+        return self.add(reshape(cut, x.shape[1:])) if len(x.shape) > 1 else self.add(make("reshape", cut, shape=()))
+
+    def stack(self, values: list[Node], over: str) -> Node:
+        """The values of all turns along a new first axis, which is cut into the stages."""
+        rows = [self.add(reshape(x, (1, *x.shape))) for x in values]
+        whole = self.add(make("concat", *rows, axis=0))
+        self.turns[whole] = values
+        if over:
+            self.layouts[whole] = {over: 0, **{m: d for m, d in self.layouts[whole].items() if m != over}}
+        return whole
+
+
+def size(node: Node) -> int:
+    """Elements, those that are repeated counted once."""
+    while node.op == "broadcast":
+        (node,) = node.args
+    return node.result.size if isinstance(node.result, Type) else 0
+
+
+def unrolled(program: Program, given: Mapping[str, Layout], stages: Mapping[str, int | None], grid: Grid) -> Unrolled:
+    """`given`, `stages`: of the inputs, by name; one that is not among them is whole."""
+    new = Unrolled(grid)
+    images: Images = {}
+    for node in program.inputs:
+        images[node] = [new.note(node, given.get(node["name"], WHOLE), stages.get(node["name"]))]
+    new.results = tuple(zip((n for n, _ in program.outputs), new.follow(program.results, images), strict=True))
+    return new

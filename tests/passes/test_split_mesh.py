@@ -1,0 +1,112 @@
+"""A step cut over a mesh has the step's own bits, and a position holds and reads its part."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobspec.ir.types import Type
+from jobspec.passes.split.graph import check_graph
+from jobspec.passes.split.placed import ANYWHERE
+from jobspec.passes.split.traffic import traffic
+from tests.passes.meshes import DEEP, PLAIN, at_once, in_parts, job, meshed, same, spec
+from tests.passes.task_graphs import runner
+
+REFERENCE, NATIVE = runner("reference"), runner("llvm")
+GPT = ("L=3", "D=16", "H=4", "V=16", "T=8", "B=4", "train.steps=4")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "mesh = [tp=1]; shard H over tp",
+        "mesh = [tp=2]; shard H over tp",
+        "mesh = [tp=2]; shard H Y over tp",
+        "mesh = [tp=3]; shard X over tp",
+        "mesh = [tp=4]; shard H over tp",
+        "mesh = [tp=2, sp=2]; shard H over tp; shard Y over sp",
+    ],
+)
+def test_slices_of_two_layers(run: str) -> None:
+    one = job(PLAIN, run)
+    same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "mesh = [pp=2]; shard L over pp",
+        "mesh = [pp=4]; shard L over pp",
+        "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp",
+        "mesh = [pp=3, tp=2]; shard Y over tp; shard L over pp",
+    ],
+)
+def test_stages_of_layers(run: str) -> None:
+    one = job(DEEP, run)
+    same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
+@pytest.mark.parametrize("shards", ["4", "6", "per_piece(4)"])
+@pytest.mark.parametrize("dp", [1, 2, 3])
+def test_blocks_of_the_batch_besides(shards: str, dp: int) -> None:
+    one = job(DEEP, f"mesh = [dp={dp}, tp=2, pp=2]; shard H over tp; shard L over pp; shard B over dp",
+              f"train.shards={shards}")  # fmt: skip
+    same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "mesh = [tp=2]; shard H F V over tp",
+        "mesh = [pp=3]; shard L over pp",
+        "mesh = [tp=2, pp=2, dp=2]; shard H F over tp; shard L over pp; shard B over dp",
+    ],
+)
+def test_a_small_gpt(run: str) -> None:
+    """Its embedding is its head too: one slot, whose gradient comes from both ends of the pipeline."""
+    one = spec("char_gpt", run, *GPT, "train.shards=2")
+    same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
+def test_native_code_has_the_same_bits() -> None:
+    one = job(DEEP, "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp", "train.shards=2")
+    cut, want = meshed(one), at_once(one, NATIVE)
+    same(in_parts(one, cut, NATIVE), want)
+    same(in_parts(one, cut, REFERENCE), want)
+
+
+def test_a_position_holds_its_part_of_the_state() -> None:
+    whole = sum(slot.type.nbytes for slot in job(PLAIN, "mesh = [tp=1]").state)
+    for parts in (2, 4):
+        held = traffic(meshed(job(PLAIN, f"mesh = [tp={parts}]; shard H Y over tp"))).held
+        assert set(held.values()) == {whole // parts}
+
+
+def test_stages_hold_their_own_layers() -> None:
+    """Two and three of five layers; the maps before and behind them lie at the ends."""
+    cut = meshed(job(DEEP, "mesh = [pp=2]; shard L over pp"))
+    lies = {name: [block.place for block in held.blocks] for name, held in cut.slots.items()}
+    assert lies["w"] == lies["w/m"] == lies["s"] == [0, 1]
+    assert [block.box[0] for block in cut.slots["w"].blocks] == [(0, 2), (2, 5)]
+    assert lies["w1"] == lies["w1/m"] == [0] and lies["w2"] == lies["w2/v"] == [1]
+
+
+def test_no_task_takes_a_whole_parameter_that_is_cut() -> None:
+    """What a task reads of the state is blocks or parts of them; a parameter is nowhere put together."""
+    one = job(PLAIN, "mesh = [tp=4]; shard H Y over tp", "X=12", "H=16", "Y=24")
+    cut = meshed(one)
+    largest = max(slot.type.size for slot in one.state if slot.name.startswith("w"))
+    state = {block.value for held in cut.slots.values() for block in held.blocks}
+    for task in cut.graph.tasks:
+        read = {take.input for take in task.takes if take.value in state}
+        assert all(node.type.size <= largest // 4 for node in task.program.inputs if node["name"] in read)
+
+
+def test_traffic_is_what_tasks_take_from_elsewhere() -> None:
+    alone, cut = (traffic(meshed(job(PLAIN, f"mesh = [tp={n}]; shard H over tp"))) for n in (1, 2))
+    assert alone.total == 0 and sum(alone.fed.values()) == Type("f32", (12, 6)).nbytes + 12
+    assert cut.total == sum(cut.moved.values()) > 0 and {*cut.moved} == {(0, 1), (1, 0)}
+    assert ANYWHERE not in cut.held
+
+
+def test_the_graph_is_sound() -> None:
+    check_graph(meshed(job(DEEP, "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp")).graph)
