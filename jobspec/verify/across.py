@@ -15,6 +15,7 @@ import numpy as np
 
 from jobspec.ir.classes import claimed_class, class_of
 from jobspec.ir.codec.receipt import Receipt, encode_receipt
+from jobspec.runtime.chain import Chain
 from jobspec.runtime.course import Course, TrainingError
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.reporter import Reporter
@@ -80,8 +81,9 @@ class AcrossClasses:
         return [found[number] for number in drawn]
 
     def _stretches(self) -> Iterator[Stretch]:
-        parts = list(segments(self.receipt, self.records))
-        borders = [s.chain for s in parts[1:]]
+        parts, claimed = list(segments(self.receipt, self.records)), self.receipt
+        end = Chain(claimed.start, claimed.chain, claimed.steps, claimed.end, claimed.steps)
+        borders = [*(s.chain for s in parts[1:]), end]
         there = {c.chain.done: c for c in committed(self.folder, self.history.saved if self.history else [], borders)}
         for segment in parts:
             first, last = there.get(segment.chain.done), there.get(segment.record.step)

@@ -20,25 +20,42 @@ from jobspec.ir.errors import JobspecError
 from jobspec.runtime.chain import linked, start
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.journal import read_history
+from jobspec.store.files import FileLayer
 from jobspec.store.home import Home
 from tests.cuda.stand_in import StandIn
 from tests.specs.both import completed
-from tests.specs.test_words import BF16, HEAD, TRAIN
+from tests.specs.test_words import HEAD, TRAIN
 
 pytestmark = pytest.mark.cuda
 SAVE = "save { every = 2; keep = all }\n"
-TEXT = HEAD.replace(", E=5", "") + BF16 + TRAIN.replace("seed = 3", "seed = 3; roots = 2; compute = fast") + SAVE
+NET = """layer net(x) {
+  param wi: X -> H ~ normal(.3), wo: H -> Y ~ normal(.3)
+  nn.relu(x @ wi) @ wo
+}
+"""
+TEXT = (
+    HEAD.replace(", L=2, Q=3, E=5, F=18", "")
+    + NET
+    + TRAIN.replace("seed = 3", "seed = 3; roots = 2; compute = fast")
+    + SAVE
+)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was compiled once."""
+    return tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def gpu(monkeypatch: pytest.MonkeyPatch, compiled: Path) -> SimpleNamespace:
     """A stand-in whose level and whose order of sums within an instruction may be changed."""
     chosen = SimpleNamespace(level=90, order="once")
 
     def backend() -> Backend:
         def opened(plan, job, threads, cache):  # type: ignore[no-untyped-def]
             driver = StandIn(level=chosen.level, watched=False, order=chosen.order)
-            return session.opened(plan, lambda: driver, cache / "cuda")
+            return session.opened(plan, lambda: driver, compiled)
 
         return Backend("cuda", target_of(chosen.level), session.compilers(), opened, on_host=False)
 
@@ -59,7 +76,7 @@ def forged(run: jobspec.Run, job: Digest) -> None:
     path = Path(run.receipt)
     true = decode_receipt(path.read_bytes())
     link = start(job, true.data, true.start).link
-    for record in read_history(RunFolder(path.parent)).records:
+    for record in read_history(RunFolder(path.parent, FileLayer())).records:
         link = linked(link, record)
     path.write_bytes(encode_receipt(replace(true, job=job, chain=link)))
 

@@ -17,7 +17,7 @@ from jobspec.backends.cuda.session import open_session
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.passes.pipeline import compile_job
-from tests.cuda.programs import LEVELS, MATRICES, clean, texts
+from tests.cuda.programs import MATRICES, clean, texts
 from tests.cuda.stand_in import StandIn
 from tests.specs.both import Trained, by_reference, on_session, same, workload
 from tests.specs.test_words import BF16, HEAD, MOE, ORDERS, TRAIN
@@ -44,24 +44,31 @@ def on_stand_in(work: Workload, steps: int, order: str = "chain", watched: bool 
 
 
 @pytest.mark.parametrize(
-    ("name", "compute"), [("orders, roundings and draws", "f32"), ("loops", "bf16"), ("experts", "bf16")]
+    ("name", "compute"),
+    [
+        ("orders, roundings and draws", "f32"),
+        ("loops", "bf16"),
+        pytest.param("experts", "bf16", marks=pytest.mark.slow),
+    ],
 )
 def test_words(name: str, compute: str, tmp_path: Path) -> None:
     work = computing(name, compute, tmp_path)
-    same(on_stand_in(work, 2), by_reference(work, 2))
+    same(on_stand_in(work, 2, watched=False), by_reference(work, 2))
 
 
 def test_fast(tmp_path: Path) -> None:
     """Watched; the promise holds for any order within sixteen steps of k."""
     work = computing("loops", "fast", tmp_path)
-    wanted = by_reference(work, 3)
-    same(on_stand_in(work, 3), wanted)
-    other = on_stand_in(work, 3, order="once")
+    wanted = by_reference(work, 2)
+    same(on_stand_in(work, 2), wanted)
+    other = on_stand_in(work, 2, order="once", watched=False)
     assert other.state != wanted.state
     assert np.allclose(other.losses, wanted.losses, rtol=1e-4)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "level", [pytest.param(80, marks=pytest.mark.slow), 90, pytest.param(120, marks=pytest.mark.slow)]
+)
 def test_matrix_instructions_are_of_one_profile(level: int, tmp_path: Path) -> None:
     """Every plain contraction of a step has them, none of `init`; in no other profile has any."""
     for compute in PROFILES:
@@ -74,7 +81,7 @@ def test_matrix_instructions_are_of_one_profile(level: int, tmp_path: Path) -> N
         step = compile_job(job, target_of(level)).routine("step")
         contractions = sum(kernel.kind == "contract" for kernel in step.kernels)
         pieces = [k for k in render_routine(step, "cuda").text.split("KERNEL ") if MATRICES in k.partition("{")[2]]
-        assert len(pieces) - 1 == contractions if compute == "fast" else len(pieces) == 0
+        assert len(pieces) == (contractions if compute == "fast" else 0)
 
 
 def test_older_levels_keep_the_contract(tmp_path: Path) -> None:
