@@ -15,8 +15,11 @@ from jobspec.ir.job import Job
 @job_argument
 @json_option
 def command(file: Path, sets: tuple[str, ...], as_json: bool) -> None:
-    """Check a job: syntax, names, axes, shapes, updates. Needs neither data nor a compiler."""
-    facts = facts_of(spec_of(file, sets).job)
+    """Check a job: syntax, names, axes, shapes, updates, its mesh. Needs neither data nor a compiler."""
+    job = spec_of(file, sets).job
+    for mesh in job.runs:
+        mesh.need_fit()
+    facts = facts_of(job)
     if as_json:
         say_json({"ok": True, **facts})
     else:

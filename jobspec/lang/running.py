@@ -1,7 +1,8 @@
 """Meaning of `run { mesh = [tp=2, dp=4]; shard B over dp }`: where the job runs.
 
-Takes: the sections, the sizes of each phase. Promises: meshes whose axes fit the job in every phase that runs on them,
-each phase on one mesh; everything else is reported. No mesh changes a bit, so none is part of what a job is.
+Takes: the sections, the sizes of each phase. Promises: meshes of axes that the job has, each phase on one mesh; all
+else is reported. No mesh changes a bit, so none is part of what a job is, and one that does not cut a size evenly says
+so only to those who want to run on it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from jobspec.ir.mesh import Mesh
+from jobspec.ir.mesh import Mesh, Misfit
 from jobspec.lang import tree
 from jobspec.lang.frame import Frame, Located
 from jobspec.lang.refusal import Refusal, Silenced
@@ -42,6 +43,7 @@ class Running:
     known: Known
     sizes: dict[str, int] = field(default_factory=dict)
     shards: dict[str, str] = field(default_factory=dict)
+    misfits: list[Misfit] = field(default_factory=list)
 
     def mesh(self) -> Mesh:
         self.sizes = self.settings.value("mesh", sizes_of) or {}
@@ -51,7 +53,8 @@ class Running:
                 self.shard(statement)
         self.settings.only("run", (*STATIC, "shard"))
         name = self.node.name.text if self.node.name else ""
-        return Mesh(tuple(self.sizes.items()), tuple(self.shards.items()), self.phases, name)
+        shards, misfits = tuple(self.shards.items()), tuple(self.misfits)
+        return Mesh(tuple(self.sizes.items()), shards, self.phases, name, misfits)
 
     def shard(self, statement: tree.ShardOver) -> None:
         """Each wrong axis is reported once; all that are named count as used."""
@@ -63,9 +66,9 @@ class Running:
             self.frame.report(refusal, statement.span)
             return
         for node, axis in axes:
-            for fault in self.faults(node, axis, statement.mesh.text):
-                self.frame.report(fault, node.span)
-            self.shards.setdefault(axis, statement.mesh.text)
+            if self.is_new(node, axis):
+                self.shards[axis] = statement.mesh.text
+                self.misfits += self.unfit(axis, statement.mesh.text)
 
     def check_mesh_axis(self, over: tree.Ident) -> None:
         if over.text not in self.sizes:
@@ -75,33 +78,25 @@ class Running:
     def with_axis(self, over: str) -> str:
         return ", ".join(f"{name}={size}" for name, size in {**self.sizes, over: 2}.items())
 
-    def faults(self, node: tree.Axis, axis: str, over: str) -> Iterator[Refusal]:
+    def is_new(self, node: tree.Axis, axis: str) -> bool:
+        """Whether the axis is cut here for the first time; else it is reported."""
         if axis in self.shards:
-            twice = f"over `{self.shards[axis]}` already"
-            yield Located("E0362", f"{axis} is cut {twice}", node.span, "an axis is cut over one axis of the mesh")
-            return
+            reason = f"{axis} is cut over `{self.shards[axis]}` already"
+            help = "an axis is cut over one axis of the mesh"
+            self.frame.report(Located("E0362", reason, node.span, help), node.span)
+        return axis not in self.shards
+
+    def unfit(self, axis: str, over: str) -> Iterator[Misfit]:
+        """Where a phase's size of the axis is not cut evenly; no more than one."""
         of_phase = {phase: sizes[axis] for phase, sizes in self.known.sizes.items()}
         for phase, size in of_phase.items():
             if not self.fits(axis, size, self.sizes[over]):
-                yield uneven(
-                    node, (axis, size), (over, self.sizes[over]), phase if len({*of_phase.values()}) > 1 else ""
-                )
+                yield Misfit(axis, size, over, self.sizes[over], phase if len({*of_phase.values()}) > 1 else "")
                 return
 
     def fits(self, axis: str, size: int, parts: int) -> bool:
         """Stages may differ by one turn; slices of a tensor are equal."""
         return size >= parts if axis in self.known.stacked else size % parts == 0
-
-
-def uneven(node: tree.Axis, axis: tuple[str, int], over: tuple[str, int], phase: str) -> Refusal:
-    """`axis`, `over`: name and size; `phase`: where that is not the size in all phases."""
-    (name, size), (mesh, parts) = axis, over
-    good = [n for n in range(1, size + 1) if size % n == 0]
-    near = sorted(sorted(good, key=lambda n: abs(n - parts))[:2])
-    said = " or ".join(f"`{mesh}={n}`" for n in near)
-    where = f" in the phase `{phase}`" if phase else ""
-    own = f", or give it a mesh of its own: `run NAME {{ on = [{phase}]; … }}`" if phase else ""
-    return Located("E0363", f"{name} = {size}{where} has no {parts} equal parts", node.span, f"say {said}{own}")
 
 
 def sizes_of(value: object) -> dict[str, int]:
@@ -134,10 +129,10 @@ def met_again(mesh: Mesh, found: Sequence[Mesh]) -> Iterator[Refusal]:
         both = [phase for phase in mesh.phases if phase in other.phases]
         if both:
             help = f"name `{both[0]}` in one of them"
-            yield Refusal("E0364", f"the phase `{both[0]}` runs on the mesh of `{said(other)}` already", help=help)
+            yield Refusal("E0363", f"the phase `{both[0]}` runs on the mesh of `{said(other)}` already", help=help)
         elif not mesh.phases and not other.phases:
             help = "say which phases this one is for: `run long { on = [long]; … }`"
-            yield Refusal("E0364", f"`{said(other)}` is for all phases already", help=help)
+            yield Refusal("E0363", f"`{said(other)}` is for all phases already", help=help)
 
 
 def said(mesh: Mesh) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from jobspec.ir.codec.job import encode_job, job_hash
 from jobspec.ir.codec.plan import encode_plan
+from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.mesh import ALONE, Mesh
 from jobspec.ir.target import Target
@@ -60,6 +61,22 @@ def test_stages_may_differ_by_a_turn() -> None:
     assert job.mesh("main").parts("L") == 2
 
 
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        ("mesh = [tp=2]; shard X over tp", "X = 3 has no 2 equal parts"),
+        ("mesh = [dp=8]; shard B over dp", "B = 4 in the phase `warm` has no 8 equal parts"),
+        ("mesh = [pp=6]; shard L over pp", "L = 5 has no 6 equal parts"),
+        ("on = [late]; mesh = [dp=4]; shard B over dp", "B = 6 has no 4 equal parts"),
+    ],
+)
+def test_only_who_uses_a_mesh_is_told_that_it_does_not_fit(run: str, reason: str) -> None:
+    job = compiled(f"dim L=5\n{PHASES}run {{ {run} }}")
+    with pytest.raises(UsageError) as caught:
+        job.runs[0].need_fit()
+    assert caught.value.code == "E0868" and caught.value.reason.startswith(reason)
+
+
 def plain(job: Job) -> tuple[object, bytes, bytes]:
     plan = compile_job(job, Target("reference"))
     return job_hash(job), encode_job(job), encode_plan(plan)
@@ -69,6 +86,12 @@ def test_no_hash_and_no_plan_is_over_the_mesh() -> None:
     without = compiled(DATA)
     cut = compiled(DATA + "run { mesh = [tp=3, dp=2]; shard X over tp; shard B over dp }")
     assert plain(without) == plain(cut) and without == cut and hash(without) == hash(cut)
+
+
+def test_the_meshes_of_the_specs_fit() -> None:
+    for path in sorted(SPECS.glob("*.job")):
+        for mesh in load(Source.read(path)).runs:
+            mesh.need_fit()
 
 
 @pytest.mark.parametrize(("phase", "positions"), [("bulk", 16384), ("ctx5", 16384)])

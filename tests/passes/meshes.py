@@ -52,7 +52,7 @@ def job(text: str, run: str, *settings: str) -> Job:
 
 
 def spec(name: str, run: str, *settings: str) -> Job:
-    return job((SPECS / f"{name}.job").read_text(), run, *settings)
+    return job((SPECS / f"{name}.job").read_text().split("\nrun ")[0], run, *settings)
 
 
 def batch(job: Job, seed: int = 1) -> dict[str, Array]:

@@ -52,7 +52,8 @@ class Known:
 
 
 def cut_mesh(job: Job, phase: Phase, mesh: Mesh) -> Meshed:
-    """The step of `phase` on `mesh`."""
+    """The step of `phase` on `mesh`. Raises UsageError E0868 where the mesh does not fit."""
+    mesh.need_fit()
     return Cutting(job, phase, mesh).meshed()
 
 
@@ -152,8 +153,8 @@ class Cutting:
         at |= {pipe: stage or 0} if pipe else {}
         frame = Placed(Unrolled(self.grid), {}, partial(self.place, 0))
         blocks = frame.grid_of(body_input(slot.name, slot.type), layout, at)
-        names_of = [slot.name] if len(blocks) == 1 else [f"{slot.name} {i}" for i in range(len(blocks))]
-        return Held(slot.type, tuple(Block(b.box, b.place, n) for b, n in zip(blocks, names_of, strict=True)))
+        named = [(b, slot.name if len(blocks) == 1 else f"{slot.name} {places_in(b.box)}") for b in blocks]
+        return Held(slot.type, tuple(Block(b.box, b.place, name) for b, name in named))
 
     # ---- tasks of tasks
 
@@ -209,3 +210,7 @@ class Cutting:
             found += zip(names, (b.value for b in self.held[value].blocks), strict=True)
         return found
 
+
+def places_in(box: Box) -> str:
+    """A block's places, the same words for the same block on every mesh."""
+    return " ".join(f"{first}:{last}" for first, last in box)
