@@ -33,6 +33,7 @@ COMMANDS = {
     "diff": "Say in what two jobs differ.",
     "plan": "Say what a run takes before it starts.",
     "profile": "Time each kernel of a training step.",
+    "estimate": "Say what training takes on a cluster.",
     "tune": "Find the fastest way to execute each kernel here.",
     "show": "Show parameters, axes, programs, kernels, memory.",
     "export": "Write trained weights as safetensors.",

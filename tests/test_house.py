@@ -20,6 +20,7 @@ LAW: dict[str, set[str]] = {
     "backends": {"ir"},
     "sandbox": set(),
     "editor": {"ir", "lang"},
+    "estimating": {"ir", "passes"},
     "runtime": {"ir", "lang", "passes", "store", "backends"},
     "verify": {"ir", "lang", "passes", "store", "backends", "runtime"},
 }

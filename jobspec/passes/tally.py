@@ -89,23 +89,34 @@ def of_kernel(kernel: Kernel, buffers: Sequence[Buffer]) -> Tally:
         elif inst.op not in OWN:
             others += count * operations(inst.op, kernel.body[inst.args[-1]].dtype, inst.dtype)
     read, written = traffic(kernel, buffers, points)
-    return Tally(contractions, others, read, written)
+    return Tally(contractions, others, sum(read.values()), sum(written.values()))
 
 
-def traffic(kernel: Kernel, buffers: Sequence[Buffer], points: Sequence[int]) -> tuple[int, int]:
-    """Bytes read and written; of one buffer never more than it has, but for rows picked by an index."""
-    reads, writes, picked = dict[int, int](), dict[int, int](), 0
+def touched(kernel: Kernel, buffers: Sequence[Buffer]) -> tuple[dict[int, int], dict[int, int]]:
+    """Bytes that one call reads and writes, by the number of the buffer; of one buffer never more than it has, but for
+    rows picked by an index."""
+    sizes = [axis.size for axis in kernel.axes]
+    return traffic(kernel, buffers, [prod(sizes[axis] for axis in axes) for axes in varying(kernel)])
+
+
+def traffic(
+    kernel: Kernel, buffers: Sequence[Buffer], points: Sequence[int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """As `touched`; `points`: at how many an inst is evaluated."""
+    reads, writes, picked = dict[int, int](), dict[int, int](), dict[int, int]()
     seen: set[tuple[str, View]] = set()
     for inst, count in zip(kernel.body, points, strict=True):
         if inst.op == "load" and inst.args:
-            picked += count * item(buffers, inst["view"])
+            number = inst["view"].buffer
+            picked[number] = picked.get(number, 0) + count * item(buffers, inst["view"])
             continue
         for view in views(inst):
             if (inst.op, view) not in seen:
                 seen.add((inst.op, view))
                 for table in tables(inst, reads, writes):
                     table[view.buffer] = table.get(view.buffer, 0) + elements(kernel, inst, view)
-    return bytes_of(reads, buffers) + picked, bytes_of(writes, buffers)
+    read = bytes_of(reads, buffers)
+    return {n: read.get(n, 0) + picked.get(n, 0) for n in {**read, **picked}}, bytes_of(writes, buffers)
 
 
 def tables(inst: Inst, reads: dict[int, int], writes: dict[int, int]) -> tuple[dict[int, int], ...]:
@@ -130,9 +141,9 @@ def item(buffers: Sequence[Buffer], view: View) -> int:
     return DTYPES[buffers[view.buffer].type.dtype]
 
 
-def bytes_of(table: dict[int, int], buffers: Sequence[Buffer]) -> int:
-    whole = ((buffers[number].type, count) for number, count in table.items())
-    return sum(min(count, type.size) * DTYPES[type.dtype] for type, count in whole)
+def bytes_of(table: dict[int, int], buffers: Sequence[Buffer]) -> dict[int, int]:
+    whole = ((number, buffers[number].type, count) for number, count in table.items())
+    return {number: min(count, type.size) * DTYPES[type.dtype] for number, type, count in whole}
 
 
 @cache
