@@ -39,12 +39,14 @@ from jobspec.runtime.journal import read_history
 from jobspec.runtime.names import metric_name, report_name
 from jobspec.runtime.outcome import Result
 from jobspec.runtime.progress import reporter_for
-from jobspec.runtime.reporter import Reporter
+from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.run import Order
 from jobspec.runtime.run import run as run_compiled
 from jobspec.runtime.safetensors import SafetensorsError, from_bytes
 from jobspec.runtime.start import Weights
 from jobspec.runtime.tuning import Tunings, may_stand_for
+from jobspec.runtime.workers.opening import on_workers
+from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.home import Home, beside, open_home
@@ -232,16 +234,22 @@ def run(
     again: bool = False,
     progress: bool | Reporter = False,
     home: Path | None = None,
+    workers: int | str | Asked | None = None,
+    ray: str | None = None,
 ) -> Run:
     """Train, from where the last run of this job got to. `threads`: all cores by default; `until`: stop after so
-    many steps; `again`: begin afresh even if the result is known; `progress`: show it, or tell a Reporter."""
+    many steps; `again`: begin afresh even if the result is known; `progress`: show it, or tell a Reporter. `workers`:
+    how many, or `llvm=2,opencl=1`; `ray`: the address of their cluster, which is started here without it. Raises
+    UsageError E0863 to E0867 for workers that cannot be had."""
     program = job if isinstance(job, Program) else compile(job, on, home=home)
     store = open_home(home)
-    reporter = reporter_for(sys.stderr) if progress is True else progress or None
+    asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on, RECHECK, threads)
+    reporter = reporter_for(sys.stderr, asked.tally if asked else "") if progress is True else progress or Silent()
     order = Order(threads or default_threads(), until, again)
+    compiled = on_workers(program.compiled, asked, reporter.note) if asked else program.compiled
     with debug.stage("run"):
         weights = Weights(store, program.spec.search)
-        result = run_compiled(program.compiled, lambda: begin(program, store), store, order, reporter, weights)
+        result = run_compiled(compiled, lambda: begin(program, store), store, order, reporter, weights)
     return Run(result)
 
 

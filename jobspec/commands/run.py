@@ -24,6 +24,7 @@ from jobspec.ir.errors import UsageError
 from jobspec.runtime.budget import Budget, need_within
 from jobspec.runtime.engine import default_threads
 from jobspec.runtime.progress import reporter_for
+from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
 from jobspec.sandbox.confine import compiled
 from jobspec.store.home import open_home
 
@@ -43,6 +44,12 @@ INTERRUPTED = 130
 @click.option(
     "--sandbox/--no-sandbox", default=None, help="In a confined process; a plan file from elsewhere always is."
 )
+@click.option("--workers", metavar="N", help="On so many workers on Ray; of other backends: llvm=2,opencl=1.")
+@click.option("--ray", metavar="ADDRESS", help="The workers' cluster; without it, one is started here.")
+@click.option(
+    "--recheck", type=click.FloatRange(0, 1), default=RECHECK, metavar="SHARE",
+    help="Compute this share of the workers' answers a second time elsewhere (default 0.01; 0: none).",
+)
 @click.option("--confined", is_flag=True, hidden=True, help="This is that process.")
 @json_option
 def command(
@@ -56,26 +63,38 @@ def command(
     memory: int | None,
     flop: float | None,
     sandbox: bool | None,
+    workers: str | None,
+    ray: str | None,
+    recheck: float,
     confined: bool,
     as_json: bool,
 ) -> int:
     """Train a job (or a plan file) to its end, from where the last run got to. Ctrl-C saves the state."""
     home = open_home()
+    asked = asked_of(workers, ray, on, recheck, threads)
     if confined:
         shut_in(file, home, memory)
     elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
+        need_no_workers(asked)
         return run_confined(words(click.get_current_context()), home)
     program = program_of(file, sets, on, tuned)
     need_within(program.compiled, threads or default_threads(), Budget(memory, flop))
     if confined:
         compiled()
-    reporter = reporter_for(sys.stderr if as_json else sys.stdout)
-    run = api.run(program, threads=threads, until=until, again=again, progress=reporter)
+    reporter = reporter_for(sys.stderr if as_json else sys.stdout, asked.tally if asked else "")
+    run = api.run(program, threads=threads, until=until, again=again, progress=reporter, workers=asked)
     if as_json:
         say_json(answer_of(run))
     else:
         click.echo("\n".join(summary(run, program)))
     return INTERRUPTED if run.interrupted else 0
+
+
+def need_no_workers(asked: Asked | None) -> None:
+    """Raises UsageError E0866: what is a stranger's, or is to be confined, does not go to other machines."""
+    if asked is not None:
+        reason = "a confined run has no workers: they compute in processes that are not shut in"
+        raise UsageError("E0866", reason, help="leave out `--workers` and `--ray`; or `--no-sandbox`, if you trust it")
 
 
 def words(context: click.Context) -> list[str]:

@@ -29,9 +29,9 @@ LONGEST = 1e9
 NEW = 0.3
 
 
-def reporter_for(stream: IO[str]) -> Reporter:
-    """A live line where `stream` is a terminal, else plain lines."""
-    return LiveLine(console_on(stream)) if stream.isatty() else PlainLines(stream)
+def reporter_for(stream: IO[str], beside: object = "") -> Reporter:
+    """A live line where `stream` is a terminal, else plain lines; `beside`: stands at the end of each, as it is."""
+    return LiveLine(console_on(stream), beside) if stream.isatty() else PlainLines(stream, beside)
 
 
 def console_on(stream: IO[str]) -> Console:
@@ -82,17 +82,18 @@ def named(values: Mapping[str, np.float32]) -> str:
     return "  ".join(f"{name} {number(value)}" for name, value in values.items())
 
 
-def line_of(job: Job, step: int, reports: Mapping[str, np.float32], speed: Speed) -> str:
+def line_of(job: Job, step: int, reports: Mapping[str, np.float32], speed: Speed, beside: object = "") -> str:
     """One line of progress: `step 7/20  loss 0.25  312 steps/s  1 s left`, the phase's name behind the step."""
-    phase = job.phase_of(step).name
-    return f"step {step:,}/{job.steps:,}{f'  {phase}' if phase else ''}  {named(reports)}{speed}"
+    phase, more = job.phase_of(step).name, str(beside)
+    line = f"step {step:,}/{job.steps:,}{f'  {phase}' if phase else ''}  {named(reports)}{speed}"
+    return f"{line}  {more}" if more else line
 
 
 class PlainLines:
     """Lines for a log: often at first, seldom later."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[str], beside: object = "") -> None:
+        self._stream, self._beside = stream, beside
         self._job: Job | None = None
         self._next = 0.0
         self._speed = Speed(0)
@@ -106,7 +107,7 @@ class PlainLines:
         assert self._job is not None, "not begun"
         if gone >= self._next or step == self._job.steps:
             self._next = gone + max(SOONEST, SHARE * gone)
-            self._say(line_of(self._job, step, reports, self._speed))
+            self._say(line_of(self._job, step, reports, self._speed, self._beside))
 
     def evaluated(self, name: str, step: int, metrics: Mapping[str, np.float32]) -> None:
         self._say(f"{name} after step {step:,}: {named(metrics)}")
@@ -124,8 +125,8 @@ class PlainLines:
 class LiveLine:
     """One line that is written over; what stays is printed above it."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, beside: object = "") -> None:
+        self._console, self._beside = console, beside
         self._live: Live | None = None
         self._job: Job | None = None
         self._speed = Speed(0)
@@ -140,7 +141,7 @@ class LiveLine:
     def progress(self, step: int, reports: Mapping[str, np.float32]) -> None:
         self._speed.at(step)
         if self._live is not None and self._job is not None:
-            line = line_of(self._job, step, reports, self._speed)
+            line = line_of(self._job, step, reports, self._speed, self._beside)
             drawn = self._console.render_str(line, style="bold", markup=False, emoji=False)
             self._live.update(drawn, refresh=True)
 

@@ -98,7 +98,7 @@ class StandIns:
             raise Gone
         return array
 
-    def dismiss(self, worker: str) -> None:
+    def dismiss(self, worker: str, *, for_good: bool) -> None:
         self.dismissed.append(worker)
 
     def close(self) -> None:

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
 from jobspec.passes.layout import feed_buffers
-from jobspec.passes.split.graph import Graph
-from jobspec.passes.split.pieces import cut_pieces
 from jobspec.runtime.engine import compile_for
+from jobspec.runtime.workers.cutting import Cutting
 from jobspec.runtime.workers.hands import Patience
 from jobspec.runtime.workers.scheduler import Scheduler
 from jobspec.runtime.workers.session import WorkersSession
@@ -55,11 +54,7 @@ class Trial:
         plan = compile_for(self.job, "reference").plan
         referee = Worker(SETUP, crew.fetch)
         self.scheduler = Scheduler(crew, referee.said, recheck, PATIENCE, self.told.append, random.Random(seed))
-        self.session = WorkersSession(self.job, plan, self.scheduler, lambda name: self.cut(name, blocks))
-
-    def cut(self, name: str, blocks: int) -> Graph:
-        program, batches = next((p, b) for n, p, b in self.job.programs if n == name)
-        return cut_pieces(program, [feed.name for feed in batches.feeds] if batches else [], blocks)
+        self.session = WorkersSession(self.job, plan, self.scheduler, Cutting(self.job, blocks).routine)
 
     def trained(self, steps: int = STEPS) -> Bits:
         self.session.run("init", 0, np.zeros((1, 0), np.uint8))

@@ -116,8 +116,8 @@ class Crew(Protocol):
     def fetch(self, parcel: Parcel) -> Array:
         """The value itself, verified. Raises Gone."""
 
-    def dismiss(self, worker: str) -> None:
-        """End a worker and do not let it, or its like, come again."""
+    def dismiss(self, worker: str, *, for_good: bool) -> None:
+        """End a worker; `for_good`: nobody comes in its place."""
 
     def close(self) -> None:
         """End all workers."""

@@ -26,6 +26,8 @@ from jobspec.store.checkpoint import array_digest
 TICK = 0.25
 #: times that a worker may lose a task's values
 LOSSES = 3
+#: workers that may die at one task
+DEATHS = 20
 #: who computes on the head, where no other worker can decide
 HEAD = "head"
 #: number of a work, number of its task
@@ -79,9 +81,10 @@ class Scheduler:
         patience: Patience | None = None,
         tell: Callable[[str], None] = lambda text: None,
         chance: random.Random | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.crew, self.referee, self.recheck, self.tell = crew, referee, recheck, tell
-        self.hands, self.tally = Hands(patience or Patience()), Tally()
+        self.hands, self.tally = Hands(patience or Patience()), tally or Tally()
         self.chance = chance or random.SystemRandom()
         self._attempts = 0
         self._texts: dict[Digest, Parcel] = {}
@@ -148,6 +151,7 @@ class Round:
         self.cases: dict[Key, Case] = {}
         self.makers: dict[Key, str] = {}
         self.losses: dict[tuple[Key, str], int] = {}
+        self.deaths: dict[Key, int] = {}
 
     def run(self) -> list[Worked]:
         while self.waiting or self.at_work() or self.cases:
@@ -245,9 +249,15 @@ class Round:
 
     def left(self, event: Left) -> None:
         hand = self.hands.names.get(event.worker)
-        if hand is not None and hand.attempt is not None:
+        if hand is not None and hand.attempt in self.attempts:
+            self.died_at(self.attempts[hand.attempt].key)
             self.give_up(hand.attempt)
         self.scheduler.left(event.worker, event.why)
+
+    def died_at(self, key: Key) -> None:
+        self.deaths[key] = self.deaths.get(key, 0) + 1
+        if self.deaths[key] >= DEATHS:
+            raise nobody_can(self.task_name(key), f"{DEATHS} workers died at it")
 
     def answered(self, event: Done | Lost | Refused) -> None:
         """An answer; one to an attempt that was given up only says that the worker is free again."""
@@ -315,7 +325,7 @@ class Round:
         hands = [self.hands.names.get(name) for name in wrong]
         since = min((hand.since for hand in hands if hand is not None and hand.since is not None), default=None)
         for name in wrong:
-            self.crew.dismiss(name)
+            self.crew.dismiss(name, for_good=True)
             self.scheduler.left(name, f"it answered `{self.task_name(key)}` wrongly and is not asked again")
         return Liar(", ".join(wrong), since, self.task_name(key))
 
@@ -371,7 +381,7 @@ class Round:
                 seconds = hand.grace(now)
                 self.scheduler.tell(f"{hand.name} has not answered for {seconds:.0f} s: its task is done elsewhere")
             else:
-                self.crew.dismiss(hand.name)
+                self.crew.dismiss(hand.name, for_good=False)
                 self.scheduler.left(hand.name, "it does not answer")
 
     def give_up(self, number: int) -> None:

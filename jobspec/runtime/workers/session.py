@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from jobspec.backends.reference.session import feeds_of
 from jobspec.backends.session import Outcome
 from jobspec.ir.job import Job
-from jobspec.ir.plan import Plan, Routine
+from jobspec.ir.plan import Plan
+from jobspec.ir.plan import Routine as Layout
 from jobspec.passes.layout import NONFINITE
-from jobspec.passes.split.graph import Cut, Graph, Task
+from jobspec.passes.split.graph import Cut, Task
 from jobspec.passes.split.task_job import MADE
 from jobspec.runtime.workers.crew import Gone, Parcel
+from jobspec.runtime.workers.cutting import Routine
 from jobspec.runtime.workers.scheduler import Scheduler
 from jobspec.runtime.workers.state import State
 from jobspec.runtime.workers.trouble import Liar, lost_too_often, tainted
@@ -38,12 +40,11 @@ AGAIN = 50
 
 
 class WorkersSession:
-    """`cut`: the graph of a routine by its name."""
+    """`cut`: a routine's graph by its name."""
 
-    def __init__(self, job: Job, plan: Plan, scheduler: Scheduler, cut: Callable[[str], Graph]) -> None:
+    def __init__(self, job: Job, plan: Plan, scheduler: Scheduler, cut: Callable[[str], Routine]) -> None:
         self._job, self._plan, self._scheduler, self._cut = job, plan, scheduler, cut
-        self._slots = {slot.name: slot.type.dtype for slot in job.state}
-        self._state = State(scheduler.crew)
+        self._state = State(scheduler.crew, job.state)
         self._prepared: dict[str, Prepared] = {}
 
     def write(self, slot: str, value: Array) -> None:
@@ -86,19 +87,19 @@ class WorkersSession:
                 return Outcome(reports[:done], done, self._ordered(layout, worked.flags))
         return Outcome(reports, done, ())
 
-    def _each(self, layout: Routine, first: int, feeds: NDArray[np.uint8]) -> Iterator[Worked]:
+    def _each(self, layout: Layout, first: int, feeds: NDArray[np.uint8]) -> Iterator[Worked]:
         """Rows one after another where each changes the state for the next, else many at a time."""
         beside = 1 if self._changes_state(layout.name) else BESIDE * max(1, self._scheduler.tally.workers)
         for at in range(0, len(feeds), beside):
             rows = feeds[at : at + beside]
             yield from self._scheduler.run([self._work(layout, first + at + i, row) for i, row in enumerate(rows)])
 
-    def _work(self, layout: Routine, step: int, row: NDArray[np.uint8]) -> Work:
+    def _work(self, layout: Layout, step: int, row: NDArray[np.uint8]) -> Work:
         rows, shared = feeds_of(layout, row), dict[Part, Parcel]()
 
         def given(wanted: Part) -> Parcel:
             value, cut = wanted
-            if value in self._slots:
+            if value in self._state.places:
                 return self._state.parcel(value, cut)
             if wanted not in shared:
                 shared[wanted] = self._share(rows[value], cut)
@@ -122,19 +123,34 @@ class WorkersSession:
 
     def _graph(self, routine: str) -> Prepared:
         if routine not in self._prepared:
-            self._prepared[routine] = prepared(self._cut(routine))
+            found = self._cut(routine)
+            self._state.places |= found.places
+            self._prepared[routine] = prepared(found.graph)
         return self._prepared[routine]
 
-    def _take(self, layout: Routine, worked: Worked) -> list[np.float32]:
+    def _take(self, layout: Layout, worked: Worked) -> list[np.float32]:
         """The next state is taken over; the reports are given back."""
-        results = dict(self._graph(layout.name).graph.results)
-        for slot in self._slots:
-            if (value := results.get(slot, slot)) != slot:
-                self._state.put(slot, worked.results[value])
-        return [np.float32(self._scheduler.crew.fetch(worked.results[results[name]])) for name, _ in layout.reports]
+        results = self._graph(layout.name).graph.results
+        values = dict(results)
+        for slot, names in self._changed(results).items():
+            self._state.put(slot, {name: self._parcel(values[name], worked) for name in names})
+        return [np.float32(self._scheduler.crew.fetch(worked.results[values[name]])) for name, _ in layout.reports]
+
+    def _parcel(self, value: str, worked: Worked) -> Parcel:
+        """A result: what a task made, or state as it was."""
+        return worked.results[value] if value in worked.results else self._state.parcel(value, None)
+
+    def _changed(self, results: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+        """Slots that have another value afterwards, with the names of theirs among the results."""
+        names: dict[str, list[str]] = {}
+        for name, _ in results:
+            if name in self._state.places:
+                names.setdefault(self._state.places[name].slot, []).append(name)
+        values = dict(results)
+        return {slot: mine for slot, mine in names.items() if any(values[name] != name for name in mine)}
 
     def _changes_state(self, routine: str) -> bool:
-        return any(name in self._slots for name, _ in self._graph(routine).graph.results)
+        return bool(self._changed(self._graph(routine).graph.results))
 
     # ---- flags
 
@@ -151,12 +167,13 @@ class WorkersSession:
         return tuple(found)
 
     def _made_by(self, value: str) -> list[str]:
-        """Slots of floats that take their next value from `value`."""
+        """Slots of floats that take their next value, or part of it, from `value`."""
         graphs = self._prepared.values()
-        pairs = dict.fromkeys(pair for prepared in graphs for pair in prepared.graph.results)
-        return [name for name, source in pairs if source == value and self._slots.get(name) == "f32"]
+        names = dict.fromkeys(name for prepared in graphs for name, made in prepared.graph.results if made == value)
+        slots = dict.fromkeys(self._state.places[name].slot for name in names if name in self._state.places)
+        return [slot for slot in slots if self._state.dtype(slot) == "f32"]
 
-    def _ordered(self, layout: Routine, flags: Sequence[str]) -> tuple[str, ...]:
+    def _ordered(self, layout: Layout, flags: Sequence[str]) -> tuple[str, ...]:
         """Flags in the plan's order, each once."""
         known = [flag for flag in layout.flags if flag in flags]
         return tuple(dict.fromkeys([*known, *flags]))

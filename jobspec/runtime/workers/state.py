@@ -1,60 +1,82 @@
-"""The state of a run among workers: on the head, with them, or both.
+"""The state of a run among workers: on the head, with them, or both; whole or in blocks.
 
-Takes: arrays that the head writes, parcels that tasks give. Promises: any part of any slot as a parcel or an array;
-what the head has once had of it stays until the slot changes. Arrays given out are not changed later.
+Takes: arrays that the head writes, parcels that tasks give. Promises: any part of any slot, and of any block of it, as
+a parcel or an array; what the head has once had of it stays until the slot changes. Arrays given out are not changed
+later.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from jobspec.backends.reference.numbers import NUMPY
+from jobspec.ir.job import Slot
+from jobspec.passes.split.boxes import Box
 from jobspec.passes.split.graph import Cut
 from jobspec.runtime.workers.crew import Crew, Parcel
+from jobspec.runtime.workers.work import Part
 from jobspec.runtime.workers.worker import part
 from jobspec.store.checkpoint import array_digest
 
 Array = NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a value of state is of a slot: `box`, or all of it where None."""
+
+    slot: str
+    box: Box | None = None
+
+
 @dataclass
 class Held:
-    """A slot's value: `array`, where the head has it; `parcels`: by part, where workers can take it."""
+    """A slot's value: `array`, where the head has it; `parcels`: what workers can take of it."""
 
     array: Array | None = None
-    parcels: dict[Cut | None, Parcel] = field(default_factory=dict)
+    parcels: dict[Part, Parcel] = field(default_factory=dict)
 
 
 class State:
-    """Slots by name."""
+    """`places`: every name under which tasks take or give state."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, slots: Iterable[Slot]) -> None:
         self._crew = crew
+        self._types = {slot.name: slot.type for slot in slots}
         self._held: dict[str, Held] = {}
+        self.places: dict[str, Place] = {name: Place(name) for name in self._types}
+
+    def dtype(self, slot: str) -> str:
+        return self._types[slot].dtype
 
     def write(self, slot: str, array: Array) -> None:
         self._held[slot] = Held(array)
 
-    def put(self, slot: str, parcel: Parcel) -> None:
-        """A task's result is the slot's value."""
-        self._held[slot] = Held(None, {None: parcel})
+    def put(self, slot: str, made: Mapping[str, Parcel]) -> None:
+        """Results are the slot's value: itself, or all its blocks, by name."""
+        self._held[slot] = Held(None, {(name, None): parcel for name, parcel in made.items()})
 
     def array(self, slot: str) -> Array:
         """Raises crew.Gone."""
         held = self._held[slot]
         if held.array is None:
-            held.array = self._crew.fetch(held.parcels[None])
+            whole = held.parcels.get((slot, None))
+            held.array = self._crew.fetch(whole) if whole is not None else self._joined(slot, held)
         return held.array
 
-    def parcel(self, slot: str, cut: Cut | None) -> Parcel:
-        """Raises crew.Gone where only workers had the slot, who have lost it, and a part of it is asked for."""
-        held = self._held[slot]
-        if cut not in held.parcels:
-            array = part(self.array(slot), cut)
-            held.parcels[cut] = self._crew.share(array, array_digest(array))
-        return held.parcels[cut]
+    def parcel(self, name: str, cut: Cut | None) -> Parcel:
+        """Raises crew.Gone where only workers had what is asked for, and have lost it."""
+        place = self.places[name]
+        held = self._held[place.slot]
+        if (name, cut) not in held.parcels:
+            array = part(boxed(self.array(place.slot), place.box), cut)
+            held.parcels[name, cut] = self._crew.share(array, array_digest(array))
+        return held.parcels[name, cut]
 
     def kept(self) -> dict[str, Array]:
         """All of it, on the head: what `restore` goes back to. Raises crew.Gone."""
@@ -63,3 +85,16 @@ class State:
     def restore(self, kept: dict[str, Array]) -> None:
         """The state as it was then; workers are to take it anew."""
         self._held = {slot: Held(array) for slot, array in kept.items()}
+
+    def _joined(self, slot: str, held: Held) -> Array:
+        kind = self._types[slot]
+        array = np.empty(kind.shape, NUMPY[kind.dtype])
+        for (name, cut), parcel in held.parcels.items():
+            box = self.places[name].box
+            if cut is None and box is not None:
+                array[tuple(slice(a, b) for a, b in box)] = self._crew.fetch(parcel)
+        return array
+
+
+def boxed(x: Array, box: Box | None) -> Array:
+    return x if box is None else x[tuple(slice(a, b) for a, b in box)]

@@ -20,7 +20,9 @@ class Tally:
     moved: int = 0
 
     def __str__(self) -> str:
-        """`4 workers  3 redone  12 checked  1.3 GB moved`"""
+        """`4 workers  3 redone  12 checked  1.3 GB moved`; nothing before a worker is there."""
+        if not self.done:
+            return ""
         counted = [f"{self.redone:,} redone"] if self.redone else []
         counted += [f"{self.checked:,} checked"] if self.checked else []
         plural = "" if self.workers == 1 else "s"

@@ -28,7 +28,7 @@ Meaning = Callable[[Task, tuple[str, ...]], tuple[str, ...]]
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """`needs`: of each task the parts it takes, each once; `gives`: of each task its outputs with the parts asked for;
-    `makers`: part → number of the task that makes it; `results`: the values asked for, made or given."""
+    `makers`: part → number of the task that makes it."""
 
     graph: Graph
     texts: tuple[NDArray[np.uint8], ...]
@@ -38,7 +38,8 @@ class Prepared:
 
     @property
     def results(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(value for _, value in self.graph.results))
+        """Values that are made for the whole."""
+        return tuple(dict.fromkeys(value for _, value in self.graph.results if (value, None) in self.makers))
 
     def parts(self, task: int) -> tuple[Part, ...]:
         """The parts that a task's answer holds, in its order."""

@@ -1,0 +1,274 @@
+"""Workers as actors of Ray: the one place that knows it.
+
+Takes: which workers there are to be, a cluster's address or none. Promises: the face of crew.py. A worker that dies is
+started anew, machines that join get theirs, one that lied gets no other. Values live in Ray's object store: what a
+worker gives stays on its machine until another takes it, and belongs to the head, so it outlives the worker's process.
+Needs the extra `ray`; nothing of it is imported before a crew is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import UsageError
+from jobspec.runtime.workers.crew import Done, Event, Gone, Joined, Left, Lost, Order, Parcel, Refused
+from jobspec.runtime.workers.seats import Asked
+from jobspec.runtime.workers.station import Answer, Ready, Station, own_sources
+from jobspec.runtime.workers.worker import Setup
+from jobspec.store.checkpoint import array_digest
+
+Array = NDArray[Any]
+#: bytes up to which a value travels inside a message
+SMALL = 1 << 16
+#: bytes of the object store of a cluster that is started here, at least
+ROOM = 128 << 20
+#: seconds to wait for a value; between two looks at who is there; before a worker that died is started anew
+TAKE, LOOK, PAUSE = 120.0, 2.0, 1.0
+#: seconds that one call of Ray may wait for another's answer
+STARTS = 3
+
+
+def ray_module() -> Any:
+    """Raises UsageError E0863 where Ray is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        return import_module("ray")
+    except ImportError as error:
+        reason = f"workers run on Ray, which is not here ({error})"
+        raise UsageError("E0863", reason, help="pip install 'jobspec[ray]'") from error
+
+
+def connected(address: str | None, workers: int, state: int) -> Any:
+    """Ray, in a cluster: the one at `address`, or one started here for so many workers. `state`: bytes of the job's.
+    Raises UsageError E0863, E0867."""
+    ray = ray_module()
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init(address="local", num_cpus=workers, object_store_memory=max(ROOM, 16 * state), **quiet)
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray has no one class for what goes wrong here
+        said = str(error).strip().splitlines()
+        reason = f"there is no cluster at {address or 'this machine'}: {said[0] if said else type(error).__name__}"
+        raise UsageError("E0867", reason, help="`ray start --head` starts one, and says its address") from error
+    return ray
+
+
+@dataclass(eq=False)
+class Seat:
+    """A place for a worker. `node`: the machine it is bound to; `name`: of the worker who has it, with `actor`;
+    `asked`: the first word that is waited for; `again`: not before that time; `starts`: that came to nothing, in a row;
+    `number`: of workers who had it; `closed`: nobody comes any more."""
+
+    title: str
+    backend: str
+    node: str | None = None
+    name: str = ""
+    actor: Any = None
+    asked: Any = None
+    again: float = 0.0
+    starts: int = 0
+    number: int = 0
+    closed: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return self.actor is None and not self.closed
+
+
+@dataclass
+class UnderWay:
+    """An order that a worker is at. `parts`: where the answer's parts will be."""
+
+    worker: str
+    order: Order
+    parts: Sequence[Any]
+    begun: float = field(default_factory=time.monotonic)
+
+
+class RayCrew:
+    """`ray`: connected; `setup`: of a worker on a backend; `tell`: hears sentences for the user."""
+
+    def __init__(self, ray: Any, asked: Asked, setup: Callable[[str], Setup], tell: Callable[[str], None]) -> None:
+        self._ray, self._asked, self._setup, self._tell = ray, asked, setup, tell
+        self._actor = ray.remote(actor_class())
+        self._sources = own_sources()
+        numbered = enumerate(asked.backends, 1)
+        self._seats = [Seat(f"worker {i} ({name})", name) for i, name in numbered]
+        self._at: dict[Any, UnderWay] = {}
+        self._looked = 0.0
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def poll(self, seconds: float) -> list[Event]:
+        self._look()
+        waited = [*self._at, *(seat.asked for seat in self._seats if seat.asked is not None)]
+        if not waited:
+            time.sleep(min(seconds, LOOK))
+            return []
+        ready, _ = self._ray.wait(waited, num_returns=len(waited), timeout=0)
+        if not ready:
+            ready, _ = self._ray.wait(waited, num_returns=1, timeout=seconds)
+        return [event for ref in ready for event in self._heard(ref)]
+
+    def send(self, worker: str, order: Order) -> None:
+        seat = self._seat(worker)
+        made = seat.actor.work.options(num_returns=1 + len(order.parts)).remote(order)
+        answer, *parts = made if isinstance(made, list) else [made]
+        self._at[answer] = UnderWay(worker, order, parts)
+
+    def share(self, array: Array, digest: Digest) -> Parcel:
+        return Parcel(digest, array.nbytes, array if array.nbytes <= SMALL else self._ray.put(array))
+
+    def fetch(self, parcel: Parcel) -> Array:
+        array = got(self._ray, parcel)
+        if array_digest(array) != parcel.digest:
+            raise Gone("a value came changed")
+        return array
+
+    def dismiss(self, worker: str, *, for_good: bool) -> None:
+        seat = self._seat(worker)
+        self._free(seat)
+        seat.closed = for_good
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+    # ---- who is there
+
+    def _seat(self, worker: str) -> Seat:
+        return next(seat for seat in self._seats if seat.name == worker)
+
+    def _look(self) -> None:
+        """Have somebody in every seat, and a seat on every machine where that is asked for."""
+        now = time.monotonic()
+        if now - self._looked < LOOK and self._looked:
+            return
+        self._looked = now
+        if not self._asked.backends:
+            self._seat_machines()
+        for seat in self._seats:
+            if seat.empty and now >= seat.again:
+                self._start(seat)
+
+    def _seat_machines(self) -> None:
+        alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        seated = {seat.node for seat in self._seats}
+        for node in alive:
+            if node not in seated:
+                self._seats.append(Seat(f"worker {len(self._seats) + 1}", self._asked.default, node))
+
+    def _start(self, seat: Seat) -> None:
+        seat.number += 1
+        seat.name = seat.title if seat.number == 1 else f"{seat.title} {seat.number}"
+        options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+        if seat.backend == "cuda":
+            options["num_gpus"] = 1
+        if seat.node is not None:
+            strategies = import_module("ray.util.scheduling_strategies")
+            bound = strategies.NodeAffinitySchedulingStrategy(node_id=seat.node, soft=False)
+            options |= {"num_cpus": 0, "scheduling_strategy": bound}
+        seat.actor = self._actor.options(**options).remote(self._setup(seat.backend))
+        seat.asked = seat.actor.ready.remote()
+
+    def _free(self, seat: Seat) -> None:
+        """Nobody has the seat any more."""
+        if seat.actor is not None:
+            self._ray.kill(seat.actor)
+        self._at = {ref: under_way for ref, under_way in self._at.items() if under_way.worker != seat.name}
+        seat.actor = seat.asked = None
+        seat.again = time.monotonic() + PAUSE
+
+    # ---- what is heard
+
+    def _heard(self, ref: Any) -> list[Event]:
+        for seat in self._seats:
+            if seat.asked == ref:
+                return self._came(seat)
+        under_way = self._at.pop(ref)
+        seat = self._seat(under_way.worker)
+        try:
+            answer: Answer = self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            self._free(seat)
+            return [Left(under_way.worker, words_of(error))]
+        return [self._answered(under_way, answer)]
+
+    def _answered(self, at: UnderWay, answer: Answer) -> Event:
+        number = at.order.attempt
+        if answer.refused is not None:
+            return Refused(at.worker, number, answer.refused)
+        if answer.missing:
+            return Lost(at.worker, number, answer.missing)
+        parcels = tuple(map(self._parcel, at.parts, answer.digests, answer.sizes))
+        return Done(at.worker, number, parcels, answer.flags, answer.moved)
+
+    def _parcel(self, ref: Any, digest: Digest, size: int) -> Parcel:
+        """Small parts came with the answer, and travel on inside messages."""
+        return Parcel(digest, size, np.asarray(self._ray.get(ref)) if size <= SMALL else ref)
+
+    def _came(self, seat: Seat) -> list[Event]:
+        """A worker's first word."""
+        try:
+            word: Ready = self._ray.get(seat.asked)
+        except self._ray.exceptions.RayError as error:
+            word = Ready(wrong=words_of(error))
+        seat.asked = None
+        wrong = word.wrong
+        if wrong is None and word.sources != self._sources:
+            wrong = "it has another version of jobspec"
+        if wrong is None:
+            seat.starts = 0
+            return [Joined(seat.name, word.about)]
+        self._free(seat)
+        seat.starts += 1
+        seat.closed = seat.starts >= STARTS
+        self._tell(f"{seat.name} cannot work: {wrong}")
+        return []
+
+
+def words_of(error: Exception) -> str:
+    """The first line of what Ray says, which can be pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def got(ray: Any, parcel: Parcel) -> Array:
+    """A parcel's value, unverified. Raises Gone."""
+    if isinstance(parcel.held, np.ndarray):
+        return parcel.held
+    try:
+        return np.asarray(ray.get(parcel.held, timeout=TAKE))
+    except ray.exceptions.RayError as error:
+        raise Gone(words_of(error)) from error
+
+
+def actor_class() -> type:
+    """What runs in a worker's process."""
+
+    class Actor:
+        def __init__(self, setup: Setup) -> None:
+            self.station = Station(setup, lambda parcel: got(import_module("ray"), parcel))
+
+        def ready(self) -> Ready:
+            return self.station.ready()
+
+        def work(self, order: Order) -> Any:
+            answer, parts = self.station.work(order)
+            found = (answer, *parts, *(None for _ in range(len(order.parts) - len(parts))))
+            return found if len(found) > 1 else answer
+
+    return Actor

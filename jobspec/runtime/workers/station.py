@@ -1,0 +1,78 @@
+"""A worker in a process of its own, as a cluster runs it.
+
+Takes: how to compute, how values are got there. Promises: nothing of any cluster in here; every answer is plain data,
+and whatever goes wrong inside an order is an answer too, so that only the death of the process is silent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from jobspec.backends.kept import sources
+from jobspec.backends.registry import backend
+from jobspec.ir.digest import Digest
+from jobspec.ir.errors import JobspecError
+from jobspec.runtime.workers.crew import Order, Parcel
+from jobspec.runtime.workers.worker import Missing, Setup, Worker
+
+#: whoever has other sources may mean something else by a program
+EVERYTHING = ("**/*.py",)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker's first word. `wrong`: why it cannot work."""
+
+    about: str = ""
+    sources: Digest | None = None
+    wrong: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of an answer; the parts come beside it. Of `missing` and `refused` at most one is set."""
+
+    digests: tuple[Digest, ...] = ()
+    sizes: tuple[int, ...] = ()
+    flags: tuple[str, ...] = ()
+    moved: int = 0
+    missing: tuple[Digest, ...] = ()
+    refused: str | None = None
+
+
+class Station:
+    """`get`: a parcel's bytes there."""
+
+    def __init__(self, setup: Setup, get: Callable[[Parcel], NDArray[Any]]) -> None:
+        self._setup, self._worker = setup, Worker(setup, get)
+
+    def ready(self) -> Ready:
+        try:
+            target = backend(self._setup.backend).target
+        except JobspecError as error:
+            return Ready(wrong=error.reason)
+        where = f"{self._setup.backend} on {socket.gethostname()}, process {os.getpid()}"
+        return Ready(f"{where} ({target.cpu})" if target.cpu else where, own_sources())
+
+    def work(self, order: Order) -> tuple[Answer, tuple[NDArray[Any], ...]]:
+        """The answer, and its parts."""
+        try:
+            made = self._worker.work(order)
+        except Missing as missing:
+            return Answer(missing=missing.digests), ()
+        except JobspecError as error:
+            return Answer(refused=error.reason), ()
+        except Exception as error:  # what is wrong inside must not look like the death of the process
+            return Answer(refused=f"{type(error).__name__}: {error}"), ()
+        return Answer(made.digests, tuple(x.nbytes for x in made.parts), made.flags, made.moved), made.parts
+
+
+def own_sources() -> Digest:
+    """Of all that decides what a program means, and how it is carried out."""
+    return sources(*EVERYTHING)
