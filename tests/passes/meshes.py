@@ -12,7 +12,7 @@ import numpy as np
 
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.numbers import NUMPY
-from jobspec.ir.job import Job
+from jobspec.ir.job import Job, Phase
 from jobspec.lang.check import load
 from jobspec.lang.override import assignments, overridden
 from jobspec.lang.source import Source
@@ -29,7 +29,7 @@ dim B=12, X=6, H=8, Y=8
 import std.optim
 import std.loss
 import std.nn
-data d = table(b3:00000000, x=f32[X], y=u8)
+data d = table(b3:ROOT, x=f32[X], y=u8)
 layer net(x) {
   param w1: X -> H ~ normal(.5), b1: H = .1, w2: H -> Y ~ normal(.5), b2: Y = 0
   nn.relu(x @ w1 + b1) @ w2 + b2
@@ -39,7 +39,7 @@ train {
   loss = mean[B](loss.cross_entropy[Y](net(batch.x), batch.y))
   update all by optim.adamw(.01)
 }
-"""
+""".replace("ROOT", "0" * 64)
 DEEP = (
     PLAIN.replace("Y=8", "Y=8, L=5")
     .replace("  nn.relu(x @ w1 + b1) @", "  h = nn.relu(x @ w1 + b1)\n  repeat L { LAYER }\n  h @")
@@ -55,10 +55,14 @@ def spec(name: str, run: str, *settings: str) -> Job:
     return job((SPECS / f"{name}.job").read_text().split("\nrun ")[0], run, *settings)
 
 
-def batch(job: Job, seed: int = 1) -> dict[str, Array]:
+def batch(job: Job) -> dict[str, Array]:
+    return batch_of(job.phases[0])
+
+
+def batch_of(phase: Phase, seed: int = 1) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     found: dict[str, Array] = {}
-    for feed in job.phases[0].batches.feeds:
+    for feed in phase.batches.feeds:
         kind, shape = NUMPY[feed.type.dtype], feed.type.shape
         drawn = rng.standard_normal(shape) if feed.type.dtype == "f32" else rng.integers(0, FEW, shape)
         found[feed.name] = np.asarray(drawn, kind)
