@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError, JobspecError, UsageError
 from jobspec.ir.job import Job
-from jobspec.runtime.events import Saved
+from jobspec.runtime.events import Dropped, Saved
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.history import History
+from jobspec.runtime.journal import Journal
 from jobspec.store import checkpoint
 from jobspec.store.blobs import BlobStore
 
@@ -62,6 +63,12 @@ def chosen(job: Job, history: History, best: str | None, phase: str | None) -> S
         help = f"`save {{ also = [{phase}] }}` keeps it and leaves the job's hash as it is: say so and run it `--again`"
     what = f"at the end of `{phase}`" if phase else f"of the best of `{best}`" if best else "yet"
     raise JobspecError("E0509", f"the job {job.name} has no checkpoint {what}", help=help)
+
+
+def forget(journal: Journal, since: int) -> None:
+    """Checkpoints of more than `since` steps are not gone on from any more; their blobs go with the next sweep."""
+    for saved in [s for s in journal.history.saved if s.chain.done > since]:
+        journal.add(Dropped(saved.name), sync=True)
 
 
 def surplus(history: History, keep: int, milestones: Collection[int] = ()) -> list[Digest]:

@@ -33,6 +33,7 @@ from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.saver import Saver
 from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import closes_record, due, looks_of
+from jobspec.runtime.workers.trouble import Tainted
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import sweep, write_file
 from jobspec.store.home import Home
@@ -72,6 +73,9 @@ def run(
         try:
             course = Course(compiled.job, compiled.job_hash, compiled.plan, session, data, weights or Weights(home))
             return Run(compiled, course, folder, journal, order, reporter or Silent()).go()
+        except Tainted as wrong:
+            checkpoints.forget(journal, wrong.since)
+            raise
         finally:
             session.close()
 
