@@ -146,15 +146,22 @@ class Grouping:
         self._enter(node, self._start(node))
 
     def _bring_together(self, node: Node) -> None:
-        """Where `node` reads a contraction and a map over the same elements, make the map part of the epilogue."""
+        """Where `node` reads what several groups make of the same elements, make them one: maps part of a contraction's
+        epilogue, maps and rows that are folded alike part of each other."""
         near = sorted(self._candidates(node), key=lambda g: g.number) if OPS[node.op].has("elementwise") else []
-        results = [g for g in near if g.kind == "contract" and g.domain == node.shape]
-        maps = [g for g in near if g.kind == "rows" and not g.inner and g.domain == node.shape]
-        for product in results[-1:]:
-            for group in maps:
-                apart = not self.depends(group, product) and not self.depends(product, group)
-                if apart and all(self._shape_fits(n, product) for n in group.nodes):
-                    self._merge(group, product)
+        near = [g for g in near if g.domain == node.shape]
+        products, folds = ([g for g in near if g.kind == kind] for kind in ("contract", "rows"))
+        if not products:
+            folds = [g for g in folds if self._joins(node, g)]
+        for into in [*sorted(folds, key=lambda g: bool(g.inner)), *products][-1:]:
+            for group in folds:
+                if group is not into and self._is_part(group, into):
+                    self._merge(group, into)
+
+    def _is_part(self, group: Group, into: Group) -> bool:
+        """Whether all that `group` makes could as well be made by `into`."""
+        apart = not self.depends(group, into) and not self.depends(into, group)
+        return apart and group.inner in ((), into.inner) and all(self._shape_fits(n, into) for n in group.nodes)
 
     def _merge(self, group: Group, into: Group) -> None:
         """Move all nodes of `group`; whoever came after it comes after `into`."""

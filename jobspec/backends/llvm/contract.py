@@ -3,7 +3,8 @@
 Takes: a kernel of kind contract and its schedule (tiling.py says what it may choose). Promises: `generate`
 offers the face of convention.py; any schedule gives the same bits. A task is one tile; the tiles of a
 panel are neighbours, so that a thread packs each panel of its share once; so are the panels that go over
-one slab of rows, if rows are packed.
+one slab of rows, if rows are packed. Or a task is the rows of a tile in all panels: each thread then packs every panel,
+and has rows of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def generate(
     f = begin(module, name, kernel)
     Tiles(f, tiling, epilogue(f, kernel, tiling.form, places, flags)).emit(name)
     if tiling.groups == 1:
-        return Native((Phase(name, tiling.tiles, tiling.weight(finish)),), 0, tiling.private)
+        return Native((Phase(name, tiling.tiles, tiling.weight(finish), tiling.order),), 0, tiling.private)
     joined = f"{name}.join"
     f = begin(module, joined, kernel)
     join_groups(f, tiling, epilogue(f, kernel, tiling.form, places, flags))
@@ -92,8 +93,22 @@ class Tiles:
         self.along_a = along(self.f.module, f"{name}.a", bytes_of(self.form.ka, "a"))
         if not self.tiling.packed:
             self.along_b = along(self.f.module, f"{name}.b", bytes_of(self.form.kb, "b"))
-        self.f.when(self.f.icmp("slt", self.f.params[4], self.f.params[5]), self._share)
+        share = self._share_rows if self.tiling.across else self._share
+        self.f.when(self.f.icmp("slt", self.f.params[4], self.f.params[5]), share)
         self.f.ret()
+
+    def _share_rows(self) -> None:
+        """All panels over the rows that tasks lo … hi-1 stand for."""
+        f, each, panels = self.f, self.tiling.tiles_of_panel, self.tiling.columns.parts
+        lo, hi = f.params[4:6]
+
+        def turn(outer: Value) -> None:
+            start = f.imul(outer, each)
+            first = f.intrinsic("smax", "i64", (f.isub(lo, start), Value("i64", "0")), ("i64",))
+            last, before = least(f, f.isub(hi, start), each), f.imul(outer, panels)
+            f.loop(0, panels, 1, lambda part: self._panel(f.iadd(before, part), Value("i1", "true"), first, last))
+
+        f.loop(f.udiv(lo, each), f.iadd(f.udiv(f.isub(hi, 1), each), 1), 1, turn)
 
     def _share(self) -> None:
         """All panels that tasks lo … hi-1 have a part in."""

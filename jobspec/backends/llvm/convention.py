@@ -13,9 +13,12 @@ sizes depend on the kernel and its schedule, never on the threads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.module import Module
+from jobspec.ir.contraction import Cut
 from jobspec.ir.kernel import Kernel
 
 
@@ -30,12 +33,37 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What tasks stand for. `loops`: (positions, axis), outermost first, all the kernel's axes among them (of axes run
+    as one the innermost, past its own size). Tasks go in order through the first `along` of them, as many for each
+    position; or where `cut` says how runs of positions are cut, one for each part."""
+
+    loops: tuple[tuple[int, int], ...]
+    along: int
+    cut: Cut | None = None
+
+    @property
+    def positions(self) -> int:
+        """That tasks go through."""
+        return prod(size for size, _ in self.loops[: self.along])
+
+    def first(self, task: int, tasks: int) -> Fraction:
+        """The position at which `task` of `tasks` begins; no whole number where it begins inside one."""
+        if self.cut is None:
+            return Fraction(task * self.positions, tasks)
+        run, part = divmod(task, self.cut.parts)
+        return Fraction(run * self.cut.length + part * (self.cut.size - 1) + min(part, self.cut.more))
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
-    """One function. `weight`: rough cost of one task, in 16-wide instructions."""
+    """One function. `weight`: rough cost of one task, in 16-wide instructions; `order`: None where tasks stand for
+    nothing that lies together."""
 
     symbol: str
     tasks: int
     weight: int
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)

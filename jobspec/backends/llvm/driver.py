@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jobspec.backends.llvm import team
+from jobspec.backends.llvm.builder import int_of
 from jobspec.backends.llvm.convention import Native, Phase, turn_count
 from jobspec.backends.llvm.emit import Function, Module
 from jobspec.backends.llvm.machine import triple
+from jobspec.backends.llvm.meetings import Meetings
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.llvm.written import Written
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps, Turns
 from jobspec.ir.target import Target
 
+#: a size of teams that is never free to go on
+MOST_LOOKED_AT = 63
 _PARAMS = [("ptr", name) for name in ("arena", "feed", "shared", "private", "control")]
 
 
@@ -69,22 +73,23 @@ class Driver:
         """@steps: this thread's share of one step."""
         f = Function(module, "steps", [*_PARAMS, ("i64", "thread"), ("i64", "team")], internal=True)
         module.add(f)
-        self._run(f, self.routine.steps, ())
+        self._run(f, self.routine.steps, (), iter(Meetings(self.routine, self.kernels.natives).free()))
         f.ret()
 
-    def _run(self, f: Function, steps: Steps, turns: tuple[Value, ...]) -> None:
+    def _run(self, f: Function, steps: Steps, turns: tuple[Value, ...], free: Iterator[int]) -> None:
+        """`free`: for each barrier to come the teams that need not meet there."""
         for i, step in enumerate(steps):
             if isinstance(step, Barrier):
-                _meet(f)
+                _meet_unless(f, next(free))
             elif isinstance(step, Call):
                 guarded = i + 1 < len(steps) and isinstance(steps[i + 1], Barrier)
                 self._call(f, step.kernel, turns, guarded)
             else:
-                self._turns(f, step, turns)
+                self._turns(f, step, turns, free)
 
-    def _turns(self, f: Function, step: Turns, outer: tuple[Value, ...]) -> None:
+    def _turns(self, f: Function, step: Turns, outer: tuple[Value, ...], free: Iterator[int]) -> None:
         def turn(number: Value) -> None:
-            self._run(f, step.steps, (*outer, f.isub(step.count - 1, number) if step.reverse else number))
+            self._run(f, step.steps, (*outer, f.isub(step.count - 1, number) if step.reverse else number), free)
 
         f.loop(0, step.count, 1, turn)
 
@@ -131,6 +136,15 @@ def _share(f: Function, phase: Phase, given: tuple[Value, ...]) -> None:
 
 def _meet(f: Function) -> None:
     f.call("void", "barrier", (f.params[4], f.params[6]))
+
+
+def _meet_unless(f: Function, free: int) -> None:
+    """Meet, in teams of all sizes but those whose bit is set."""
+    if not free:
+        return _meet(f)
+    team = f.smin(f.params[6], MOST_LOOKED_AT)
+    bit = f.and_(f.binary("lshr", int_of(free), team), int_of(1))
+    f.when(f.icmp("eq", bit, 0), lambda: _meet(f))
 
 
 def _work(steps: Steps, natives: Sequence[Native]) -> int:

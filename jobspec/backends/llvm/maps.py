@@ -7,7 +7,9 @@ fewest strided accesses and idle lanes.
 
 from __future__ import annotations
 
-from jobspec.backends.llvm.convention import Native
+from dataclasses import replace
+
+from jobspec.backends.llvm.convention import Native, Order
 from jobspec.backends.llvm.evaluate import run, run_stores
 from jobspec.backends.llvm.folds import State
 from jobspec.backends.llvm.request import Request, cost, vector_axis
@@ -15,6 +17,7 @@ from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import STRIP, leftover, vectors, walk
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.nest import Nest
+from jobspec.ir.contraction import Cut
 
 CHUNK = 4096
 UNROLLED = 4 * WIDTH
@@ -44,7 +47,14 @@ def generate(q: Request) -> Native:
 
     tasks = nest.size(0) * pieces
     weight = cost(q.kernel, live) * -(-per_task // WIDTH)
-    return Native((q.phase(nest, "", tasks, weight, live, task),))
+    order = order_of(q, nest, Cut(size, pieces, CHUNK, pieces) if pieces > 1 else None)
+    return Native((replace(q.phase(nest, "", tasks, weight, live, task), order=order),))
+
+
+def order_of(q: Request, nest: Nest, pieces: Cut | None) -> Order:
+    """Tasks go through the outer axes, and the pieces of the vector axis."""
+    loops = tuple((q.size(axis), axis) for group in nest.groups for axis in group)
+    return Order(loops, len(loops) if pieces else len(loops) - 1, pieces)
 
 
 def at_depth(nest: Nest, depth: int) -> list[int]:

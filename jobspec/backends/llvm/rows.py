@@ -9,10 +9,10 @@ dear to compute and needed again is kept in scratch. Few long rows are cut into 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobspec.backends.llvm import split_rows
-from jobspec.backends.llvm.convention import Native
+from jobspec.backends.llvm.convention import Native, Order
 from jobspec.backends.llvm.evaluate import get, put, run, run_stores
 from jobspec.backends.llvm.folds import Fold, fold_lanes
 from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of
@@ -73,7 +73,8 @@ def generate(q: Request) -> Native:
     short = size <= HELD * WIDTH
     at_once = max(1, min(MOST_ROWS, SIDE_BY_SIDE // -(-size // WIDTH))) if short else 1
     phase = q.together(nest, "", nest.size(0), weight, live, held if short else task, at_once)
-    return Native((phase,), private=scratch.size)
+    order = Order(tuple((q.size(axis), axis) for group in nest.groups for axis in group), len(nest.groups[0]))
+    return Native((replace(phase, order=order),), private=scratch.size)
 
 
 def hold(rows: Sequence[Row], size: int) -> None:

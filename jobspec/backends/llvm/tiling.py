@@ -13,6 +13,7 @@ there are and how much scratch they need; it depends on kernel and schedule alon
               8: what the next turn of the loops outside takes
     slab      tiles whose rows of a are copied to private memory before the panels go over them; 0: a is read where it
               lies. Only where rows lie side by side
+    across    1: a task is a tile's rows in all panels; 0: it is one tile. Only where rows are not packed and k is whole
     through   1: sums go through private memory to the epilogue; 0: it works on the registers
 """
 
@@ -20,13 +21,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobspec.backends.llvm.convention import Order
 from jobspec.backends.llvm.pack import SLACK
 from jobspec.backends.llvm.scope import WIDTH
 from jobspec.backends.llvm.tile import BYTES, levels
 from jobspec.backends.llvm.walks import MOST_LISTED
 from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Cut, cut, normal_form, size
-from jobspec.ir.kernel import Kernel
+from jobspec.ir.kernel import Axis, Kernel
 from jobspec.ir.plan import Schedule
 
 
@@ -42,9 +44,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Tiling:
-    """`rows`: the tiles of one run of rows; `columns`: the panels of one row of vectors; `steps`: of one group of k."""
+    """`rows`: the tiles of one run of rows; `columns`: the panels of one row of vectors; `steps`: of one group of k;
+    `k`: its axes, by number."""
 
     form: Contraction
+    k: tuple[tuple[int, Axis], ...]
     rows: Cut
     columns: Cut
     steps: int
@@ -53,6 +57,7 @@ class Tiling:
     flat: bool
     through: bool
     slab: int
+    across: bool
 
     @property
     def groups(self) -> int:
@@ -91,6 +96,8 @@ class Tiling:
     @property
     def tiles(self) -> int:
         """Tasks of the sums; those past the last tile of the last slab do nothing."""
+        if self.across:
+            return self.outer * self.tiles_of_panel
         return self.outer * self.groups * self.slabs * self.columns.parts * self.tiles_at_once
 
     @property
@@ -99,8 +106,19 @@ class Tiling:
         return self.outer * size(self.form.m) * self.columns.length
 
     def weight(self, finish: int) -> int:
-        """Instructions of a tile, roughly, with `finish` for each vector of results."""
-        return (self.steps + finish) * self.rows.size * self.columns.size
+        """Instructions of a task, roughly, with `finish` for each vector of results."""
+        return (self.steps + finish) * self.rows.size * (self.columns.length if self.across else self.columns.size)
+
+    @property
+    def order(self) -> Order | None:
+        """What tasks stand for, where they go through rows or turns of the loops outside."""
+        form = self.form
+        if self.groups > 1:
+            return None
+        outer, rows = (*form.batch, *form.n[:-1]), form.m
+        k = [(axis.size, number) for number, axis in self.k]
+        loops = (*((e.size, e.axis) for e in (*outer, *rows, form.n[-1])), *k)
+        return Order(loops, len(outer) + len(rows), self.rows) if self.across else Order(loops, len(outer))
 
     @property
     def tile_bytes(self) -> int:
@@ -170,6 +188,7 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
     group = schedule.get("group", 0) * LEAF if form.span is None else 0
     return Tiling(
         form=form,
+        k=tuple((axis, kernel.axes[axis]) for axis in kernel.axes_of("k")),
         rows=rows,
         columns=cut(-(-form.n[-1].size // WIDTH), schedule.get("vectors", 2)),
         steps=min(group, form.k_size) if group else form.k_size,
@@ -178,4 +197,5 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
         flat=flat,
         through=bool(schedule.get("through", 1)),
         slab=min(slab, rows.parts * (1 if flat else size(form.m[:-1]))),
+        across=bool(schedule.get("across", 0)) and not slab and not 0 < group < form.k_size,
     )
