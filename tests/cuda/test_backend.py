@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import jobspec
 from bench.workloads import SPECS
 from jobspec.backends import registry
+from jobspec.backends.c import stepper
 from jobspec.backends.cuda import admission, nvrtc, session
 from jobspec.backends.cuda.target import target_of
 from jobspec.backends.registry import Backend
@@ -95,7 +97,7 @@ def test_a_gpu_that_computes_wrongly_is_refused_by_clause(monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def stands_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """The backend `cuda` with a stand-in for its driver; `level` may be changed."""
     chosen = SimpleNamespace(level=90)
 
@@ -103,7 +105,11 @@ def stands_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         def opened(plan, job, threads, cache):  # type: ignore[no-untyped-def]
             return session.opened(plan, lambda: StandIn(level=chosen.level, watched=False, late=True), cache / "cuda")
 
-        return Backend("cuda", target_of(chosen.level), session.compilers(), opened, on_host=False)
+        def begun(plan, routine, feed):  # type: ignore[no-untyped-def]
+            return stepper.begun(opened(plan, None, 1, tmp_path), routine, feed)
+
+        compilers = session.compilers()
+        return Backend("cuda", target_of(chosen.level), compilers, opened, on_host=False, stepper=begun)
 
     monkeypatch.setitem(registry.BACKENDS, "cuda", backend)
     return chosen
@@ -121,6 +127,27 @@ def test_a_run_has_the_receipt_of_every_run(stands_in: SimpleNamespace, tmp_path
     assert Path(mixed.receipt).read_bytes() == Path(whole.receipt).read_bytes()
     assert mixed.metrics["step.loss"].tobytes() == whole.metrics["step.loss"].tobytes()
     assert jobspec.verify(mixed.receipt, on="cuda", home=tmp_path / "cuda").accepted
+
+
+@pytest.mark.slow
+def test_tuned_schedules_go_into_plans(
+    stands_in: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `tune --on cuda` finds is written, and run as it is written; no bit changes."""
+    monkeypatch.setenv("JOBSPEC_HOME", str(tmp_path))
+    sets = [f"--set={name}={value}" for name, value in {**SMALL, "train.steps": 2}.items()]
+    spec, path = [str(SPECS / "digits.job"), *sets], tmp_path / "best.plan"
+    assert exit_code(["run", *spec, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert exit_code(["profile", *spec, "--on", "cuda", "--steps", "1"]) == 0
+    assert "by the device's clock" in capsys.readouterr().out
+    tune = ["tune", *spec, "--on", "cuda", "--candidates", "2", "--rounds", "1", "-o", str(path), "--json"]
+    assert exit_code(tune) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert path.is_file() and found["job"] == plain["job"] and any(k["tried"] == 2 for k in found["kernels"])
+    assert exit_code(["run", *spec, "--on", "cuda", "--tuned", "--again", "--json"]) == 0
+    tuned = json.loads(capsys.readouterr().out)
+    assert tuned["plan"] == found["plan"] and tuned["state"] == plain["state"]
 
 
 def test_a_plan_names_its_level(stands_in: SimpleNamespace, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Pieces(Tile):
 
     def _fetch(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
         """Pairs of the stage's steps into registers, two numbers in a word each; zeros behind the last step."""
-        words: dict[str, tuple[str, str]] = {}
+        words: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {}
         for j in range(o.each):
             word = o.step(j)
             if word not in words:

@@ -28,8 +28,8 @@ class Builder:
 
     def compiled(self, text: str) -> Compiled:
         """Raises RuntimeError where the compiler made something else of the text than it says."""
-        how = [version(), self.level, self.machine, self.matrices, list(EXACT)]
-        key = digest_value("cuda.object.key", [*how, text]).hex
+        machine, matrices = self.machine, self.matrices
+        key = digest_value("cuda.object.key", [version(), self.level, machine, matrices, list(EXACT), text]).hex
         found = self._kept(key)
         if found is None:
             found = compile_text(text, self.level, EXACT, self.machine)

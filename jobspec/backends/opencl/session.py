@@ -169,6 +169,6 @@ class Loaded:
 
     def queue_all(self, queue: cl.CommandQueue) -> list[cl.Event]:
         """Every launch of one step."""
-        events = [cl.enqueue_nd_range_kernel(queue, function, *items) for function, *items in self.order]
+        events = [cl.enqueue_nd_range_kernel(queue, function, items, group) for function, items, group in self.order]
         queue.flush()
         return events
