@@ -17,8 +17,9 @@ from importlib import import_module
 import click
 
 from jobspec.faults import bug_report, disk_trouble
-from jobspec.ir.errors import JobspecError
+from jobspec.ir.errors import JobspecError, UsageError
 from jobspec.ir.version import VERSION
+from jobspec.lang.diagnostics import closest
 
 COMMANDS = {
     "check": "Check a job: syntax, names, axes, shapes, updates.",
@@ -32,8 +33,8 @@ COMMANDS = {
     "hash": "Print the job hash and the plan hash.",
     "diff": "Say in what two jobs differ.",
     "plan": "Say what a run takes before it starts.",
-    "profile": "Time each kernel of a training step.",
     "estimate": "Say what training takes on a cluster.",
+    "profile": "Time each kernel of a training step.",
     "tune": "Find the fastest way to execute each kernel here.",
     "show": "Show parameters, axes, programs, kernels, memory.",
     "export": "Write trained weights as safetensors.",
@@ -45,6 +46,8 @@ COMMANDS = {
     "explain": "Explain an error code.",
     "lsp": "Answer an editor's questions: the language server.",
 }
+#: what other programs call them
+CALLED = {"train": "run", "fit": "run", "init": "new", "lint": "check", "format": "fmt", "ls": "store ls"}
 INTERRUPTED = 130
 #: new objects between two searches for unreachable ones: compiling makes very many that stay, and no cycles
 SEARCHED = 100_000
@@ -58,7 +61,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
-            return None
+            raise unknown_command(name)
         command: click.Command = import_module(f"jobspec.commands.{name}").command
         command.name = name
         return command
@@ -66,6 +69,13 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def unknown_command(name: str) -> UsageError:
+    """E0803, with the command that is nearest."""
+    near = CALLED.get(name) or closest(name, COMMANDS)
+    help = f"did you mean `jobspec {near}`?" if near else "`jobspec --help` lists the commands"
+    return UsageError("E0803", f"there is no command `{name}`", help=help)
 
 
 @click.group(cls=Commands, name="jobspec")
@@ -89,6 +99,7 @@ def exit_code(arguments: list[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         error.show()
+        click.echo(how_to_set(error), err=True, nl=False)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -103,6 +114,16 @@ def exit_code(arguments: list[str]) -> int:
     except Exception as error:
         click.echo(bug_report(error), err=True)
         return 1
+
+
+def how_to_set(error: click.ClickException) -> str:
+    """A help line for what is no option of a command that takes a job, as `--steps 10`."""
+    if not isinstance(error, click.NoSuchOption) or not error.ctx:
+        return ""
+    takes_job = any(parameter.name == "sets" for parameter in error.ctx.command.params)
+    if not takes_job or any(option.startswith(error.option_name) for option in error.possibilities or ()):
+        return ""
+    return f"help: `--set {error.option_name.lstrip('-')}=…` sets a value of the job\n"
 
 
 def answered(arguments: list[str]) -> int:

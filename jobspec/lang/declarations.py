@@ -23,7 +23,9 @@ from jobspec.lang.values import Axes, Tensor, floats
 def parameter(frame: Frame, node: tree.Parameter) -> None:
     need(frame.kind == "layer", "E0247", "`param` stands in a layer", f"make this `{frame.kind}` a `layer`")
     if node.type is None:
-        raise Refusal("E0248", f"`{node.name.text}` needs its axes", help=f"as in `param {node.name.text}: X -> H`")
+        name = node.name.text
+        help = f"as in `param {name}: X -> H`; a single number has an axis too: `dim One=1`, `param {name}: One = 0`"
+        raise Refusal("E0248", f"`{name}` needs its axes", help=help)
     need(
         node.init is not None,
         "E0249",

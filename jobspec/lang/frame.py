@@ -22,6 +22,9 @@ from jobspec.lang.things import Function, Module
 from jobspec.lang.values import Axes
 from jobspec.lang.work import Work
 
+#: help for what goes wrong in a library's function, where the reader wrote its call alone
+IN_A_LIBRARY = {"E0232": "name the axes in the bracket of the call the other way round"}
+
 
 @dataclass(eq=False)
 class Activation:
@@ -148,20 +151,19 @@ class Frame:
         if isinstance(refusal, Located):
             span, parts = refusal.span, ()
         labels = [(parts[i], text) for i, text in refusal.parts if i < len(parts)]
-        label = refusal.label
+        label, help = refusal.label, refusal.help
         own = [call for call, _ in self.calls if self.is_own(call)]
         if not self.is_own(span) and own:
             labels.insert(0, (span, "in this library function"))
             span = own[-1]
+            help = help and IN_A_LIBRARY.get(refusal.code, help)
         notes = (*refusal.notes, *self.work.notes)
         if refusal.code == "E0203" and (loop := self.loop_around()):
             notes = (*notes, f"inside of a loop over {loop}, each turn sees one place of {loop}: the axis is gone")
         if labels and not label:
             first = next((i for i, (place, _) in enumerate(labels) if place == span), None)
             label = labels.pop(first)[1] if first is not None else ""
-        self.work.reporter.add(
-            Diagnostic(refusal.code, refusal.message, span, label, tuple(labels), notes, refusal.help)
-        )
+        self.work.reporter.add(Diagnostic(refusal.code, refusal.message, span, label, tuple(labels), notes, help))
 
     def loop_around(self) -> str | None:
         """The axis of the innermost loop."""

@@ -106,7 +106,8 @@ def too_large(name: str, size: int, limit: int) -> CompileError:
     return CompileError(
         "E0112",
         f"`{name}` has {size:,} bytes; a job has at most {limit:,}",
-        help="move what repeats into a `def`, a `layer` or an imported library; data belongs behind a hash",
+        help="move what repeats into a `def`, a `layer` or an imported library; if this is data, add it with "
+        "`jobspec data add` and name it by its hash",
     )
 
 

@@ -58,7 +58,7 @@ def chosen(job: Job, history: History, best: str | None, phase: str | None) -> S
     if found:
         return found[-1]
     reached = history.saved[-1].chain.done if history.saved else 0
-    help = "train it with `jobspec run`"
+    help = "train it with `jobspec run`; what was set there with `--set` makes another job, and is set here too"
     if end is not None and reached >= end:
         help = f"`save {{ also = [{phase}] }}` keeps it and leaves the job's hash as it is: say so and run it `--again`"
     what = f"at the end of `{phase}`" if phase else f"of the best of `{best}`" if best else "yet"

@@ -21,7 +21,7 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Evaluation, Job, Phase
 from jobspec.ir.plan import Plan, Routine
-from jobspec.ir.program import Program
+from jobspec.ir.program import Node, Program
 from jobspec.runtime import chain as chains
 from jobspec.runtime.batches import Ahead, Feeder, Share, evaluation_shares, phase_shares
 from jobspec.runtime.chain import Chain, StepRecord
@@ -216,7 +216,7 @@ class Course:
 
     def _check(self, outcome: Outcome, where: str) -> None:
         if outcome.flags:
-            raise raised(outcome.flags, where)
+            raise raised(self.job, outcome.flags, where)
 
 
 def _cut(count: int, most: int) -> Iterator[tuple[int, int]]:
@@ -225,9 +225,9 @@ def _cut(count: int, most: int) -> Iterator[tuple[int, int]]:
         yield first, min(most, count - first)
 
 
-def raised(flags: Sequence[str], where: str) -> TrainingError:
+def raised(job: Job, flags: Sequence[str], where: str) -> TrainingError:
     """What raised flags mean, in words."""
-    wrong = [flag for flag in flags if not flag.startswith(NONFINITE)]
+    wrong = [f"{flag}{lines_that_pick(job, flag)}" for flag in flags if not flag.startswith(NONFINITE)]
     if wrong:
         help = "an index must be smaller than the size of the axis it picks from: compare the data with the job's dims"
         return TrainingError("E0503", f"{'; '.join(wrong)}, {where}", help=help)
@@ -235,3 +235,20 @@ def raised(flags: Sequence[str], where: str) -> TrainingError:
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     help = "lower the learning rate, or bound the gradients with `clip`; `--until` stops before that step"
     return TrainingError("E0502", f"{listed} became non-finite {where}", help=help)
+
+
+def lines_that_pick(job: Job, flag: str) -> str:
+    """` (line 12)`: where the text picks from an axis that ends where `flag` says; nothing without a text."""
+    size = int(flag.rpartition(" ")[2]) + 1
+    lines = sorted({line for node, (line, _) in job.places.items() if picked_from(node) == size})
+    return f" ({'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))})" if lines else ""
+
+
+def picked_from(node: Node) -> int | None:
+    """The size of the axis that an index of this operation counts along."""
+    match node.op:
+        case "gather":
+            return node.args[0].shape[int(node["batch"])]
+        case "experts":
+            return node.args[1].shape[0]
+    return None

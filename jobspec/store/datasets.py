@@ -93,10 +93,23 @@ class DataSet:
 
     def check_declared(self, kind: str, fields: Iterable[tuple[str, Type]]) -> None:
         """Raise DataError unless a job that declares `kind` and `fields` (some or all) means this data set."""
-        same = kind == self.manifest.kind
-        if not same or any(self.fields.get(name) != type for name, type in fields):
-            reason = f"the data set {self.root.short} is not what the job declares it to be"
-            raise DataError("E0407", reason, help=f"declare it as `{self.manifest.declaration()}`")
+        unlike = self._unlike(kind, fields)
+        if unlike:
+            axes = f", with `{self.manifest.axes()}`" if self.manifest.axes() else ""
+            reason = f"the data set {self.root.short} is not what the job declares it to be: {unlike}"
+            raise DataError("E0407", reason, help=f"declare it as `{self.manifest.declaration()}`{axes}")
+
+    def _unlike(self, kind: str, fields: Iterable[tuple[str, Type]]) -> str:
+        """The first thing in which a declaration differs from the set, in words; none where it fits."""
+        if kind != self.manifest.kind:
+            return f"it is {'a table' if kind == 'tokens' else 'one long row of tokens'}"
+        for name, type in fields:
+            mine = self.fields.get(name)
+            if mine is None:
+                return f"it has no field `{name}`"
+            if mine != type:
+                return f"in a record `{name}` is {mine}, and not {type}"
+        return ""
 
     def _checked(self, indices: Array) -> Array:
         wanted = np.asarray(indices, np.int64)
@@ -184,7 +197,8 @@ def resolve_root(store: BlobStore, text: str) -> Digest:
     """The root that `text`, `b3:` and 8 to 64 hex digits, stands for; 64 digits need not be known here.
     Raises DataError where a shorter one begins no known root, or several."""
     if ROOT_TEXT.fullmatch(text) is None:
-        raise DataError("E0401", f"`{text}` names no data set", help="write `b3:` and 8 to 64 hex digits")
+        help = "write `b3:` and 8 to 64 hex digits, or a name that `jobspec data ls` shows"
+        raise DataError("E0401", f"`{text}` names no data set", help=help)
     if len(text) == len(PREFIX) + 64:
         return Digest.parse(text)
     fitting = [root for root in known_roots(store) if str(root).startswith(text)]

@@ -121,7 +121,8 @@ def store_error(doing: str, path: Path, error: OSError) -> StoreError:
     if error.errno in REFUSED:
         help = "change the folder's permissions, or set JOBSPEC_HOME to a folder you may write to"
         return StoreError("E0702", f"cannot {doing} {path}: not permitted ({error.strerror})", help=help)
-    return StoreError("E0703", f"cannot {doing} {path}: {error.strerror or error}")
+    help = "see that each part of the path is a folder, or set JOBSPEC_HOME to another one"
+    return StoreError("E0703", f"cannot {doing} {path}: {(error.strerror or str(error)).lower()}", help=help)
 
 
 class Draft:

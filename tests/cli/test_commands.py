@@ -26,7 +26,9 @@ def test_help_and_version(call: Call) -> None:
     assert call("--version").out.startswith("jobspec, version")
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["run"], ["run", "x.job", "--threads", "0"], ["check", "--what"]])
+@pytest.mark.parametrize(
+    "words", [["data", "nonsense"], ["run"], ["run", "x.job", "--threads", "0"], ["check", "--what"]]
+)
 def test_wrong_words_are_usage(call: Call, words: list[str]) -> None:
     said = call(*words)
     assert said.code == 2 and "Usage:" in said.err

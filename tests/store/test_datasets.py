@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,13 +221,13 @@ def test_a_declaration_must_fit(table: DataSet) -> None:
     good = (("x", Type("f32", (2, 3))), ("y", Type("u8")))
     table.check_declared("table", good)
     table.check_declared("table", good[1:])
-    for kind, fields in [
-        ("tokens", good),
-        ("table", (("x", Type("u8", (2, 3))),)),
-        ("table", (("x", Type("f32", (6,))),)),
-        ("table", (("z", Type("u8")),)),
+    for kind, fields, said in [
+        ("tokens", good, "it is a table"),
+        ("table", (("x", Type("u8", (2, 3))),), "`x` is f32[2 3], and not u8[2 3]"),
+        ("table", (("x", Type("f32", (6,))),), "`x` is f32[2 3], and not f32[6]"),
+        ("table", (("z", Type("u8")),), "it has no field `z`"),
     ]:
-        with pytest.raises(DataError) as caught:
+        with pytest.raises(DataError, match=re.escape(said)) as caught:
             table.check_declared(kind, fields)
         assert caught.value.code == "E0407"
         assert caught.value.help is not None

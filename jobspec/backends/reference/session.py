@@ -61,7 +61,7 @@ class ReferenceSession:
             except JobspecError as error:
                 if error.code != OUTSIDE:
                     raise
-                flags = (f"index: {error.reason}",)
+                flags = (error.reason,)
             if flags:
                 return Outcome(reports[: done + 1], done + 1, flags)
         return Outcome(reports, len(feeds), ())

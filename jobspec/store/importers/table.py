@@ -76,11 +76,18 @@ def _numbers(path: Path, header: Sequence[str], block: list[Line]) -> Array:
     for number, cells in block:
         if len(cells) != len(header):
             reason = f"{path}, line {number}: {len(cells)} cells where the header has {len(header)}"
-            raise DataError("E0413", reason, help="every line has one cell per column, separated by the same sign")
+            raise DataError("E0413", reason, help=_other_sign(header) or "every line has one cell per column")
     try:
         return np.array([cells for _, cells in block], np.float64)
     except ValueError as error:
         raise _not_a_number(path, header, block) from error
+
+
+def _other_sign(header: Sequence[str]) -> str | None:
+    """What to do where a header of one column looks like several."""
+    signs = {";": "`;`", "|": "`|`", "\t": "tabs"}
+    found = [word for sign, word in signs.items() if len(header) == 1 and sign in header[0]]
+    return f"put commas between the cells (tabs in a .tsv), not {found[0]}; numbers have a point" if found else None
 
 
 def _not_a_number(path: Path, header: Sequence[str], block: list[Line]) -> DataError:
@@ -93,7 +100,8 @@ def _not_a_number(path: Path, header: Sequence[str], block: list[Line]) -> DataE
     _check_text(path, number, [cell])
     what = f"`{cell}` is not a number" if cell.strip() else "the cell is empty"
     help = "put a number in its place: classes as 0, 1, 2, …; a missing value by a rule of your own"
-    return DataError("E0416", f"{path}, line {number}, column `{column}`: {what}", help=help)
+    reason = f"{path}, line {number}, column `{column}`: {what}"
+    return DataError("E0416", reason, help=_other_sign(header) or help)
 
 
 def _check_text(path: Path, number: int, cells: Sequence[str]) -> None:
@@ -117,8 +125,9 @@ def _fields(path: Path, header: list[str], values: Array, label: str | None) -> 
     if label is None:
         return {name: _integers(values[:, column]) for column, name in enumerate(header)}
     if label not in header or len(header) < 2:
-        help = f"its columns are {', '.join(header)}"
-        raise DataError("E0419", f"{path} has no column `{label}` beside others", help=help)
+        what = f"has only the column `{label}`" if label in header else f"has no column `{label}`"
+        help = _other_sign(header) or f"its columns are {', '.join(header)}"
+        raise DataError("E0419", f"{path} {what}", help=help)
     column = header.index(label)
     return {"x": _integers(np.delete(values, column, axis=1)), "y": _integers(values[:, column])}
 
