@@ -34,6 +34,7 @@ COMMANDS = {
     "diff": "Say in what two jobs differ.",
     "plan": "Say what a run takes before it starts.",
     "estimate": "Say what training takes on a cluster.",
+    "quote": "Rank offers of providers for a job.",
     "profile": "Time each kernel of a training step.",
     "tune": "Find the fastest way to execute each kernel here.",
     "show": "Show parameters, axes, programs, kernels, memory.",

@@ -120,7 +120,7 @@ def lines_of(found: Estimate) -> Iterator[str]:
 
 
 def whole(found: Estimate) -> Iterator[str]:
-    cost = "" if found.cost is None else f", {amount(found.cost)} {found.cluster.currency}"
+    cost = "" if found.cost is None else f", {money(found.cost, found.cluster.currency)}"
     yield f"takes       {found.hours:,.1f} hours, {amount(found.device_hours)} device hours{cost}"
     if found.every is not None and found.effective is not None and found.write is not None:
         often = f"every {clock(found.every)}, {found.write:.2g} s each"
@@ -181,6 +181,11 @@ def said_attained(found: Estimate) -> str:
     rates = f"contractions {attained.contractions:g}, attention {attained.attention:g}, memory {attained.memory:g}"
     links = f"links {attained.node:g} and {attained.network:g} of the peaks"
     return f"{rates}, {links}" + (f"; {attained.source}" if attained.source else "")
+
+
+def money(amount: float, currency: str) -> str:
+    """`118.52 USD`; large sums without cents."""
+    return f"{amount:,.2f} {currency}" if amount < 1000 else f"{amount:,.0f} {currency}"
 
 
 def clock(seconds: float) -> str:

@@ -16,7 +16,7 @@ from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
 from jobspec.store.blobs import BlobStore
 
-SUFFIX = ".job"
+SUFFIX, CLUSTERS = ".job", "clusters/*.toml"
 #: in an installed package, in a clone
 PLACES = (Path(__file__).parent / "specs", Path(__file__).parents[1] / "specs")
 
@@ -25,6 +25,21 @@ def shipped_jobs() -> dict[str, Path]:
     """Name → file, in the order of the names."""
     found = {path.stem: path for place in PLACES for path in place.glob(f"*{SUFFIX}")}
     return dict(sorted(found.items()))
+
+
+def shipped_clusters() -> dict[str, Path]:
+    """Name → description of a cluster."""
+    return {path.stem: path for place in PLACES for path in sorted(place.glob(CLUSTERS))}
+
+
+def cluster_file(name: str, beside: Path | None = None) -> Path:
+    """The description that is meant: a file, also one beside `beside`, or a shipped one by its name. Raises UsageError
+    E0870."""
+    found = [Path(name), *([beside / name] if beside else [])]
+    if near := next((path for path in found if path.is_file()), shipped_clusters().get(name)):
+        return near
+    help = f"name a file, or one that is shipped: {', '.join(shipped_clusters())}"
+    raise UsageError("E0870", f"there is no cluster `{name}`", help=help)
 
 
 def shipped_job(model: str) -> Path:

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from jobspec.commands.options import FILE, job_argument, json_option, say_json, spec_of
+from jobspec.commands.options import job_argument, json_option, say_json, spec_of
 from jobspec.estimating.cluster import read_cluster
 from jobspec.scaling import scale_of
+from jobspec.shipped import cluster_file
 
 
 @click.command()
 @job_argument
-@click.option("--on", "on", type=FILE, required=True, metavar="CLUSTER", help="A description of the cluster (TOML).")
+@click.option("--on", "on", required=True, metavar="CLUSTER", help="Its description: a TOML file, or a shipped one.")
 @json_option
-def command(file: Path, sets: tuple[str, ...], on: Path, as_json: bool) -> None:
+def command(file: Path, sets: tuple[str, ...], on: str, as_json: bool) -> None:
     """Say what training takes on a cluster: step time, memory, hours, price. Nothing runs."""
-    cluster = read_cluster(on)
+    cluster = read_cluster(cluster_file(on))
     scale = scale_of(spec_of(file, sets), cluster)
     if as_json:
         say_json(scale.as_dict())

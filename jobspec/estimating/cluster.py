@@ -33,6 +33,7 @@ KEYS: Mapping[str, Mapping[str, bool]] = {
 TEXTS = {"name", "currency", "source"}
 FRACTIONS = "attained"
 OPTIONAL = {"network", "store", "outages"}
+MAY_BE_NOTHING = {"latency", "launch", "restart", "price"}
 
 
 @dataclass(frozen=True)
@@ -171,15 +172,11 @@ class Reader:
     def check(self, path: str, key: str, value: Any) -> None:
         if path != "device.peak" and key not in KEYS[path]:
             raise self.wrong(f"{said(path, key)} is no key of it", f"it may have {', '.join(KEYS[path])}")
-        if key in TEXTS:
-            if not isinstance(value, str):
-                raise self.bad(path, key, value, "a text")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise self.bad(path, key, value, "a number in base units: bytes, bytes a second, FLOP/s, seconds")
-        elif path == FRACTIONS and not 0 < value <= 1:
-            raise self.bad(path, key, value, "a fraction of the peak, above 0 and up to 1")
-        elif not value and key not in ("latency", "launch", "restart", "price"):
-            raise self.bad(path, key, value, "more than 0")
+        wanted = text_fault(value) if key in TEXTS else number_fault(key, value)
+        if wanted is None and path == FRACTIONS and key not in TEXTS and value > 1:
+            wanted = "a fraction of the peak, above 0 and up to 1"
+        if wanted:
+            raise self.bad(path, key, value, wanted)
 
     def count(self, key: str) -> int:
         value = self.table[key]
@@ -192,6 +189,18 @@ class Reader:
 
     def bad(self, path: str, key: str, value: Any, wanted: str) -> UsageError:
         return UsageError("E0872", f"{self.source}: {said(path, key)} is `{value}`", help=f"it takes {wanted}")
+
+
+def text_fault(value: object) -> str | None:
+    """What is wanted where a text should stand; None where it is one."""
+    return None if isinstance(value, str) else "a text"
+
+
+def number_fault(key: str, value: object) -> str | None:
+    """What is wanted where a number should stand; None where it is one that `key` can have."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        return "a number in base units: bytes, bytes a second, FLOP/s, seconds"
+    return None if value or key in MAY_BE_NOTHING else "more than 0"
 
 
 def said(path: str, key: str) -> str:
