@@ -7,25 +7,73 @@ compiler made of it is the contract's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from jobspec.backends.c.kernels import render
+from jobspec.backends.c.request import Request
 from jobspec.backends.c.routine import render_routine
+from jobspec.backends.c.source import names
+from jobspec.backends.c.writer import Writer
 from jobspec.backends.cuda.audit import audit
 from jobspec.backends.cuda.nvrtc import EXACT, Compiled, compile_text
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.job import Job
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Buffer, Schedule
+from jobspec.ir.types import Type
 from jobspec.passes.pipeline import compile_job
+from jobspec.runtime.tuning import unplaced
 
 #: the call that only texts of the profile `fast` make
 MATRICES = "f_matrices(s0"
 #: data centre of 2020 and of 2022, desk of 2025
 LEVELS = (80, 90, 120)
+#: kernels that are compiled as one program; bytes between buffers
+TOGETHER, PLACE = 24, 1 << 20
 
 
 def texts(job: Job, level: int = 90) -> Iterator[tuple[str, str]]:
     """(routine, its text)."""
     for routine in compile_job(job, target_of(level)).routines:
         yield routine.name, render_routine(routine, "cuda").text
+
+
+@dataclass
+class Distinct:
+    """Kernels that have been compiled for a level: those that differ only in where their buffers lie are one."""
+
+    level: int
+    seen: set[str] = field(default_factory=set)
+
+    def fresh(self, job: Job) -> Iterator[str]:
+        """Programs of the job's kernels that were in no job before, some in each."""
+        functions = [text for text in self._functions(job) if text not in self.seen]
+        self.seen |= set(functions)
+        for some in batched(functions, TOGETHER):
+            bodies = (text.replace("KERNEL k", f"KERNEL k{i}_") for i, text in enumerate(some))
+            yield names("cuda") + "".join(bodies)
+
+    def _functions(self, job: Job) -> Iterator[str]:
+        """The text of each different kernel."""
+        texts = dict[str, None]()
+        for routine in compile_job(job, target_of(self.level)).routines:
+            for kernel, schedule in zip(routine.kernels, routine.schedules, strict=True):
+                texts[by_itself(kernel, schedule, routine.buffers)] = None
+        return iter(texts)
+
+
+def by_itself(kernel: Kernel, schedule: Schedule, buffers: Sequence[Buffer]) -> str:
+    """The kernel's functions with its buffers in the order in which it names them."""
+    order = list(dict.fromkeys(view.buffer for view, _ in kernel.views()))
+    moved = [replace(buffers[number], name="b", offset=PLACE * i) for i, number in enumerate(order, 1)]
+    flags, writer = Buffer("flags", Type("i32", (64,)), "arena", 0), Writer()
+    render(Request("k", unplaced(kernel), schedule, tuple(moved), flags), writer)
+    return writer.text()
+
+
+def batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[first : first + size] for first in range(0, len(items), size))
 
 
 def clean(name: str, text: str, level: int, machine: bool = False) -> Compiled:
