@@ -47,16 +47,29 @@ def segments(receipt: Receipt, records: Sequence[StepRecord]) -> Iterator[Segmen
 def misplaced(job: Job, receipt: Receipt, records: Sequence[StepRecord]) -> str | None:
     """What is wrong with the records themselves: they must lie where the job puts them, and each begin where the one
     before ends."""
-    state, looks, step = receipt.start, looks_of(job, job.steps, records_only=True), 0
+    trouble = broken(receipt.start, records)
+    if trouble:
+        return trouble
+    looks, step = looks_of(job, job.steps, records_only=True), 0
     for number, record in enumerate(records):
         step = looks.after(step) if step < job.steps else -1
         if record.step != step:
             return f"step record {number} is after step {record.step}, where the job puts none or puts another first"
-        if record.before != state:
-            return f"step record {number} begins at the state {record.before}, not at {state} where the last one ended"
-        state = record.after
+    state = records[-1].after if records else receipt.start
     if step != job.steps or state != receipt.end:
         return f"the step records end at step {step} and state {state}, the receipt at {job.steps} and {receipt.end}"
+    return None
+
+
+def broken(start: Digest, records: Sequence[StepRecord]) -> str | None:
+    """Where the records do not hang together: each begins at the state where the last one ended, at a later step."""
+    state, step = start, 0
+    for number, record in enumerate(records):
+        if record.before != state:
+            return f"step record {number} begins at the state {record.before}, not at {state} where the last one ended"
+        if record.step <= step:
+            return f"step record {number} is after step {record.step}, the last one after {step}"
+        state, step = record.after, record.step
     return None
 
 

@@ -74,7 +74,7 @@ def write(path: Path, files: dict[str, bytes]) -> None:
 
 def test_it_agrees_with_every_vector() -> None:
     count, wrong = vectors.disagreements(VECTORS.read_bytes())
-    assert wrong == [] and count >= 58
+    assert wrong == [] and count >= 122
 
 
 def test_a_wrong_vector_is_told() -> None:
@@ -104,12 +104,12 @@ def header(data: bytes) -> Any:
     return canonical.read_json(data[8 : 8 + int.from_bytes(data[:8], "little")].decode())
 
 
-def test_a_flipped_byte_of_the_weights_is_refused_unless_the_metadata_stay() -> None:
-    # section 12 looks at nothing but the metadata: what the tensors hold, the checkpoint says
+def test_a_flipped_byte_of_the_weights_is_refused_unless_the_header_says_the_same() -> None:
+    # what the tensors hold, the checkpoint says; blanks around JSON say nothing
     for at, bit in sample("weights.safetensors", 400):
         data = flipped("weights.safetensors", at, bit)
         if not check({"weights.safetensors": data}).refused:
-            assert header(data)["__metadata__"] == header(FILES["weights.safetensors"])["__metadata__"], (at, bit)
+            assert header(data) == header(FILES["weights.safetensors"]), (at, bit)
 
 
 def deciding(data: bytes) -> Any:
@@ -215,7 +215,7 @@ def test_weights_with_a_nested_header_are_refused() -> None:
 
 
 def test_long_steps_are_not_counted_out() -> None:
-    job = chained.Job(b"", "", 1, [], [2**64 - 1, 2**64 - 1])
+    job = chained.Job(b"", "", 1, [], [2**64 - 1, 2**64 - 1], set())
     assert [next(steps) for steps in [chained.places(job)] * 3] == [1, 2, 3]
 
 

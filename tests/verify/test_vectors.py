@@ -17,7 +17,9 @@ from jobspec.runtime.chain import linked, read_record, start
 from jobspec.runtime.history import history_of
 from jobspec.store import checkpoint, manifest
 from jobspec.store.runlog import MAGIC, entries
-from tests.verify.vectors import PATH, Vector, made
+from jobspec.verify.segments import broken
+from tests.verify.vectoring import Vector
+from tests.verify.vectors import PATH, made
 
 VECTORS: list[Vector] = json.loads(PATH.read_text())
 
@@ -55,15 +57,21 @@ def of_plan(v: Vector) -> Vector:
 
 
 def of_chain(v: Vector) -> Vector:
-    link = start(Digest.parse(v["job"]), [Digest.parse(root) for root in v["data"]], Digest.parse(v["start"])).link
-    for record in v["records"]:
-        link = linked(link, read_record(decode(bytes.fromhex(record))))
+    begin = Digest.parse(v["start"])
+    records = [read_record(decode(bytes.fromhex(record))) for record in v["records"]]
+    trouble = broken(begin, records)
+    if trouble:
+        raise ValueError(trouble)
+    link = start(Digest.parse(v["job"]), [Digest.parse(root) for root in v["data"]], begin).link
+    for record in records:
+        link = linked(link, record)
     return {"link": str(link)}
 
 
 def of_log(v: Vector) -> Vector:
     data = bytes.fromhex(v["bytes"])
-    assert data.startswith(MAGIC)
+    if not data.startswith(MAGIC):
+        raise ValueError("no log")
     return {"records": len(history_of(entry.value for entry in entries(data)).records)}
 
 

@@ -12,35 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobspec.backends.registry import backend
-from jobspec.ir.canonical import Value, decode, encode
-from jobspec.ir.codec.job import encode_job, job_hash
-from jobspec.ir.codec.plan import encode_plan, plan_hash
+import numpy as np
+
+from jobspec.ir.canonical import Value, encode
 from jobspec.ir.codec.receipt import Receipt, decode_receipt, encode_receipt
-from jobspec.ir.digest import Digest, digest, merkle_root
+from jobspec.ir.digest import digest, merkle_root
 from jobspec.ir.job import Job
-from jobspec.passes.layout import interpreted_plan
-from jobspec.runtime.chain import linked, start
-from jobspec.runtime.events import Begun, Recorded, Saved, Stepped, event_value
+from jobspec.runtime.chain import StepRecord, linked, start
+from jobspec.runtime.events import Begun, Finished, Recorded, Saved, Stepped, event_value
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.journal import read_history
 from jobspec.store.checkpoint import from_bytes
-from jobspec.store.datasets import open_set
 from jobspec.store.home import Home
-from jobspec.store.manifest import Manifest
 from jobspec.store.runlog import MAGIC, START
 from tests.runtime.jobs import counting, home_at, phased, regression, regression_data, token_data, train
+from tests.verify.described import described
+from tests.verify.vectoring import Vector, bad, changed, good
 
 PATH = Path(__file__).parents[1] / "vectors" / "receipts.json"
-Vector = dict[str, Any]
-
-
-def good(name: str, kind: str, **fields: Any) -> Vector:
-    return {"name": name, "kind": kind, **fields, "good": True}
-
-
-def bad(name: str, kind: str, **fields: Any) -> Vector:
-    return {"name": name, "kind": kind, **fields, "good": False}
+#: steps of the run whose reports fill more than one block between two records
+LONG = 600
 
 
 def made() -> list[Vector]:
@@ -80,49 +71,17 @@ def values() -> Iterator[Vector]:
 
 
 def of_runs(home: Home) -> Iterator[Vector]:
-    """Manifests, jobs, plans, chains, logs, receipts and whole folders of three small runs."""
+    """Manifests, jobs, plans, chains, logs, receipts and whole folders of small runs."""
     line = replace(regression(str(regression_data(home))), evaluations=(), keep=0)
     jobs = {"line": line, "phases": phased(line.sources[0].root), "counting": counting(str(token_data(home)))}
-    for name, job in jobs.items():
-        yield good(f"manifest of {name}", "manifest", **manifest(home, job))
-        yield good(f"job {name}", "job", bytes=encode_job(job).hex(), job=str(job_hash(job)))
-    yield from manifests(home, line)
-    yield good("plan", "plan", **plan(line))
+    yield from described(home, jobs)
     folder = train(line, home).folder
     yield from checkpoints(folder)
     yield from chains(folder)
     yield from receipts(folder)
+    yield from logs(folder)
     yield from folders(folder)
-
-
-def manifest(home: Home, job: Job) -> dict[str, str]:
-    found = open_set(home.data(), Digest.parse(job.sources[0].root)).manifest
-    return {"bytes": found.to_bytes().hex(), "root": str(found.root)}
-
-
-def manifests(home: Home, job: Job) -> Iterator[Vector]:
-    found: Manifest = open_set(home.data(), Digest.parse(job.sources[0].root)).manifest
-    yield bad("manifest with a record too many", "manifest", bytes=replace(found, records=11).to_bytes().hex())
-    fields = tuple(reversed(found.fields))
-    yield bad("manifest with fields out of order", "manifest", bytes=replace(found, fields=fields).to_bytes().hex())
-    yield bad("manifest of another format", "manifest", bytes=changed(found.to_bytes(), format=2))
-
-
-def changed(whole: bytes, /, **fields: Any) -> str:
-    """A map's bytes with other values, or with keys more."""
-    value = decode(whole)
-    assert isinstance(value, dict)
-    return encode({**value, **fields}).hex()
-
-
-def plan(job: Job) -> dict[str, Any]:
-    found = interpreted_plan(job, backend("reference").target)
-    compilers = [("reference", "1")]
-    return {
-        "bytes": encode_plan(found).hex(),
-        "compilers": [list(c) for c in compilers],
-        "plan": str(plan_hash(found, compilers)),
-    }
+    yield from long_folders(line, home)
 
 
 def checkpoints(folder: RunFolder) -> Iterator[Vector]:
@@ -143,6 +102,24 @@ def chains(folder: RunFolder) -> Iterator[Vector]:
         given = {"job": str(receipt.job), "data": [str(root) for root in receipt.data], "start": str(receipt.start)}
         texts = [encode(record.value()).hex() for record in records[:count]]
         yield good(f"chain of {count}", "chain", **given, records=texts, link=str(link))
+    yield from wrong_chains(given, records)
+
+
+def wrong_chains(given: dict[str, Any], records: list[StepRecord]) -> Iterator[Vector]:
+    first, second, third = records
+    wrong: dict[str, list[Value]] = {
+        "with a record that begins elsewhere": [first.value(), replace(second, before=second.after).value()],
+        "with a first record that begins elsewhere": [replace(first, before=first.after).value()],
+        "with a record left out": [first.value(), third.value()],
+        "with a record twice": [first.value(), first.value()],
+        "with steps that do not grow": [first.value(), replace(second, step=first.step).value()],
+        "with a key more in a record": [{**first.value(), "note": 1}],
+        "with a key less in a record": [{k: v for k, v in first.value().items() if k != "reports"}],
+        "with a negative step": [{**first.value(), "step": -1}],
+        "with a short digest": [{**first.value(), "after": bytes(31)}],
+    }
+    for name, values in wrong.items():
+        yield bad(f"chain {name}", "chain", **given, records=[encode(value).hex() for value in values])
 
 
 def receipts(folder: RunFolder) -> Iterator[Vector]:
@@ -163,9 +140,13 @@ def receipts(folder: RunFolder) -> Iterator[Vector]:
 
 def log_bytes(events: list[Any]) -> bytes:
     """A log of these events, the pid and the time being what a test says."""
+    return log_of([event_value(event) for event in events])
+
+
+def log_of(values: list[Value]) -> bytes:
     data, before = MAGIC, START
-    for event in events:
-        payload = encode([before.raw, event_value(event)])
+    for value in values:
+        payload = encode([before.raw, value])
         before = digest("runlog", payload)
         data += len(payload).to_bytes(4, "little") + payload + before.raw
     return data
@@ -175,8 +156,7 @@ def events_of(folder: RunFolder) -> list[Any]:
     """What a log needs to say of the run, in one order."""
     history = read_history(folder)
     rows = [Stepped(s.first, s.names, s.reports) for s in joined(history.stepped)]
-    begun = Begun(0, "reference", 1, digest("test", b"plan"), 1, 0)
-    return [begun, *rows, *map(Recorded, history.records), *(Saved(s.name, s.chain) for s in history.saved)]
+    return [begun(0), *rows, *map(Recorded, history.records), *(Saved(s.name, s.chain) for s in history.saved)]
 
 
 def joined(stepped: list[Stepped]) -> list[Stepped]:
@@ -184,14 +164,47 @@ def joined(stepped: list[Stepped]) -> list[Stepped]:
     return [Stepped(s.first + i, s.names, row[None]) for s in stepped for i, row in enumerate(s.reports)]
 
 
+def begun(step: int) -> Begun:
+    return Begun(step, "reference", 1, digest("test", b"plan"), 1, 0)
+
+
+def logs(folder: RunFolder) -> Iterator[Vector]:
+    events = events_of(folder)
+    log, finished = log_bytes(events), Finished(folder.receipt.read_bytes())
+    fine = {
+        "log": (log, 3),
+        "log with a torn tail": (log + b"torn", 3),
+        "log taken up again": (log_bytes([*events, begun(5)]), 1),
+        "log begun afresh": (log_bytes([*events, begun(0)]), 0),
+        "log of a run that finished": (log_bytes([*events, finished]), 3),
+        "log of a run that finished and began again": (log_bytes([*events, finished, begun(10)]), 2),
+        "log with a byte of its last entry changed": (log[:-1] + bytes([log[-1] ^ 1]), 3),
+        "log without entries": (MAGIC, 0),
+    }
+    for name, (data, records) in fine.items():
+        yield good(name, "log", bytes=data.hex(), records=records)
+    yield from wrong_logs()
+
+
+def wrong_logs() -> Iterator[Vector]:
+    start: Value = event_value(begun(0))
+    assert isinstance(start, dict)
+    wrong: dict[str, Value] = {
+        "with reports that are no whole rows": {"event": "stepped", "first": 0, "names": ["loss"], "reports": bytes(5)},
+        "with reports without names": {"event": "stepped", "first": 0, "names": [], "reports": b""},
+        "with a record that has a key more": {"event": "recorded", "record": {}, "note": 1},
+        "with a receipt that is no bytes": {"event": "finished", "receipt": "text"},
+        "with a beginning at no step": {**start, "step": -1},
+    }
+    for name, value in wrong.items():
+        yield bad(f"log {name}", "log", bytes=log_of([value]).hex())
+    yield bad("log of another version", "log", bytes=b"jobspec run log 2\n".hex())
+
+
 def folders(folder: RunFolder) -> Iterator[Vector]:
     """A run's folder, and one thing wrong with it."""
-    events = events_of(folder)
+    events = [*events_of(folder), Finished(folder.receipt.read_bytes())]
     log, receipt = log_bytes(events), decode_receipt(folder.receipt.read_bytes())
-    yield good("log", "log", bytes=log.hex(), records=len(read_history(folder).records))
-    yield good("log with a torn tail", "log", bytes=(log + b"torn").hex(), records=3)
-    taken = log_bytes([*events, Begun(5, "reference", 1, digest("test", b"plan"), 1, 0)])
-    yield good("log taken up again", "log", bytes=taken.hex(), records=1)
     files = {name: (folder.path / name).read_bytes() for name in ("receipt.cbor", "job.cbor", "weights.safetensors")}
     files |= {f"states/{path.name}": path.read_bytes() for path in sorted(folder.states.folder.iterdir())}
     files["log"] = log
@@ -222,6 +235,40 @@ def wrong_folders(files: dict[str, bytes], events: list[Any], receipt: Receipt) 
     weights = files["weights.safetensors"].replace(b'"step":"12"', b'"step":"13"')
     assert weights != files["weights.safetensors"]
     yield bad("folder with weights of another step", "folder", **packed({"weights.safetensors": weights}, "folder"))
+    yield from wrong_weights(files["weights.safetensors"])
+    other_end = [*events[:-1], Finished(encode_receipt(replace(receipt, end=other)))]
+    yield bad("folder that finished otherwise", "folder", **packed({"log": log_bytes(other_end)}, "folder"))
+
+
+def wrong_weights(data: bytes) -> Iterator[Vector]:
+    end = 8 + int.from_bytes(data[:8], "little")
+    wrong = {
+        "a changed weight": data[:-1] + bytes([data[-1] ^ 1]),
+        "a weight that the state has not": data[:end].replace(b'"b":', b'"c":') + data[end:],
+        "weights of another type": data[:end].replace(b'"F32"', b'"I32"') + data[end:],
+        "weights of another shape": data[:end].replace(b"[3]", b"[1]") + data[end:],
+        "weights that are cut": data[:-1],
+    }
+    assert len({data, *wrong.values()}) == len(wrong) + 1
+    for name, written in wrong.items():
+        yield bad(f"folder with {name}", "folder", **packed({"weights.safetensors": written}, "folder"))
+
+
+def long_folders(line: Job, home: Home) -> Iterator[Vector]:
+    """Of a run with more than two blocks of reports between its records."""
+    job = replace(line, phases=(replace(line.phases[0], steps=LONG),), roots_every=LONG, save_every=0, keep=1)
+    folder = train(job, home).folder
+    history = read_history(folder)
+    names, rows = history.stepped[0].names, np.concatenate([s.reports for s in history.stepped])
+    files = {"receipt.cbor": folder.receipt.read_bytes(), "job.cbor": folder.job.read_bytes()}
+    for name, at in {"folder with a long record": None, "folder with another loss in a long record": 400}.items():
+        table = rows.copy()
+        if at is not None:
+            table[at] += 1
+        events = [begun(0), Stepped(0, names, table[:300]), Stepped(300, names, table[300:])]
+        log = log_bytes([*events, *map(Recorded, history.records)])
+        written = packed({**files, "log": log})
+        yield good(name, "folder", **written) if at is None else bad(name, "folder", **written)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,8 @@ def places(job: Job) -> Iterator[int]:
     done = 0
     for steps in job.steps:
         end = done + steps
-        if job.every:
-            yield from range((done // job.every + 1) * job.every, end, job.every)
-        if steps:
-            yield end
+        yield from range((done // job.every + 1) * job.every, end, job.every)
+        yield end
         done = end
 
 
@@ -98,8 +96,8 @@ class Rows:
             self.pieces.append((first, width, rows[: (step - first) * width]))
 
     def add(self, first: int, names: int, rows: bytes) -> None:
-        need(len(rows) % (4 * names or 1) == 0 and (names > 0 or not rows), "reports that are not whole rows")
-        if rows:  # without names nobody can say how many rows there are
+        need(names > 0 and len(rows) % (4 * names) == 0, "reports that are not whole rows")
+        if rows:
             self.cut(first)
             self.pieces.append((first, 4 * names, memoryview(rows)))
 
@@ -132,8 +130,10 @@ class Log:
     records: list[Record] = field(default_factory=list)
     rows: Rows = field(default_factory=Rows)
     saved: dict[bytes, None] = field(default_factory=dict)
+    receipt: bytes | None = None  # that of the last `finished`, with no `begun` behind it
 
     def begun(self, event: dict[str, Value]) -> None:
+        self.receipt = None
         step = as_int(as_map(event, "event step backend threads plan pid time")["step"])
         while self.records and (self.records[-1].step > step or not step):
             self.records.pop()
@@ -147,7 +147,7 @@ class Log:
         self.rows.add(as_int(it["first"]), len(as_list(it["names"])), as_bytes(it["reports"], None))
 
     def finished(self, event: dict[str, Value]) -> None:
-        as_bytes(as_map(event, "event receipt")["receipt"], None)
+        self.receipt = as_bytes(as_map(event, "event receipt")["receipt"], None)
 
     def keep(self, event: dict[str, Value]) -> None:
         self.saved[as_bytes(event.get("name"))] = None  # the page does not say which key of a `saved` names the file

@@ -31,6 +31,7 @@ from canonical import (
 )
 
 JOB = "format name title profile seed sources state init steps phases evaluations roots_every save_every keep also"
+SLOT, KEPT = "name kind type axes", ("parameter", "layer")
 # possessive (`*+`), or a long name would be remembered letter by letter
 NAME = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
 INPUT = re.compile(rf"^(  %[0-9]+ = input\(\) dtype=[^ \n]+ name=)({NAME})(?= shape=\[[^]\n]*\] : )", re.M)
@@ -87,6 +88,7 @@ class Checkpoint:
     step: int
     state: bytes
     blobs: list[tuple[bytes, int]]
+    tensors: dict[str, tuple[str, list[Value], bytes]]  # dtype, sizes, digest
 
 
 def read_checkpoint(data: bytes) -> Checkpoint:
@@ -98,7 +100,8 @@ def read_checkpoint(data: bytes) -> Checkpoint:
     need(all(extent(row[1], row[2]) == row[4] for row in rows), "a tensor's bytes are not those of its type")
     state = as_bytes(it["state"])
     need(state == merkle("state", (encode(row[:4]) for row in rows)), "the state root is not that of the tensors")
-    return Checkpoint(as_bytes(it["job"]), as_int(it["step"]), state, blobs)
+    tensors = {as_text(row[0]): (as_text(row[1]), as_list(row[2]), as_bytes(row[3])) for row in rows}
+    return Checkpoint(as_bytes(it["job"]), as_int(it["step"]), state, blobs, tensors)
 
 
 # --- 6. Job, 7. Plan
@@ -111,6 +114,7 @@ class Job:
     every: int
     roots: list[bytes]
     steps: list[int]
+    weights: set[str]  # names of what section 11 has in the weights
 
 
 @dataclass
@@ -133,7 +137,7 @@ def read_phase(value: Value) -> Phase:
     feeds = [as_map(feed, "name field type") for feed in as_list(batches["feeds"])]
     parts = [as_list(part, 2) for part in as_list(stream["parts"])]
     how = [stream["order"], stream["window"], stream["key"], batches["first"]]
-    return Phase(as_int(it["steps"]), as_int(it["step"]), batches["size"], how, parts, feeds)
+    return Phase(as_int(it["steps"], 1), as_int(it["step"]), batches["size"], how, parts, feeds)
 
 
 def deciding(program: str, names: tuple[str, ...]) -> str:
@@ -182,12 +186,12 @@ def data_part(phase: Phase, sources: dict[str, dict[str, Value]]) -> Value:
 
 def job_parts(it: dict[str, Value], phases: list[Phase], data: list[Value]) -> Iterator[tuple[str, Value]]:
     yield "profile", as_text(it["profile"])
-    yield "seed", as_int(it["seed"], -1 - WORD)
-    yield "roots", as_int(it["roots_every"])
-    yield "state", [as_map(slot, "name kind type axes") for slot in as_list(it["state"])]
+    yield "seed", as_int(it["seed"])
+    yield "roots", as_int(it["roots_every"], 1)
+    yield "state", [as_map(slot, SLOT) for slot in as_list(it["state"])]
     yield "init", as_text(it["init"])
     if it["start"] is not None:
-        yield "start", as_list(it["start"], 2)
+        yield "start", read_start(it["start"])
     yield "steps", [phase.steps for phase in phases]
     yield "step", step_part(phases, as_list(it["steps"]))
     yield "data", data
@@ -203,7 +207,21 @@ def read_job(data: bytes) -> Job:
     roots = [as_bytes(sources[as_text(use[0])]["root"]) for phase in phases for use in phase.parts]
     hash_ = summed("job", job_parts(it, phases, part))
     steps = [phase.steps for phase in phases]
-    return Job(hash_, as_text(it["profile"]), as_int(it["roots_every"]), list(dict.fromkeys(roots)), steps)
+    weights = {as_text(as_map(slot, SLOT)["name"]) for slot in as_list(it["state"]) if kind_of(slot) in KEPT}
+    return Job(hash_, as_text(it["profile"]), as_int(it["roots_every"]), list(dict.fromkeys(roots)), steps, weights)
+
+
+def kind_of(slot: Value) -> str:
+    return as_text(as_map(slot, SLOT)["kind"])
+
+
+def read_start(value: Value) -> Value:
+    root, tensors = as_list(value, 2)
+    as_bytes(root)
+    for pair in as_list(tensors):
+        for name in as_list(pair, 2):
+            as_text(name)
+    return value
 
 
 def plan_parts(it: dict[str, Value], compilers: Value) -> Iterator[tuple[str, Value]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from blake3 import blake3
-from canonical import LIMIT, Refused, need, read_json, text
+from canonical import LIMIT, Refused, Value, need, read_json, text
 from chained import Log, Receipt, fold, last_link, places, read_log, read_receipt
 from described import Checkpoint, Job, read_checkpoint, read_job
 
@@ -36,14 +36,41 @@ class Absent(Exception):
 # --- 11. Weights
 
 
-def check_weights(data: bytes, receipt: Receipt) -> str:
+def read_weights(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """The header, and what stands behind it."""
     size = int.from_bytes(data[:8], "little")
     need(8 + size <= min(len(data), HEADER), "a header that is cut or longer than this checker reads")
     header = read_json(text(data[8 : 8 + size]))
-    found = header.get("__metadata__") if isinstance(header, dict) else None
+    need(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "a header without metadata")
+    return header, memoryview(data)[8 + size :]
+
+
+def check_metadata(header: dict[str, Any], receipt: Receipt) -> str:
     wanted = {"job": shown(receipt.job), "state": shown(receipt.end), "step": str(receipt.steps)}
-    need(isinstance(found, dict) and wanted == {key: found.get(key) for key in wanted}, "metadata of another run")
+    need(wanted == {key: header["__metadata__"].get(key) for key in wanted}, "metadata of another run")
     return "the metadata are the receipt's"
+
+
+def check_names(header: dict[str, Any], job: Job) -> str:
+    need(header.keys() - {"__metadata__"} == job.weights, "not the tensors that the job's weights have")
+    return "the tensors are the job's weights"
+
+
+def check_tensors(header: dict[str, Any], behind: memoryview, last: Checkpoint) -> str:
+    for name, entry in header.items():
+        if name != "__metadata__":
+            need(name in last.tensors, f"`{name}` is not in the last checkpoint")
+            check_tensor(name, entry, behind, *last.tensors[name])
+    return "the tensors are those of the last checkpoint"
+
+
+def check_tensor(name: str, entry: Any, behind: memoryview, dtype: str, sizes: list[Value], digest: bytes) -> None:
+    need(isinstance(entry, dict) and entry.keys() == {"dtype", "shape", "data_offsets"}, f"`{name}` is no tensor")
+    need((entry["dtype"], entry["shape"]) == (dtype.upper(), sizes), f"`{name}` has another type")
+    ends = entry["data_offsets"]
+    need(isinstance(ends, list) and len(ends) == 2 and all(type(end) is int for end in ends), f"`{name}` lies nowhere")
+    need(0 <= ends[0] <= ends[1] <= len(behind), f"`{name}` lies outside the file")
+    need(blake3(behind[ends[0] : ends[1]]).digest() == digest, f"`{name}` has other bytes")
 
 
 # --- 12. A folder
@@ -152,28 +179,42 @@ def check_blob(read: Read, name: bytes, lengths: set[int]) -> str:
     return "the tensor's digest and length"
 
 
-def check_states(run: Run, log: Log, receipt: Receipt) -> None:
+def check_states(run: Run, log: Log, receipt: Receipt) -> Checkpoint | None:
+    """The checkpoint at the end, if it is there and holds."""
     after = {record.step: record.after for record in log.records}
     blobs: dict[bytes, set[int]] = {}
+    last: list[Checkpoint] = []
 
     def one(name: bytes) -> str:
         found = check_checkpoint(run.read, name, receipt, after)
         for blob, length in found.blobs:
             blobs.setdefault(blob, set()).add(length)
+        if (found.step, found.state) == (receipt.steps, receipt.end):
+            last.append(found)
         return f"the checkpoint after {found.step} steps"
 
     for name in log.saved:
         run.attempt(f"states/{name.hex()}", partial(one, name))
     for name, lengths in blobs.items():
         run.attempt(f"states/{name.hex()}", partial(check_blob, run.read, name, lengths))
+    return last[-1] if last else None
 
 
-def check_log(run: Run, log: Log, receipt: Receipt, job: Job | None) -> None:
+def check_finished(read: Read, log: Log) -> str:
+    if log.receipt is None:
+        raise Absent
+    need(log.receipt == there(read, "receipt.cbor", 1025), "the run finished with another receipt")
+    return "the run finished with this receipt"
+
+
+def check_log(run: Run, log: Log, receipt: Receipt, job: Job | None) -> Checkpoint | None:
+    """The checkpoint at the end, if it is there and holds."""
     if run.attempt("log: chain", lambda: check_chain(log, receipt)):
         run.attempt("log: reports", lambda: check_rows(log))
     if job is not None:
         run.attempt("log: places", lambda: check_places(log, job))
-    check_states(run, log, receipt)
+    run.attempt("log: finished", lambda: check_finished(run.read, log))
+    return check_states(run, log, receipt)
 
 
 def check_folder(read: Read) -> Run:
@@ -185,9 +226,15 @@ def check_folder(read: Read) -> Run:
     job, log = run.load("job.cbor", read_job), run.load("log", read_log)
     if job is not None:
         run.attempt("job.cbor: receipt", lambda: check_job(job, receipt))
-    if log is not None:
-        check_log(run, log, receipt, job)
-    run.attempt("weights.safetensors", lambda: check_weights(there(read, "weights.safetensors", 8 + HEADER), receipt))
+    last = check_log(run, log, receipt, job) if log is not None else None
+    weights = run.load("weights.safetensors", read_weights)
+    if weights is not None:
+        header, behind = weights
+        run.attempt("weights.safetensors: metadata", lambda: check_metadata(header, receipt))
+        if job is not None:
+            run.attempt("weights.safetensors: names", lambda: check_names(header, job))
+        if last is not None:
+            run.attempt("weights.safetensors: tensors", lambda: check_tensors(header, behind, last))
     return run
 
 
