@@ -22,7 +22,7 @@ from jobspec.commands.options import (
 from jobspec.confining import PLAN, is_strange, run_confined, shut_in
 from jobspec.ir.errors import UsageError
 from jobspec.runtime.budget import Budget, need_within
-from jobspec.runtime.engine import default_threads
+from jobspec.runtime.engine import default_threads, proved
 from jobspec.runtime.progress import reporter_for
 from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
 from jobspec.sandbox.confine import compiled
@@ -50,6 +50,7 @@ INTERRUPTED = 130
     "--recheck", type=click.FloatRange(0, 1), default=RECHECK, metavar="SHARE",
     help="Compute this share of the workers' answers a second time elsewhere (default 0.01; 0: none).",
 )
+@click.option("--share-updates", "shared", is_flag=True, help="Workers share the update and the optimizer's state too.")
 @click.option("--confined", is_flag=True, hidden=True, help="This is that process.")
 @json_option
 def command(
@@ -66,12 +67,13 @@ def command(
     workers: str | None,
     ray: str | None,
     recheck: float,
+    shared: bool,
     confined: bool,
     as_json: bool,
 ) -> int:
     """Train a job (or a plan file) to its end, from where the last run got to. Ctrl-C saves the state."""
     home = open_home()
-    asked = asked_of(workers, ray, on, recheck, threads)
+    asked = asked_of(workers, ray, on, recheck, threads, shared)
     if confined:
         shut_in(file, home, memory)
     elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
@@ -80,6 +82,7 @@ def command(
     program = program_of(file, sets, on, tuned)
     need_within(program.compiled, threads or default_threads(), Budget(memory, flop))
     if confined:
+        proved(program.compiled)
         compiled()
     reporter = reporter_for(sys.stderr if as_json else sys.stdout, asked.tally if asked else "")
     run = api.run(program, threads=threads, until=until, again=again, progress=reporter, workers=asked)

@@ -5,9 +5,10 @@ with the step's own bits, however many blocks it has: a block is a part of the c
 
     before.K    operands of the pieces that are no state and no feed: random draws, tables, totals that pieces need
     block.K.B   the sums over an aligned block of pieces, folded there
-    fold.K.L.B  two neighbouring blocks
+    fold.K.L.B  two neighbouring blocks; behind it the share that needs them, where one does
     piece.K     the piece that is left over where their number is odd
-    finish      what is made of the totals: the update, the reports
+    update.L.S  a share of what is made of the totals, where it is shared out (updates.py)
+    finish      the rest of it: the update, the reports
 
 K counts the sums over pieces: two where pieces need totals of the whole batch first, and one for each power of two
 in the number of pieces.
@@ -15,24 +16,29 @@ in the number of pieces.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobspec.ir.program import Node, Program, make, order, replace
 from jobspec.ir.regions import body_input
 from jobspec.ir.types import Type
+from jobspec.passes.differentiate import differentiate
 from jobspec.passes.split.folds import Nest, nests
 from jobspec.passes.split.graph import STEP, Cut, Graph, Take, Task
+from jobspec.passes.split.updates import Share, below, shared_out
 
 Nodes = tuple[Node, ...]
+Values = tuple[str, ...]
 Outputs = tuple[tuple[str, Node], ...]
 
 
-def cut_pieces(program: Program, feeds: Collection[str], blocks: int) -> Graph:
+def cut_pieces(program: Program, feeds: Collection[str], blocks: int, shares: int = 1) -> Graph:
     """`program` in at least `blocks` blocks where it has so many pieces, and no more than it takes; a step without
-    pieces is one task."""
+    pieces is one task. `shares`: of what is made of the totals."""
+    # a gradient goes through whatever lies between loss and parameter, so none may be left where values are cut
+    program = differentiate(program)
     found = nests(program)
-    cutter = Cutter(program, frozenset(feeds), found, exponent(found, blocks))
+    cutter = Cutter(program, frozenset(feeds), found, exponent(found, blocks), shares)
     return cutter.graph()
 
 
@@ -57,12 +63,15 @@ def latest(found: list[Nest]) -> list[Nest]:
 
 @dataclass
 class Cutter:
-    """A graph under construction. `known`: node of the whole program → the value that holds it."""
+    """A graph under construction. `known`: node of the whole program → the value that holds it; `owners`: node → the
+    share that alone needs it."""
 
     program: Program
     feeds: frozenset[str]
     nests: list[Nest]
     exponent: int
+    count: int = 1
+    owners: dict[Node, int] = field(default_factory=dict)
     known: dict[Node, str] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
 
@@ -70,31 +79,43 @@ class Cutter:
         given = tuple((node["name"], node.type) for node in self.program.inputs if node["name"] != STEP)
         self.known |= {node: node["name"] for node in self.program.inputs if node["name"] != STEP}
         left = leftovers(self.program, self.nests, self.feeds)
+        shares = self.shares(left)
         for number, nest in enumerate(self.nests):
             self.add_nest(number, nest)
             if pieces := left.get(nest.node):
                 self.add_known(f"piece.{number}", pieces)
+        for share in shares:
+            self.add_known(f"update.{share.level}.{share.share}", share.nodes, share.share)
         self.add_known("finish", self.program.results)
         results = tuple((name, self.known[node]) for name, node in self.program.outputs)
         return Graph(given, tuple(self.tasks), results)
 
+    def shares(self, left: Mapping[Node, list[Node]]) -> list[Share]:
+        """Of what is made of the sums over pieces; none where it is one task."""
+        if self.count == 1:
+            return []
+        sums = {x for nest in self.nests for x in nest.sums} | {x for pieces in left.values() for x in pieces}
+        shares, self.owners = shared_out(self.program.results, sums | self.known.keys(), self.count)
+        return shares
+
     # ---- tasks that make nodes of the whole program
 
-    def add_known(self, name: str, nodes: Iterable[Node]) -> None:
+    def add_known(self, name: str, nodes: Iterable[Node], place: int | None = None) -> None:
         """A task for those of `nodes` that no value holds yet."""
         wanted = list(dict.fromkeys(node for node in nodes if node not in self.known))
         if not wanted:
             return
         images, takes = Reading(self).of(wanted)
-        values = self.add(name, tuple((f"out.{i}", image) for i, image in enumerate(images)), takes)
+        values = self.add(name, tuple((f"out.{i}", image) for i, image in enumerate(images)), takes, place)
         self.known |= zip(wanted, values, strict=True)
 
-    def add(self, name: str, outputs: Outputs, takes: Iterable[Take]) -> tuple[str, ...]:
+    def add(self, name: str, outputs: Outputs, takes: Iterable[Take], place: int | None = None) -> Values:
         """A task, and the values that it gives; what its program does not read is not taken."""
         gives = tuple((output, f"{name}:{i}") for i, (output, _) in enumerate(outputs))
         inputs = tuple(node for node in order(node for _, node in outputs) if node.op == "input")
         read = {node["name"] for node in inputs}
-        self.tasks.append(Task(name, Program(inputs, outputs), tuple(t for t in takes if t.input in read), gives))
+        taken = tuple(take for take in takes if take.input in read)
+        self.tasks.append(Task(name, Program(inputs, outputs), taken, gives, place))
         return tuple(value for _, value in gives)
 
     # ---- the pieces
@@ -111,7 +132,17 @@ class Cutter:
         for place in range(blocks):
             takes = [*self.cut_takes(block.cuts, rows, place, blocks), *self.shared_takes(block.common, shared)]
             made.append(self.add(f"block.{number}.{place}", outputs, takes))
-        self.known |= zip(nest.sums, self.fold(number, [x.type for x in nest.sums], made), strict=True)
+        for owner, numbers in self.owned(nest.sums).items():
+            parts = [tuple(values[i] for i in numbers) for values in made]
+            sums = [nest.sums[i] for i in numbers]
+            self.known |= zip(sums, self.fold(number, sums, parts, owner), strict=True)
+
+    def owned(self, sums: Nodes) -> dict[int | None, list[int]]:
+        """Numbers of the sums, by the share that needs them; None for those that more than one does."""
+        found: dict[int | None, list[int]] = {}
+        for i, x in enumerate(sums):
+            found.setdefault(self.owners.get(x), []).append(i)
+        return found
 
     def cut_takes(self, inputs: Nodes, rows: Nodes, place: int, blocks: int) -> Iterator[Take]:
         """The rows of block number `place`."""
@@ -125,13 +156,14 @@ class Cutter:
             if x.op != "const":
                 yield Take(inside["name"], self.known[x])
 
-    def fold(self, number: int, kinds: list[Type], blocks: list[tuple[str, ...]]) -> tuple[str, ...]:
-        """The values of the totals: tasks add neighbours until one is left."""
-        outputs, level = folding(kinds), 0
+    def fold(self, nest: int, sums: Sequence[Node], blocks: list[Values], owner: int | None) -> Values:
+        """The values of totals: tasks add neighbours until one is left."""
+        outputs, level = folding(x.type for x in sums), 0
+        mine = "" if owner is None else f".{owner}"
         while len(blocks) > 1:
             level += 1
-            pairs = zip(blocks[::2], blocks[1::2], strict=True)
-            blocks = [self.add(f"fold.{number}.{level}.{i}", outputs, both(*pair)) for i, pair in enumerate(pairs)]
+            pairs = [both(*pair) for pair in zip(blocks[::2], blocks[1::2], strict=True)]
+            blocks = [self.add(f"fold.{nest}.{level}.{i}{mine}", outputs, p, owner) for i, p in enumerate(pairs)]
         return blocks[0]
 
 
@@ -208,15 +240,3 @@ class Reading:
             rows = f"[{cut.first}:{cut.last}]" if cut else ""
             self.inputs[value, cut] = body_input(value + rows, kind)
         return self.inputs[value, cut]
-
-
-def below(nodes: Iterable[Node], known: Collection[Node]) -> list[Node]:
-    """What `nodes` reach without going through what is known, that included."""
-    found: dict[Node, None] = {}
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found[node] = None
-            stack += () if node in known else node.args
-    return list(found)

@@ -28,10 +28,12 @@ class Routine:
 
 @dataclass(frozen=True)
 class Cutting:
-    """`workers`: how many blocks the batch is cut into, where it has so many pieces."""
+    """`workers`: how many blocks the batch is cut into, where it has so many pieces; `shared`: updates are shared out
+    among them too, and with them what optimizers keep."""
 
     job: Job
     workers: int
+    shared: bool = False
 
     def routine(self, name: str) -> Routine:
         phase = next((p for n, p in zip(self.job.step_names, self.job.phases, strict=True) if n == name), None)
@@ -41,9 +43,9 @@ class Cutting:
         return self._step(phase)
 
     def _step(self, phase: Phase) -> Routine:
-        mesh = self.job.mesh(phase.name)
+        mesh, shares = self.job.mesh(phase.name), max(1, self.workers) if self.shared else 1
         if mesh.count == 1:
-            return Routine(cut_pieces(phase.step, fed(phase.batches), self.workers), {})
+            return Routine(cut_pieces(phase.step, fed(phase.batches), self.workers, shares), {})
         meshed = cut_mesh(self.job, phase, mesh)
         places = {b.value: Place(slot, b.box) for slot, held in meshed.slots.items() for b in held.blocks}
         return Routine(meshed.graph, places)

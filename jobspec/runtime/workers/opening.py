@@ -51,7 +51,7 @@ def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Te
     referee = Worker(replace(setup(compiled.backend.name), threads=default_threads()), crew.fetch)
     scheduler = Scheduler(crew, referee.said, asked.recheck, tell=tell, tally=asked.tally)
     workers = len(asked.backends) or len(machines(ray))
-    cutting = Cutting(compiled.job, workers)
+    cutting = Cutting(compiled.job, workers, asked.shared)
     cutting.check()
     return WorkersSession(compiled.job, compiled.plan, scheduler, cutting.routine)
 

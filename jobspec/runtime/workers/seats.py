@@ -19,7 +19,7 @@ WORD = re.compile(r"(?:([a-z]+)=)?(\d{1,4})")
 @dataclass(frozen=True)
 class Asked:
     """`backends`: of each worker; empty: one `default` worker for each machine. `address`: of a cluster, None for one
-    that is started here. `recheck`: the share of answers that are computed again; `threads`: of each worker; `split`:
+    that is started here. `recheck`: the share of answers that are computed again; `threads`: of each worker; `shared`:
     updates are shared out too; `tally`: counts what happens."""
 
     backends: tuple[str, ...]
@@ -27,7 +27,7 @@ class Asked:
     address: str | None = None
     recheck: float = RECHECK
     threads: int | None = None
-    split: bool = False
+    shared: bool = False
     tally: Tally = field(default_factory=Tally, compare=False)
 
 
@@ -37,13 +37,13 @@ def asked_of(
     default: str,
     recheck: float,
     threads: int | None,
-    split: bool = False,
+    shared: bool = False,
 ) -> Asked | None:
     """What was asked for; None for no workers. Raises UsageError E0864."""
     if workers is None and address is None:
         return None
     backends = () if workers is None else backends_of(str(workers), default)
-    return Asked(backends, default, address, recheck, threads, split)
+    return Asked(backends, default, address, recheck, threads, shared)
 
 
 def backends_of(words: str, default: str) -> tuple[str, ...]:
