@@ -60,9 +60,19 @@ def kernel_faults(routine: Routine, kernel: Kernel, turns: tuple[int, ...]) -> I
     for number, inst in enumerate(kernel.body):
         if any(not 0 <= arg < number for arg in inst.args):
             yield f"inst {number} reads what does not stand before it"
+        if not is_bounded(inst):
+            yield f"inst {number} does not say how far its index reaches"
+            continue
         for name, view in ((n, value) for n, value in inst.attrs if isinstance(value, View)):
             faults = view_faults(routine, kernel, further(kernel, inst, name), view, turns)
             yield from (f"inst {number}: {fault}" for fault in faults)
+
+
+def is_bounded(inst: Inst) -> bool:
+    """Whether it has numbers for how far an index reaches, if one moves its view."""
+    said = dict(inst.attrs)
+    wanted = ("size", "block") if inst.op == "route" else ("pick", "bound") if "pick" in said else ()
+    return all(type(said.get(name)) is int and said[name] >= (inst.op == "route") for name in wanted)
 
 
 def further(kernel: Kernel, inst: Inst, name: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import Any
 from jobspec.ir.check import check
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
+from jobspec.ir.errors import CompileError
 from jobspec.ir.job import Batches, Job
 from jobspec.ir.origin import Place, following
 from jobspec.ir.plan import Buffer, Plan, Routine, Steps
@@ -62,7 +63,11 @@ def lower_program(program: Program, profile: str = PROFILE, checked: bool = Fals
 
 
 def compile_job(job: Job, target: Target, checked: bool = False) -> Plan:
-    """The plan of `job` for `target`; `checked`: every pass and the plan itself are checked."""
+    """The plan of `job` for `target`; `checked`: every pass and the plan itself are checked. Raises CompileError E0605
+    for a profile that is not known."""
+    if job.profile not in PASSES:
+        reason = f"the job is of the numerics profile `{job.profile[:40]}`, which this version does not know"
+        raise CompileError("E0605", reason, help=f"known are: {', '.join(sorted(PASSES))}")
     plan = make_plan(job, target, checked)
     if checked:
         check_plan(plan)

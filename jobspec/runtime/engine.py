@@ -13,12 +13,15 @@ from pathlib import Path
 
 from jobspec.backends.registry import Backend, backend
 from jobspec.backends.session import Session
+from jobspec.ir.check import IllFormed
 from jobspec.ir.classes import claim
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan import plan_hash
 from jobspec.ir.digest import Digest
+from jobspec.ir.errors import CompileError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
+from jobspec.ir.plan_check import check_plan
 from jobspec.passes.pipeline import compile_job, lower_program
 from jobspec.runtime.plans import plan_of
 from jobspec.runtime.tuning import Known, tuned
@@ -61,8 +64,19 @@ def compile_for(job: Job, name: str, known: Known | None = None, cache: Path | N
 
 
 def recompiled(job: Job, plan: Plan) -> Compiled:
-    """`job` compiled here for the target that `plan` was made for."""
-    return Compiled(job, compile_job(job, plan.target), backend(plan.target.backend))
+    """`job` compiled here for the target that `plan` was made for, and proved. Raises CompileError."""
+    return proved(Compiled(job, compile_job(job, plan.target), backend(plan.target.backend)))
+
+
+def proved(compiled: Compiled) -> Compiled:
+    """The same, if every access of every kernel is proved to lie in its buffer: what a stranger's job is asked for.
+    Raises CompileError E0606."""
+    try:
+        check_plan(compiled.plan)
+    except IllFormed as error:
+        reason = f"the plan of this job cannot be proved to stay inside its memory: {str(error).splitlines()[0]}"
+        raise CompileError("E0606", reason, help="please report it, with the job") from error
+    return compiled
 
 
 def lowered(job: Job) -> Job:

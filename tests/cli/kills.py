@@ -29,11 +29,14 @@ WORK = 0.3
 
 
 class Nursery:
-    """The warm interpreter; a context manager."""
+    """The warm interpreter, a context manager; `module`: what it runs."""
+
+    def __init__(self, module: str = "tests.cli.nursery") -> None:
+        self._module = module
 
     def __enter__(self) -> Nursery:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-W", "error", "-m", "tests.cli.nursery"]
+        command = [sys.executable, "-W", "error", "-m", self._module]
         pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True, env=env)
         return self

@@ -9,6 +9,7 @@ import pytest
 
 from jobspec.backends.llvm import engine, machine
 from jobspec.ir.errors import JobspecError
+from jobspec.ir.target import Target
 from tests.llvm.routines import plan_of, routine_of, training
 from tests.passes.routines import job_of
 
@@ -19,6 +20,20 @@ def test_plan_for_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(JobspecError) as caught:
         engine.open_session(replace(plan_of(routine), target=strange), job_of(training()), 1, None)
     assert caught.value.code == "E0510"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        machine.target_of("sapphirerapids"),
+        replace(machine.host(), features=""),
+        replace(machine.host(), features=machine.host().features + ",-avx10.9,+avx10.9"),
+    ],
+    ids=["another model", "nothing said", "taken back"],
+)
+def test_what_a_model_s_name_brings_must_be_said(strange: Target) -> None:
+    """Or a plan from elsewhere would end in an instruction that this processor has not."""
+    assert not machine.runs_here(strange)
 
 
 HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from jobspec.backends.llvm.module import features
+from jobspec.backends.llvm.module import GENERIC, features
 from jobspec.ir.target import Target
 
 #: code generation level of a job that does not ask for another
@@ -37,8 +37,18 @@ def target_of(cpu: str, named: str = "") -> Target:
 
 
 def runs_here(target: Target) -> bool:
-    """Whether this machine has every feature the target's code may use."""
-    return features(target) <= features(host())
+    """Whether this machine has every feature the target's code may use, as far as that is said."""
+    return is_said(target) and features(target) <= features(host())
+
+
+def is_said(target: Target) -> bool:
+    """Whether the target names each feature that there is, with or without: what the name of a model brings otherwise,
+    LLVM alone knows. A generic name brings what it says."""
+    return target.cpu in GENERIC or named(target) >= named(host())
+
+
+def named(target: Target) -> set[str]:
+    return {word[1:] for word in target.features.split(",")}
 
 
 def triple() -> str:

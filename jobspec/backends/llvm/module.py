@@ -69,8 +69,13 @@ class Module:
 
 
 def features(target: Target) -> frozenset[str]:
-    """Every feature that the target names (`+name`) or its generic processor name implies."""
-    named = {f[1:] for f in target.features.split(",") if f.startswith("+")}
-    without = {f[1:] for f in target.features.split(",") if f.startswith("-")}
-    alike = frozenset[str]().union(*(ALIKE.get(name, frozenset[str]()) for name in named))
-    return (GENERIC.get(target.cpu, frozenset[str]()) | named | alike) - without
+    """Every feature that the target names (`+name`) or its generic processor name implies; the last word counts, as in
+    LLVM."""
+    found = set(GENERIC.get(target.cpu, ()))
+    for word in target.features.split(","):
+        sign, name = word[:1], word[1:]
+        if sign == "+":
+            found |= {name, *ALIKE.get(name, ())}
+        elif sign == "-":
+            found.discard(name)
+    return frozenset(found)

@@ -69,16 +69,18 @@ def read_kernel(value: Value, what: str) -> Kernel:
 
 def _read_axis(value: Value, what: str) -> Axis:
     size, role = as_array(value, what, 2)
-    require(role in ROLES, f"{what} has an unknown role")
-    return Axis(as_integer(size, what, 1), as_text(role, what))
+    name = as_text(role, what)
+    require(name in ROLES, f"{what} has an unknown role")
+    return Axis(as_integer(size, what, 1), name)
 
 
 def _read_inst(value: Value, what: str) -> Inst:
     op, args, dtype, attrs = as_array(value, what, 4)
-    require(dtype == "" or dtype in DTYPES, f"{what} has an unknown element type")
+    kind = as_text(dtype, what)
+    require(kind == "" or kind in DTYPES, f"{what} has an unknown element type")
     named = read_each(attrs, f"{what}: attribute", _read_named)
     distinct((name for name, _ in named), f"{what}: the attribute")
-    return Inst(as_text(op, what), _integers(args, what), as_text(dtype, what), named)
+    return Inst(as_text(op, what), _integers(args, what), kind, named)
 
 
 def _read_named(value: Value, what: str) -> tuple[str, Any]:
