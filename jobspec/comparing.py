@@ -11,7 +11,7 @@ from pathlib import Path
 from jobspec.api import read_plan
 from jobspec.difference import Known
 from jobspec.ir.codec.job import job_hash
-from jobspec.ir.codec.receipt import ReceiptFormatError, decode_receipt
+from jobspec.ir.codec.receipt import SIZE, ReceiptFormatError, decode_receipt
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import JobspecError, UsageError
 from jobspec.lang.source import Source
@@ -37,7 +37,7 @@ def known_job(path: Path, home: Home) -> Known:
 
 def of_receipt(path: Path, home: Home) -> Known:
     with explained("read", path):
-        data = home.files.read(path)
+        data = home.files.read(path, SIZE + 1)
     try:
         receipt = decode_receipt(data)
     except ReceiptFormatError as error:

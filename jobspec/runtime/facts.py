@@ -16,6 +16,9 @@ from pathlib import Path
 from jobspec.ir.version import VERSION
 from jobspec.store.files import FileLayer, write_file
 
+#: bytes of facts that are read
+LARGEST = 1 << 20
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -47,7 +50,7 @@ def write_facts(files: FileLayer, path: Path, facts: Facts) -> None:
 def data_folders(path: Path) -> Iterable[Path]:
     """The data folders that the facts at `path` name; none where there are no readable facts."""
     try:
-        named = json.loads(path.read_text())["data"]
+        named = json.loads(FileLayer().read(path, LARGEST))["data"]
         return [Path(folder) for folder in named if isinstance(folder, str)]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []

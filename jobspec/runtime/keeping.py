@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobspec.ir.codec.job import JobFormatError, decode_job
+from jobspec.ir.codec.job import LIMITS, JobFormatError, decode_job
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError, JobspecError
 from jobspec.runtime.folder import RunFolder, run_folder
@@ -48,7 +48,7 @@ def runs(home: Home) -> list[Kept]:
 def _kept(folder: RunFolder) -> Kept:
     job, size = Digest(bytes.fromhex(folder.path.name)), sum(path.stat().st_size for path in files_in(folder.path))
     try:
-        whole = decode_job(folder.job.read_bytes())
+        whole = decode_job(folder.files.read(folder.job, LIMITS.size + 1))
         history = read_history(folder)
     except (OSError, JobFormatError, JobspecError):
         return Kept(job, "?", 0, 0, False, size)

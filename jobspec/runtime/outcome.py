@@ -102,14 +102,35 @@ def _closed(compiled: Compiled, folder: RunFolder, receipt: Receipt, history: Hi
 
 
 def known_result(compiled: Compiled, folder: RunFolder, history: History) -> Result:
-    """The result that is there already; files that went missing are made again from log and checkpoint."""
+    """The result that is there already; files that went missing, and a receipt that is not the one the run finished
+    with, are made again from log and checkpoint. Raises DataError E0506 for another job's log."""
     assert history.finished is not None, "the run is not finished"
-    receipt = decode_receipt(history.finished)
-    if not folder.receipt.is_file():
+    receipt = finished_with(history.finished, compiled.job_hash, folder)
+    if not same_bytes(folder, history.finished):
         write_file(folder.files, folder.receipt, [history.finished])
     if not folder.weights.is_file():
         _restore_weights(compiled, folder, history)
     return _closed(compiled, folder, receipt, history, known=True)
+
+
+def finished_with(data: bytes, job: Digest, folder: RunFolder) -> Receipt:
+    try:
+        receipt = decode_receipt(data)
+    except ReceiptFormatError:
+        receipt = None
+    if receipt is None or receipt.job != job:
+        reason = f"the log in {folder.path} does not end with a receipt of this job"
+        raise DataError("E0506", reason, help="remove the run's folder to begin again")
+    return receipt
+
+
+def same_bytes(folder: RunFolder, data: bytes) -> bool:
+    """Whether the receipt's file is there and holds them."""
+    path = folder.receipt
+    if not path.is_file() or path.stat().st_size != len(data):
+        return False
+    with explained("read", path):
+        return folder.files.read(path) == data
 
 
 def _restore_weights(compiled: Compiled, folder: RunFolder, history: History) -> None:

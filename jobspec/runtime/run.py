@@ -202,13 +202,23 @@ class Run:
 
     def _look(self, step: int) -> None:
         """What falls due after `step` steps: a record, evaluations, a checkpoint."""
-        if closes_record(self.job, step):
-            self._recorded_up_to(step)
-            self.course.close_record(copy=not self.saver.busy)
+        self._record_due(step)
         self._evaluate_due(step)
         falls = due(self.job.save_every, step) and self._has_time()
         if self.saver.step != step and (falls or step in self.job.milestones):
             self._save(None)
+
+    def _record_due(self, step: int) -> None:
+        """Begin to close a record; the one before is waited for."""
+        if closes_record(self.job, step):
+            self._recorded_up_to(step)
+            self.course.close_record(copy=self._worth_a_copy)
+
+    @property
+    def _worth_a_copy(self) -> bool:
+        """Whether a root is hashed from a copy while the next steps run. The host's own memory is hashed in less time
+        than it is copied; and there is never more than one copy."""
+        return not self.compiled.backend.on_host and not self.saver.busy
 
     def _has_time(self) -> bool:
         """Whether a checkpoint may be made: not while the disk is at the last one, unless all are to be kept."""

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from jobspec.ir.digest import Digest, blob_digest
 from jobspec.ir.errors import DataError
-from jobspec.store.files import Bytes, Draft, FileLayer, explained
+from jobspec.store.files import MOST, Bytes, Draft, FileLayer, explained, open_file
 
 NAME = re.compile(r"[0-9a-f]{64}")
 CHUNK = 4 << 20
@@ -93,11 +93,11 @@ class BlobStore:
         with explained("write", self.folder):
             self.files.sync_folder(self.folder)
 
-    def get(self, name: Digest) -> bytes:
-        """The blob's bytes, hashed now. Raises BlobMissing, BlobDamaged."""
+    def get(self, name: Digest, most: int = MOST) -> bytes:
+        """The blob's bytes, hashed now; one of more than `most` counts as damaged. Raises BlobMissing, BlobDamaged."""
         path = self.path(name)
         with explained("read", path):
-            data = self.files.read(path)
+            data = self.files.read(path, most)
         _check(name, path, memoryview(data))
         return data
 
@@ -177,6 +177,6 @@ def _settled(status: os.stat_result) -> bool:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with explained("read", path), path.open("rb") as file:
+    with explained("read", path), os.fdopen(open_file(path), "rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk

@@ -139,7 +139,7 @@ def _read_tensor(value: Value) -> Tensor:
 
 def read(store: BlobStore, name: Digest) -> Checkpoint:
     """The checkpoint `name`, without its tensors. Raises DataError."""
-    data = store.get(name)
+    data = store.get(name, LIMITS.size)
     try:
         return from_bytes(data)
     except ValueError as error:
@@ -156,13 +156,19 @@ def load(store: BlobStore, name: Digest) -> tuple[Checkpoint, dict[str, Array]]:
 def load_tensor(store: BlobStore, tensor: Tensor) -> Array:
     """The tensor's values, read-only. Raises DataError naming it."""
     try:
+        _check_size(store, tensor)
         data = store.map(tensor.blob)
     except (BlobMissing, BlobDamaged) as error:
         raise DataError("E0709", f"tensor `{tensor.name}`: {error.reason}", help=error.help) from error
-    if data.nbytes != tensor.type.nbytes:
-        reason = f"tensor `{tensor.name}` is {tensor.type}, but its blob has {data.nbytes} bytes"
-        raise DataError("E0709", reason)
     return np.frombuffer(data, NUMPY[tensor.type.dtype]).reshape(tensor.type.shape)
+
+
+def _check_size(store: BlobStore, tensor: Tensor) -> None:
+    """Before so much is hashed. Raises BlobMissing, DataError."""
+    size = store.files.status(store.path(tensor.blob)).st_size
+    if size != tensor.type.nbytes:
+        reason = f"tensor `{tensor.name}` is {tensor.type}, but its blob is damaged: it has {size} bytes"
+        raise DataError("E0709", reason)
 
 
 def is_whole(store: BlobStore, name: Digest) -> bool:

@@ -20,7 +20,7 @@ from jobspec.ir.types import Type
 from jobspec.store.blobs import BlobDamaged, BlobMissing, BlobStore
 from jobspec.store.dtypes import NUMPY, Array
 from jobspec.store.files import explained, write_file
-from jobspec.store.manifest import Manifest, Piece, from_bytes
+from jobspec.store.manifest import LIMITS, Manifest, Piece, from_bytes
 
 SUFFIX = ".manifest"
 MANIFEST = re.compile(r"([0-9a-f]{64})\.manifest")
@@ -176,7 +176,7 @@ def load_manifest(store: BlobStore, root: Digest) -> Manifest:
     """The manifest whose root is `root`. Raises DataError."""
     path = _manifest_path(store, root)
     with explained("read", path):
-        data = store.files.read(path)
+        data = store.files.read(path, LIMITS.size + 1)
     try:
         manifest = from_bytes(data)
     except ValueError as error:

@@ -13,6 +13,7 @@ import fcntl
 import mmap
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ from jobspec.ir.errors import JobspecError
 Bytes: TypeAlias = bytes | memoryview
 
 TEMPORARY = ".part"
+#: bytes that are read at once, unless fewer are asked for
+MOST = 1 << 30
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -82,12 +85,14 @@ class FileLayer:
         finally:
             os.close(fd)
 
-    def read(self, path: Path) -> bytes:
-        return path.read_bytes()
+    def read(self, path: Path, most: int = MOST) -> bytes:
+        """The file's first bytes, at most so many: who takes no more than `most - 1` sees that there are too many."""
+        with os.fdopen(open_file(path), "rb") as file:
+            return file.read(min(most, os.fstat(file.fileno()).st_size))
 
     def map(self, path: Path) -> tuple[os.stat_result, memoryview]:
         """One file's status and its bytes, mapped read-only; they stay valid after it is removed."""
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             status = os.fstat(file.fileno())
             if status.st_size == 0:
                 return status, memoryview(b"")
@@ -102,6 +107,15 @@ class FileLayer:
             return sorted(os.listdir(folder))
         except FileNotFoundError:
             return []
+
+
+def open_file(path: Path) -> int:
+    """Descriptor of a regular file to read: a pipe would be waited for, a device may have no end."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 @contextmanager

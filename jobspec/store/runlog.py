@@ -18,7 +18,7 @@ from types import TracebackType
 
 from jobspec.ir.canonical import Limits, Value, decode, encode
 from jobspec.ir.digest import Digest, digest
-from jobspec.store.files import FileLayer, StoreError, explained, make_folders, write_all
+from jobspec.store.files import Bytes, FileLayer, StoreError, explained, make_folders, write_all
 
 MAGIC = b"jobspec run log 1\n"
 START = digest("runlog.start", b"")
@@ -112,14 +112,14 @@ def open_log(path: Path, files: FileLayer | None = None) -> RunLog:
 def read_log(path: Path, files: FileLayer | None = None) -> list[Value]:
     """The values of the log's whole records, in order. Raises StoreError where it cannot be read."""
     with explained("read", path):
-        data = (files or FileLayer()).read(path)
+        data = (files or FileLayer()).map(path)[1]
     if _is_torn_start(data):
         return []
     _check_magic(path, data)
     return [entry.value for entry in entries(data)]
 
 
-def entries(data: bytes) -> Iterator[Entry]:
+def entries(data: Bytes) -> Iterator[Entry]:
     """The records of a log's bytes, up to the first that is torn, changed or out of its chain."""
     before, at = START, len(MAGIC)
     while (entry := _entry(data, at, before)) is not None:
@@ -127,13 +127,13 @@ def entries(data: bytes) -> Iterator[Entry]:
         before, at = entry.hash, entry.end
 
 
-def _entry(data: bytes, at: int, before: Digest) -> Entry | None:
+def _entry(data: Bytes, at: int, before: Digest) -> Entry | None:
     size = int.from_bytes(data[at : at + LENGTH], "little")
     middle = at + LENGTH + size
     end = middle + HASH
     if size > LIMITS.size or len(data) < end:
         return None
-    payload = data[at + LENGTH : middle]
+    payload = bytes(data[at + LENGTH : middle])
     hash = digest("runlog", payload)
     if hash.raw != data[middle:end]:
         return None
@@ -172,7 +172,7 @@ def _locked(files: FileLayer, path: Path) -> int:
 
 
 def _resume(files: FileLayer, path: Path, fd: int) -> RunLog:
-    data = files.read(path)
+    data = files.map(path)[1]
     if _is_torn_start(data):
         return _begin(files, path, fd, len(data))
     _check_magic(path, data)
@@ -194,12 +194,12 @@ def _begin(files: FileLayer, path: Path, fd: int, cut: int) -> RunLog:
     return RunLog(files, path, fd, START, len(MAGIC), cut % len(MAGIC))
 
 
-def _is_torn_start(data: bytes) -> bool:
+def _is_torn_start(data: Bytes) -> bool:
     """Whether there is at most a first line, whole or torn: a power cut may leave its length without its bytes."""
-    return len(data) <= len(MAGIC) and MAGIC.startswith(data.rstrip(b"\0"))
+    return len(data) <= len(MAGIC) and MAGIC.startswith(bytes(data).rstrip(b"\0"))
 
 
-def _check_magic(path: Path, data: bytes) -> None:
-    if not data.startswith(MAGIC):
+def _check_magic(path: Path, data: Bytes) -> None:
+    if data[: len(MAGIC)] != MAGIC:
         help = "remove or rename the file; a new log will be made"
         raise StoreError("E0707", f"{path} is not a run log", help=help)

@@ -51,7 +51,7 @@ def check_weights(folder: RunFolder, job: Job, receipt: Receipt, state: State, f
     if not folder.weights.is_file():
         return
     with explained("read", folder.weights):
-        data = folder.files.read(folder.weights)
+        data = folder.files.map(folder.weights)[1]
     difference = _weights_difference(data, job, receipt, state)
     if difference:
         findings.differences.append(f"{folder.weights.name}: {difference}")
@@ -59,7 +59,7 @@ def check_weights(folder: RunFolder, job: Job, receipt: Receipt, state: State, f
         findings.agreements.append(f"{folder.weights.name} holds these weights")
 
 
-def _weights_difference(data: bytes, job: Job, receipt: Receipt, state: State) -> str | None:
+def _weights_difference(data: memoryview, job: Job, receipt: Receipt, state: State) -> str | None:
     try:
         tensors, about = from_bytes(data)
     except SafetensorsError as error:

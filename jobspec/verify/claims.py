@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobspec.ir.classes import may_claim
-from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
+from jobspec.ir.codec.job import LIMITS, JobFormatError, decode_job, job_hash
 from jobspec.ir.codec.receipt import Receipt
 from jobspec.ir.digest import Digest
 from jobspec.ir.job import Job
@@ -51,7 +51,7 @@ def _read_job(folder: RunFolder, troubles: list[str]) -> Job | None:
     if not path.is_file():
         return None
     with explained("read", path):
-        data = folder.files.read(path)
+        data = folder.files.read(path, LIMITS.size + 1)
     try:
         return decode_job(data)
     except JobFormatError as error:

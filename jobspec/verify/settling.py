@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobspec.ir.classes import CONTRACT, claimed_class
-from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
+from jobspec.ir.codec.receipt import SIZE, Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
 from jobspec.runtime.folder import RECEIPT, RunFolder
@@ -67,7 +67,7 @@ def receipt_of(folder: RunFolder) -> Receipt:
         help = "a run has one when it is closed: `jobspec run` prints where it lies"
         raise UsageError("E0812", f"there is no file {folder.path / RECEIPT}", help=help)
     with explained("read", folder.receipt):
-        data = folder.files.read(folder.receipt)
+        data = folder.files.read(folder.receipt, SIZE + 1)
     try:
         return decode_receipt(data)
     except ReceiptFormatError as error:

@@ -147,12 +147,11 @@ def open_value(trace: StepTrace, name: Digest) -> bytes:
     help = "make the trace again with `jobspec trace --values`"
     if place is None:
         raise DataError("E0710", f"{trace.path} does not hold the value {name.short}", help=help)
-    with explained("read", trace.path), trace.path.open("rb") as file:
-        file.seek(place[0])
-        data = file.read(place[1])
+    with explained("read", trace.path):
+        data = FileLayer().map(trace.path)[1][place[0] : place[0] + place[1]]
     if blob_digest(data) != name:
         raise DataError("E0710", f"{trace.path} does not hold the value {name.short} as it says", help=help)
-    return data
+    return bytes(data)
 
 
 class Values:
@@ -198,7 +197,7 @@ def _record(folder: RunFolder, path: Path, keys: frozenset[str]) -> Record | Non
     if not path.is_file():
         return None
     with explained("read", path):
-        data = folder.files.read(path)
+        data = folder.files.read(path, LIMITS.size + 1)
     with _told(path):
         record = Record(decode(data, LIMITS), "the trace", keys)
         record.integer("format", FORMAT, FORMAT)

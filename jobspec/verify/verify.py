@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobspec.ir.classes import claim
-from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError, decode_receipt
+from jobspec.ir.codec.receipt import SIZE, Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.contract import PROFILES
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
@@ -66,7 +66,7 @@ def _read(path: Path, home: Home) -> bytes:
     if not path.is_file():
         raise UsageError("E0812", f"there is no file {path}", help="`jobspec run` prints where a receipt lies")
     with explained("read", path):
-        return home.files.read(path)
+        return home.files.read(path, SIZE + 1)
 
 
 def _judge(receipt: Receipt, job: Job, folder: RunFolder, means: Means, reporter: Reporter) -> Verdict:

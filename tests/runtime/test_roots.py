@@ -19,6 +19,7 @@ from jobspec.runtime import roots
 from jobspec.runtime.course import changed_by
 from jobspec.runtime.events import Recorded, Saved, read_event
 from jobspec.runtime.roots import Roots, digests_of
+from jobspec.runtime.run import Run
 from jobspec.store.checkpoint import state_root
 from jobspec.store.home import Home
 from jobspec.store.runlog import read_log
@@ -31,8 +32,9 @@ Array = np.ndarray
 
 @pytest.fixture
 def beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of a small state the roots are computed on the thread."""
+    """Roots are computed on the thread, as for a device; of a small state too."""
     monkeypatch.setattr(roots, "SMALL", -1)
+    monkeypatch.setattr(Run, "_worth_a_copy", property(lambda self: not self.saver.busy))
 
 
 @pytest.fixture
@@ -148,6 +150,7 @@ def test_what_does_not_change_is_hashed_once(
         return digests_of(arrays)
 
     monkeypatch.setattr(roots, "SMALL", small)
+    monkeypatch.setattr(Run, "_worth_a_copy", True)
     monkeypatch.setattr(roots, "digests_of", counted)
     job = dense(with_fixed(line))
     train(job, home)
