@@ -1,7 +1,7 @@
 """Steppers of devices: what is timed is what a session runs, and no schedule changes a bit.
 
-Takes: a stepper behind `init` and its session. Promises: `as_session` compares memory after a step with what a session's
-step leaves; `candidates_agree` runs the step with every candidate of every kernel.
+Takes: a stepper behind `init` and its session. Promises: `as_session` compares memory after a step with what a
+session's step leaves; `candidates_agree` runs the step with every candidate of every kernel.
 """
 
 from __future__ import annotations

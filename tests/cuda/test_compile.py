@@ -1,8 +1,8 @@
 """What NVIDIA's compiler makes of the kernels: for every level it is what the plan asked for, and nothing else.
 
 A kernel that stands in several places, routines or specs is compiled once for each level. The quick tests compile all
-of a few small specs for all levels, and whole routines; `-m slow` every kernel of every spec, small and in full, down to
-machine code, in which no register is spilled.
+of a few small specs for all levels, and whole routines; `-m slow` every kernel of every spec, small and in full, down
+to machine code, in which no register is spilled.
 """
 
 from __future__ import annotations

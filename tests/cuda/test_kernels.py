@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from jobspec.backends.conformance.examine import agreeing, answer
 from jobspec.backends.conformance.pack import pack
 from jobspec.backends.conformance.sheet import Case
 from jobspec.backends.cuda.trial import Trial
-from jobspec.ir.kernel import Kernel
 from tests.cuda.native import ROWS, TILES, check
 from tests.cuda.stand_in import StandIn
-from tests.llvm import bodies
-from tests.llvm.native import Array, axes, numbers
-from tests.llvm.test_contract import cases as contractions
-from tests.llvm.test_contract import convolution, matmul, weight_gradient
-from tests.llvm.test_random_kernels import kernels
+from tests.device_kernels import DeviceKernels
+from tests.llvm.native import axes, numbers
 
 pytestmark = pytest.mark.cuda
 #: as the child examines a GPU (backends/cuda/child.py, which imports the driver)
 SCHEDULES = {"rows": ROWS, "contract": TILES}
-RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("case", list(pack()), ids=lambda case: case.clause.replace(" ", "_"))
@@ -42,74 +33,9 @@ def test_clauses_are_answered_through_a_driver(case: Case) -> None:
     driver.close()
 
 
-@pytest.mark.parametrize("case", [bodies.softmax, bodies.layer_norm, bodies.cross_entropy])
-def test_rows(case: Callable[..., Any]) -> None:
-    for size in (1, 33, 4097):
-        check(*case(3, size, True))
-
-
-def test_other_kinds() -> None:
-    check(*bodies.norm(9000, True))
-    check(*bodies.adamw(300, True))
-    check(*bodies.column_sums([3, 4], [5, 70], True))
-    check(*bodies.variance(33, 1025))
-    check(*bodies.embedding_gradient([70], [40], 11, True))
-
-
-def test_argmax_and_nan() -> None:
-    x = np.tile(np.array([3, 7, 7, np.nan, -np.inf, 7], np.float32), (2, 50))
-    x[1] = -np.inf
-    b = axes(outer=[2], row=[300])
-    b.store(b.inst("reduce", b.load(0, 300, 1), how="argmax", dtype="i32"), 1, 1, 0)
-    check(b.kernel("rows"), [x.reshape(-1), np.zeros(2, np.int32)])
-
-
-@pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
-def test_contractions(layout: str) -> None:
-    for m, n, k in ((1, 1, 1), (13, 40, 257)):
-        check(*matmul(m, n, k, layout, 2, True))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
-def test_many_contractions(layout: str) -> None:
-    for m, n, k in ((7, 19, 33), (70, 40, 256), (5, 133, 511), (9, 16, 1300), (64, 64, 3000)):
-        check(*matmul(m, n, k, layout, 2, True))
-
-
-def test_convolutions() -> None:
-    check(*convolution(2, 6, 3, 16, 3))
-    check(*weight_gradient(2, 7, 3, 20, 3))
-
-
-@settings(RELAXED, max_examples=6)
-@given(case=kernels())
-def test_random_kernels(case: tuple[Kernel, list[Array]]) -> None:
-    check(*case)
-
-
-@settings(RELAXED, max_examples=3)
-@given(case=contractions())
-def test_random_contractions(case: Any) -> None:
-    kernel, arrays = case[:2]
-    turns = max(len(view.turns) for view, _ in kernel.views())
-    check(kernel, arrays, turns=(1,) * turns)
-
-
-@pytest.mark.slow
-@settings(RELAXED, max_examples=500)
-@given(case=kernels())
-def test_many_random_kernels(case: tuple[Kernel, list[Array]]) -> None:
-    check(*case)
-
-
-@pytest.mark.slow
-@settings(RELAXED, max_examples=300)
-@given(case=contractions())
-def test_many_random_contractions(case: Any) -> None:
-    kernel, arrays = case[:2]
-    turns = max(len(view.turns) for view, _ in kernel.views())
-    check(kernel, arrays, turns=(1,) * turns)
+class TestKernels(DeviceKernels):
+    check = staticmethod(check)
+    sizes, special, shapes, length = (1, 33, 4097), (True,), ((1, 1, 1), (13, 40, 257)), 300
 
 
 @pytest.mark.parametrize("how", ["sum", "max"])

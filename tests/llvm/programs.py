@@ -13,7 +13,9 @@ import numpy as np
 from jobspec.backends.llvm.compile import Compiler
 from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.reference.numbers import Array
-from jobspec.ir.plan import Plan
+from jobspec.backends.session import Session
+from jobspec.ir.job import Job
+from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.program import Program
 from jobspec.ir.target import Target
@@ -30,11 +32,17 @@ def run_natively(
     routine = compile_routine(job, "step", step, job.phases[0].batches, target, checked=True)
     check_routine(routine)
     plan = Plan("", job.profile, target, (routine,))
+    return stepped(job, LlvmSession(plan, threads, Compiler(target, 2)), routine, inputs)
+
+
+def stepped(
+    job: Job, session: Session, routine: Routine, inputs: Mapping[str, Array]
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """One step in a session, which is closed."""
     row = np.zeros((1, max(1, routine.feed)), np.uint8)
     for name, number in routine.feeds:
         buffer = routine.buffers[number]
         row[0, buffer.offset : buffer.offset + buffer.type.nbytes] = inputs[name].reshape(-1).view(np.uint8)
-    session = LlvmSession(plan, threads, Compiler(target, 2))
     try:
         for slot in job.state:
             session.write(slot.name, inputs[slot.name])

@@ -124,17 +124,23 @@ good:
 }}
 """
 
-CHECK_GLOBAL = f"""
-define i1 @check_global(ptr %env, i64 %address, i64 %size, i1 %write, i32 %value, i64 %line) noinline {{
-entry:
-  %mask = sub i64 %size, 1
+
+def aligned(behind: str) -> str:
+    """An access must be aligned; then on to the block `behind`."""
+    return f"""  %mask = sub i64 %size, 1
   %low = and i64 %address, %mask
   %odd = icmp ne i64 %low, 0
-  br i1 %odd, label %misaligned, label %search
+  br i1 %odd, label %misaligned, label %{behind}
 misaligned:
   %m = call i1 @fail(ptr %env, i64 {MISALIGNED}, i64 %line, i64 %address)
   ret i1 false
-search:
+"""
+
+
+CHECK_GLOBAL = f"""
+define i1 @check_global(ptr %env, i64 %address, i64 %size, i1 %write, i32 %value, i64 %line) noinline {{
+entry:
+{aligned("search")}search:
 {word("count", RANGES)}{word("table", TABLE)}  %table.at = inttoptr i64 %table to ptr
   br label %next
 next:
@@ -186,14 +192,7 @@ whole:
 
 CHECK_SHARED = f"""
 define i1 @check_shared(ptr %env, i64 %address, i64 %size, i1 %write, i32 %value, i64 %line) noinline {{
-  %mask = sub i64 %size, 1
-  %low = and i64 %address, %mask
-  %odd = icmp ne i64 %low, 0
-  br i1 %odd, label %misaligned, label %inside
-misaligned:
-  %m = call i1 @fail(ptr %env, i64 {MISALIGNED}, i64 %line, i64 %address)
-  ret i1 false
-inside:
+{aligned("inside")}inside:
 {word("bytes", BYTES)}  %end = add i64 %address, %size
   %fits = icmp ule i64 %end, %bytes
   %starts = icmp ult i64 %address, %bytes

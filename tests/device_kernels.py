@@ -1,0 +1,99 @@
+"""Kernels of every kind as a device's tests run them: `class TestKernels(DeviceKernels)` says how and how large.
+
+Takes: `check`, which runs a kernel under every schedule of the device and compares memory with what the interpreter
+leaves. Promises: the same cases for every device that runs rendered C; many random ones are slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from jobspec.ir.kernel import Kernel
+from tests.llvm import bodies
+from tests.llvm.native import Array, axes
+from tests.llvm.test_contract import cases as contractions
+from tests.llvm.test_contract import convolution, matmul, weight_gradient
+from tests.llvm.test_random_kernels import kernels
+
+RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class DeviceKernels:
+    """`sizes`: of rows; `special`: whether numbers are special ones; `shapes`: of contractions; `length`: of what is
+    updated element by element."""
+
+    check: ClassVar[Callable[..., None]]
+    sizes: ClassVar[Sequence[int]]
+    special: ClassVar[Sequence[bool]]
+    shapes: ClassVar[Sequence[tuple[int, int, int]]]
+    length: ClassVar[int]
+
+    @pytest.mark.parametrize("case", [bodies.softmax, bodies.layer_norm, bodies.cross_entropy])
+    def test_rows(self, case: Callable[..., Any]) -> None:
+        for size in self.sizes:
+            for special in self.special:
+                self.check(*case(3, size, special))
+
+    def test_other_kinds(self) -> None:
+        self.check(*bodies.norm(9000, True))
+        self.check(*bodies.adamw(self.length, True))
+        self.check(*bodies.column_sums([3, 4], [5, 70], True))
+        self.check(*bodies.variance(33, 1025))
+        self.check(*bodies.embedding_gradient([70], [40], 11, True))
+
+    @pytest.mark.parametrize("first", [True, False])
+    @pytest.mark.parametrize("kind", ["rows", "columns"])
+    def test_argmax_and_nan(self, kind: str, first: bool) -> None:
+        x = np.tile(np.array([3, 7, 7, np.nan, -np.inf, 7], np.float32), (2, 50))
+        x[0, 0] = np.nan if first else -np.inf
+        x[1] = -np.inf
+        outer, inner = ("outer", "row") if kind == "rows" else ("kept", "reduced")
+        b = axes(**{outer: [2], inner: [300]})
+        b.store(b.inst("reduce", b.load(0, 300, 1), how="argmax", dtype="i32"), 1, 1, 0)
+        self.check(b.kernel(kind), [x.reshape(-1), np.zeros(2, np.int32)])
+
+    @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
+    def test_contractions(self, layout: str) -> None:
+        for m, n, k in self.shapes:
+            self.check(*matmul(m, n, k, layout, 2, True))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
+    def test_many_contractions(self, layout: str) -> None:
+        for m, n, k in ((7, 19, 33), (70, 40, 256), (5, 133, 511), (9, 16, 1300), (64, 64, 3000)):
+            self.check(*matmul(m, n, k, layout, 2, True))
+
+    def test_convolutions(self) -> None:
+        self.check(*convolution(2, 6, 3, 16, 3))
+        self.check(*weight_gradient(2, 7, 3, 20, 3))
+
+    @settings(RELAXED, max_examples=8)
+    @given(case=kernels())
+    def test_random_kernels(self, case: tuple[Kernel, list[Array]]) -> None:
+        self.check(*case)
+
+    @settings(RELAXED, max_examples=4)
+    @given(case=contractions())
+    def test_random_contractions(self, case: Any) -> None:
+        self._turned(*case[:2])
+
+    @pytest.mark.slow
+    @settings(RELAXED, max_examples=1000)
+    @given(case=kernels())
+    def test_many_random_kernels(self, case: tuple[Kernel, list[Array]]) -> None:
+        self.check(*case)
+
+    @pytest.mark.slow
+    @settings(RELAXED, max_examples=300)
+    @given(case=contractions())
+    def test_many_random_contractions(self, case: Any) -> None:
+        self._turned(*case[:2])
+
+    def _turned(self, kernel: Kernel, arrays: list[Array]) -> None:
+        """Within loops where the kernel stands in some, in their second turn."""
+        self.check(kernel, arrays, turns=(1,) * max(len(view.turns) for view, _ in kernel.views()))
