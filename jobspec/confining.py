@@ -1,6 +1,7 @@
 """A run in a process of its own that shuts itself in: the way of plans from strangers.
 
-Takes: a command line. Promises: the child sees the plan file, its data and the store, and nothing else; it prints as
+Takes: a command line. Promises: the child sees the plan file, its data and the store, and nothing else, and writes
+nothing but the store's runs; it prints as
 the run itself would, and its exit code is the run's. Ctrl-C and SIGTERM reach it.
 """
 
@@ -61,8 +62,10 @@ def exit_code(code: int) -> int:
 
 
 def shut_in(file: Path, home: Home, memory: int | None) -> None:
-    """Shut this process in, before it reads `file`."""
+    """Shut this process in, before it reads `file`. Of the store it may write the runs alone: not the compiled code
+    that other runs take up, nor the list of plans that are our own."""
     seen = file if file.suffix == PLAN else file.absolute().parent  # a text may import what lies beside it
-    walls = confine([seen, *beside(file)], [home.folder], memory or machine_memory())
+    make_folders(home.files, home.runs)
+    walls = confine([seen, *beside(file), home.folder], [home.runs], memory or machine_memory())
     for missing in walls.missing:
         click.echo(f"note: {missing}", err=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,25 @@ def test_the_confined_process_sees_only_its_own(tiny: Path, plan: Path, home: Pa
     refused = finished(spawn("run", plan))
     assert refused.code != 0 and "Traceback" not in refused.err
     assert finished(spawn("run", plan, "--no-sandbox")).code == 0
+
+
+@pytest.mark.skipif(not files.version(), reason="this kernel has no Landlock")
+def test_of_the_store_it_writes_the_runs_alone(plan: Path, home: Path) -> None:
+    """Compiled code and the list of our own plans are what later runs believe."""
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    assert finished(spawn("run", plan)).code == 0
+    after = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    assert {path.relative_to(home).parts[0] for path in after.keys() - before.keys()} == {"runs"}
+    assert all(after[path] == when for path, when in before.items())
+    script = "import sys; from pathlib import Path; from jobspec.confining import shut_in; "
+    script += "from jobspec.store.home import open_home; shut_in(Path(sys.argv[1]), open_home(), None); "
+    script += "Path(sys.argv[2]).write_text('x')"
+    for name, allowed in (("runs/x", True), ("cache/x", False), ("made/x", False), ("data/x", False), ("x", False)):
+        (home / name).parent.mkdir(exist_ok=True)
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        words = [sys.executable, "-c", script, str(plan), str(home / name)]
+        done = subprocess.run(words, env=env, capture_output=True, text=True)
+        assert (done.returncode == 0) == allowed, (name, done.stderr)
 
 
 def test_errors_come_through(plan: Path) -> None:

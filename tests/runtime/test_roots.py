@@ -111,7 +111,7 @@ def test_whatever_fails_the_next_run_comes_to_the_receipt(
 ) -> None:
     phases = (replace(line.phases[0], steps=4),)
     short = replace(dense(line), phases=phases, keep=1, evaluations=())
-    assert fail_each(short, home, tmp_path, error, range(3, 10_000, 17)) > 5
+    assert fail_each(short, home, tmp_path, error, range(3, 10_000, 29)) > 3
 
 
 @pytest.mark.slow
