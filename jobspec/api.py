@@ -250,6 +250,8 @@ def run(
     with debug.stage("run"):
         weights = Weights(store, program.spec.search)
         result = run_compiled(compiled, lambda: begin(program, store), store, order, reporter, weights)
+    if asked:
+        asked.timeline.write(result.folder.path, result.folder.files)
     return Run(result)
 
 

@@ -49,7 +49,7 @@ def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Te
 
     crew = RayCrew(ray, asked, setup, tell)
     referee = Worker(replace(setup(compiled.backend.name), threads=default_threads()), crew.fetch)
-    scheduler = Scheduler(crew, referee.said, asked.recheck, tell=tell, tally=asked.tally)
+    scheduler = Scheduler(crew, referee.said, asked.recheck, tell=tell, tally=asked.tally, timeline=asked.timeline)
     workers = len(asked.backends) or len(machines(ray))
     cutting = Cutting(compiled.job, workers, asked.shared)
     cutting.check()

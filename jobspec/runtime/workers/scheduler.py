@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobspec.ir.digest import Digest
 from jobspec.passes.split.graph import Task
+from jobspec.runtime.workers.cases import HEAD, Case, Key, Said, said
 from jobspec.runtime.workers.crew import Crew, Done, Event, Gone, Joined, Left, Lost, Order, Parcel, Refused
 from jobspec.runtime.workers.hands import Hand, Hands, Patience
 from jobspec.runtime.workers.tally import Tally
+from jobspec.runtime.workers.timeline import Span, Timeline
 from jobspec.runtime.workers.trouble import Liar, nobody_can, nobody_left
 from jobspec.runtime.workers.work import FIRST, Part, Work, Worked
 from jobspec.store.checkpoint import array_digest
@@ -28,16 +30,6 @@ TICK = 0.25
 LOSSES = 3
 #: workers that may die at one task
 DEATHS = 20
-#: who computes on the head, where no other worker can decide
-HEAD = "head"
-#: number of a work, number of its task
-Key = tuple[int, int]
-#: digests of the parts, and the flags
-Said = tuple[tuple[Digest, ...], tuple[str, ...]]
-
-
-def said(answer: Done) -> Said:
-    return tuple(parcel.digest for parcel in answer.parcels), answer.flags
 
 
 @dataclass
@@ -47,26 +39,6 @@ class Attempt:
     key: Key
     order: Order
     check: bool
-
-
-@dataclass
-class Case:
-    """An answer that is computed again elsewhere. `sayings`: by worker."""
-
-    key: Key
-    sayings: dict[str, Said]
-    refused: set[str] = field(default_factory=set)
-
-    @property
-    def settled(self) -> bool:
-        """Two agree, and nobody said otherwise; or a third has."""
-        return len(self.sayings) > 1 and len(set(self.sayings.values())) < len(self.sayings)
-
-    @property
-    def wrong(self) -> list[str]:
-        """Who said what nobody else said, once it is settled."""
-        said = list(self.sayings.values())
-        return [name for name, mine in self.sayings.items() if said.count(mine) == 1]
 
 
 class Scheduler:
@@ -82,9 +54,11 @@ class Scheduler:
         tell: Callable[[str], None] = lambda text: None,
         chance: random.Random | None = None,
         tally: Tally | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         self.crew, self.referee, self.recheck, self.tell = crew, referee, recheck, tell
         self.hands, self.tally = Hands(patience or Patience()), tally or Tally()
+        self.timeline = timeline or Timeline()
         self.chance = chance or random.SystemRandom()
         self._attempts = 0
         self._texts: dict[Digest, Parcel] = {}
@@ -251,6 +225,7 @@ class Round:
         hand = self.hands.names.get(event.worker)
         if hand is not None and hand.attempt in self.attempts:
             self.died_at(self.attempts[hand.attempt].key)
+            self.note(hand, self.attempts[hand.attempt], "redone")
             self.give_up(hand.attempt)
         self.scheduler.left(event.worker, event.why)
 
@@ -280,12 +255,17 @@ class Round:
         self.hands.took(hand, attempt.order, self.crew.now() - hand.begun)
         hand.holds |= {parcel.digest for parcel in answer.parcels}
         self.scheduler.tally.moved += answer.moved
+        self.note(hand, attempt, "checked" if attempt.check else "done")
         if attempt.check:
             case = self.cases[attempt.key]
             case.sayings[hand.name] = said(answer)
             self.judge(case)
         else:
             self.taken(hand, attempt.key, answer)
+
+    def note(self, hand: Hand, attempt: Attempt, kind: str) -> None:
+        span = Span(hand.name, self.task_name(attempt.key), kind, hand.begun, self.crew.now())
+        self.scheduler.timeline.spans.append(span)
 
     def taken(self, hand: Hand, key: Key, answer: Done) -> None:
         """An answer is used from now on; it may be drawn, and one that would stop the run always is."""
@@ -309,11 +289,8 @@ class Round:
 
     def judge(self, case: Case) -> None:
         """Close a case that is settled; without agreement among all who were asked the head decides."""
-        if HEAD in case.sayings:
-            wrong = [name for name, mine in case.sayings.items() if mine != case.sayings[HEAD]]
-        elif case.settled:
-            wrong = case.wrong
-        else:
+        wrong = case.judged()
+        if wrong is None:
             return
         del self.cases[case.key]
         self.scheduler.tally.checked += 1
@@ -377,6 +354,7 @@ class Round:
         for hand in [hand for hand in self.hands.names.values() if hand.attempt is not None and now > hand.due]:
             assert hand.attempt is not None
             if hand.attempt in self.attempts:
+                self.note(hand, self.attempts[hand.attempt], "redone")
                 self.give_up(hand.attempt)
                 seconds = hand.grace(now)
                 self.scheduler.tell(f"{hand.name} has not answered for {seconds:.0f} s: its task is done elsewhere")

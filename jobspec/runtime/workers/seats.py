@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from jobspec.ir.errors import UsageError
 from jobspec.runtime.workers.tally import Tally
+from jobspec.runtime.workers.timeline import Timeline
 
 #: the share of answers that are computed a second time where nothing else is said
 RECHECK = 0.01
@@ -20,7 +21,7 @@ WORD = re.compile(r"(?:([a-z]+)=)?(\d{1,4})")
 class Asked:
     """`backends`: of each worker; empty: one `default` worker for each machine. `address`: of a cluster, None for one
     that is started here. `recheck`: the share of answers that are computed again; `threads`: of each worker; `shared`:
-    updates are shared out too; `tally`: counts what happens."""
+    updates are shared out too; `tally`, `timeline`: tell what happens."""
 
     backends: tuple[str, ...]
     default: str
@@ -29,6 +30,7 @@ class Asked:
     threads: int | None = None
     shared: bool = False
     tally: Tally = field(default_factory=Tally, compare=False)
+    timeline: Timeline = field(default_factory=Timeline, compare=False)
 
 
 def asked_of(
