@@ -38,6 +38,7 @@ COMMANDS = {
     "profile": "Time each kernel of a training step.",
     "tune": "Find the fastest way to execute each kernel here.",
     "show": "Show parameters, axes, programs, kernels, memory.",
+    "report": "Write a run as one HTML page.",
     "export": "Write trained weights as safetensors.",
     "devices": "List what can run a job here.",
     "data": "Add, list, verify and remove data sets.",

@@ -21,6 +21,7 @@ LAW: dict[str, set[str]] = {
     "sandbox": set(),
     "editor": {"ir", "lang"},
     "estimating": {"ir", "passes"},
+    "report": {"ir", "passes", "store", "runtime"},
     "runtime": {"ir", "lang", "passes", "store", "backends"},
     "verify": {"ir", "lang", "passes", "store", "backends", "runtime"},
 }

@@ -104,8 +104,8 @@ def dtype_of(job: Job) -> str:
 
 def estimate(job: Job, routines: Mapping[str, Routine], cluster: Cluster) -> Estimate:
     """`routines`: the phases' by name. A job without a mesh is spread by its pieces. Raises UsageError E0872 for a
-    cluster without a rate that is needed, E0873 for a mesh with more positions than devices, E0874 for more replicas
-    than pieces."""
+    cluster without a rate that is needed, E0868 for a mesh that cuts unevenly, E0873 for one with more positions than
+    devices, E0874 for more replicas than pieces."""
     steps = tuple(
         Maker(job, phase, routines[name], cluster, mesh_for(job, phase, routines[name], cluster)).step()
         for phase, name in zip(job.phases, job.step_names, strict=True)
@@ -133,6 +133,7 @@ class Maker:
     """One phase's step in the making."""
 
     def __init__(self, job: Job, phase: Phase, routine: Routine, cluster: Cluster, mesh: Mesh) -> None:
+        mesh.need_fit()
         if mesh.count > cluster.devices:
             raise too_many(mesh, cluster)
         self.job, self.phase, self.cluster = job, phase, cluster

@@ -42,7 +42,7 @@ def whole(name: str) -> Estimate:
 
 
 def test_the_shipped_calibration_is_that_of_one_row() -> None:
-    assert cluster().attained.contractions == pytest.approx(calibrated(ON_8192, SMALLER), abs=1e-3)
+    assert cluster().attained.contractions == pytest.approx(calibrated(ON_8192, SMALLER), abs=5e-3)
 
 
 def test_8192_gpus_from_the_row_of_16384() -> None:
