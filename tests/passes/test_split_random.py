@@ -42,7 +42,7 @@ def test_random_models_are_cut(text: str, seed: int, blocks: int, shares: int) -
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, **CALM)
+@settings(max_examples=600, **CALM)
 @given(models(), st.integers(0, 99), st.integers(1, 5), st.integers(1, 3))
 def test_many_random_models_are_cut(text: str, seed: int, blocks: int, shares: int) -> None:
     check_cut(text, seed, blocks, shares)

@@ -16,12 +16,14 @@ from jobspec.runtime.workers.crew import Order
 @dataclass(frozen=True)
 class Patience:
     """Seconds. `least`: before any answer is late; `first`: for a program that is new to a worker; `times`: an answer
-    may take so many times the longest so far; `empty`: without any worker before the run gives up."""
+    may take so many times the longest so far; `empty`: without any worker before the run gives up; `start`: until the
+    first one is there."""
 
     least: float = 20.0
     first: float = 600.0
     times: float = 10.0
     empty: float = 60.0
+    start: float = 300.0
 
 
 @dataclass

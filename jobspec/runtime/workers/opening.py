@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobspec.backends.session import Session
+from jobspec.ir.classes import claim
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.passes.layout import slot_buffers
@@ -35,7 +36,11 @@ def on_workers(compiled: Compiled, asked: Asked, tell: Tell) -> Compiled:
 
     def opened(plan: Plan, _: Job, threads: int, cache: Path) -> Session:
         ray = connected(asked.address, len(asked.backends), slot_buffers(job.state)[1])
-        return session_on(ray, replace(compiled, plan=plan), asked, cache, tell)
+        try:
+            return session_on(ray, replace(compiled, plan=plan), asked, cache, tell)
+        except BaseException:
+            ray.shutdown()
+            raise
 
     return replace(compiled, backend=replace(compiled.backend, open=opened, on_host=False, interprets=False))
 
@@ -47,7 +52,7 @@ def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Te
     def setup(backend: str) -> Setup:
         return Setup(backend, threads, compiled.job.profile, cache)
 
-    crew = RayCrew(ray, asked, setup, tell)
+    crew = RayCrew(ray, asked, setup, claim(compiled.job.profile, compiled.plan.target), tell)
     referee = Worker(replace(setup(compiled.backend.name), threads=default_threads()), crew.fetch)
     scheduler = Scheduler(crew, referee.said, asked.recheck, tell=tell, tally=asked.tally, timeline=asked.timeline)
     workers = len(asked.backends) or len(machines(ray))

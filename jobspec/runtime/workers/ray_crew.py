@@ -99,10 +99,13 @@ class UnderWay:
 
 
 class RayCrew:
-    """`ray`: connected; `setup`: of a worker on a backend; `tell`: hears sentences for the user."""
+    """`ray`: connected; `setup`: of a worker on a backend; `claim`: how each has to compute (ir/classes.py); `tell`:
+    hears sentences for the user."""
 
-    def __init__(self, ray: Any, asked: Asked, setup: Callable[[str], Setup], tell: Callable[[str], None]) -> None:
-        self._ray, self._asked, self._setup, self._tell = ray, asked, setup, tell
+    def __init__(
+        self, ray: Any, asked: Asked, setup: Callable[[str], Setup], claim: str, tell: Callable[[str], None]
+    ) -> None:
+        self._ray, self._asked, self._setup, self._claim, self._tell = ray, asked, setup, claim, tell
         self._actor = ray.remote(actor_class())
         self._sources = own_sources()
         numbered = enumerate(asked.backends, 1)
@@ -230,6 +233,8 @@ class RayCrew:
         wrong = word.wrong
         if wrong is None and word.sources != self._sources:
             wrong = "it has another version of jobspec"
+        if wrong is None and word.claim != self._claim:
+            wrong = f"it computes as {word.claim}, the run as {self._claim}"
         if wrong is None:
             seat.starts = 0
             return [Joined(seat.name, word.about)]

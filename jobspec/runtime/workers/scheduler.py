@@ -63,6 +63,7 @@ class Scheduler:
         self._attempts = 0
         self._texts: dict[Digest, Parcel] = {}
         self._alone_since: float | None = None
+        self._met = False
 
     def run(self, works: Sequence[Work]) -> list[Worked]:
         """All tasks of `works`, whose tasks may run side by side."""
@@ -91,7 +92,7 @@ class Scheduler:
     def joined(self, event: Joined) -> None:
         self.hands.names[event.worker] = Hand(event.worker, event.about)
         self.tally.workers = len(self.hands.names)
-        self._alone_since = None
+        self._alone_since, self._met = None, True
 
     def left(self, name: str, why: str) -> None:
         if self.hands.names.pop(name, None) is not None:
@@ -103,10 +104,10 @@ class Scheduler:
         if self.hands.names:
             self._alone_since = None
             return
-        now = self.crew.now()
+        now, patience = self.crew.now(), self.hands.patience
         if self._alone_since is None:
             self._alone_since = now
-        elif now - self._alone_since > self.hands.patience.empty:
+        elif now - self._alone_since > (patience.empty if self._met else patience.start):
             raise nobody_left(now - self._alone_since)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jobspec.backends.kept import sources
 from jobspec.backends.registry import backend
+from jobspec.ir.classes import claim
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import JobspecError
 from jobspec.runtime.workers.crew import Order, Parcel
@@ -27,10 +28,12 @@ EVERYTHING = ("**/*.py",)
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker's first word. `wrong`: why it cannot work."""
+    """A worker's first word. `sources`: of its program; `claim`: what a receipt of its own would say of how it
+    computes; `wrong`: why it cannot work."""
 
     about: str = ""
     sources: Digest | None = None
+    claim: str = ""
     wrong: str | None = None
 
 
@@ -58,7 +61,8 @@ class Station:
         except JobspecError as error:
             return Ready(wrong=error.reason)
         where = f"{self._setup.backend} on {socket.gethostname()}, process {os.getpid()}"
-        return Ready(f"{where} ({target.cpu})" if target.cpu else where, own_sources())
+        about = f"{where} ({target.cpu})" if target.cpu else where
+        return Ready(about, own_sources(), claim(self._setup.profile, target))
 
     def work(self, order: Order) -> tuple[Answer, tuple[NDArray[Any], ...]]:
         """The answer, and its parts."""

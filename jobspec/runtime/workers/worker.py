@@ -27,7 +27,7 @@ from jobspec.store.checkpoint import array_digest
 
 Array = NDArray[Any]
 #: programs that stay loaded
-MOST = 32
+MOST = 128
 #: a task has no batch of its own
 NO_FEED = np.zeros((1, 0), np.uint8)
 
