@@ -195,7 +195,7 @@ def counted(tally: Tally) -> dict[str, int]:
 
 def lines_of(report: Report) -> Iterator[str]:
     job = report.job
-    yield f"{job.name}: {job.title}" if job.title else job.name
+    yield job.heading
     yield from summary(report)
     yield ""
     yield from table(report)

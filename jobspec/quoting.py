@@ -134,7 +134,7 @@ def answer_of(one: Quote, ranks: Mapping[str, list[tuple[float, float, str]]]) -
 
 
 def lines_of(found: Quotes) -> Iterator[str]:
-    yield f"{found.job.name}: {found.job.title}" if found.job.title else found.job.name
+    yield found.job.heading
     yield ""
     if found.ranked:
         yield from table(found)

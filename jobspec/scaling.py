@@ -105,7 +105,7 @@ def phase_of(found: Estimate, step: Step) -> dict[str, Any]:
 
 def lines_of(found: Estimate) -> Iterator[str]:
     job, cluster = found.job, found.cluster
-    yield f"{job.name}: {job.title}" if job.title else job.name
+    yield job.heading
     yield f"on          {cluster.name} ({cluster.source}), {found.devices:,} of {cluster.devices:,} devices in use"
     yield from whole(found)
     yield ""

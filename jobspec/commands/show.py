@@ -45,7 +45,7 @@ def lines_of(spec: Spec, on: str, view: str | None) -> Iterator[str]:
 
 def overview(job: Job, plan: Plan) -> Iterator[str]:
     facts = facts_of(job)
-    yield f"{job.name}: {job.title}" if job.title else job.name
+    yield job.heading
     yield f"parameters  {facts['parameters']:,} ({amount(facts['state_bytes'], 'B')} of state)"
     yield f"steps       {length_of(facts)}, seed {job.seed}"
     yield from phases(job)

@@ -150,6 +150,12 @@ class Job:
     runs: tuple[Mesh, ...] = field(default=(), compare=False, hash=False)
 
     @property
+    def heading(self) -> str:
+        """Name and title on one line, without what a terminal would obey."""
+        text = f"{self.name}: {self.title}" if self.title else self.name
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+    @property
     def steps(self) -> int:
         """Of all phases."""
         return sum(phase.steps for phase in self.phases)

@@ -253,3 +253,17 @@ def test_names_may_not_collide() -> None:
         check_job(replace(LINE, state=state))
     assert PHASE.batches.stream.key == KEY
     assert isinstance(PHASE.batches.feeds[0], Feed)
+
+
+@pytest.mark.parametrize("what", ["job", "slot", "phase"])
+def test_names_that_a_terminal_would_obey_are_refused(what: str) -> None:
+    """They are printed as they stand."""
+    evil, job = "\x1b]0;owned\x07", regression(ROOT)
+    changed = {
+        "job": replace(job, name=evil),
+        "slot": replace(job, state=(replace(job.state[0], axes=(evil,)), *job.state[1:])),
+        "phase": replace(job, phases=(replace(job.phases[0], name=evil),)),
+    }[what]
+    with pytest.raises(JobFormatError, match="cannot be printed"):
+        decode_job(encode_job(changed))
+    assert replace(job, title=evil).heading == "line: \N{REPLACEMENT CHARACTER}]0;owned\N{REPLACEMENT CHARACTER}"

@@ -7,7 +7,7 @@ filled from its source; otherwise RecordError or IllFormed with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import gcd
 
 from jobspec.ir.check import check
@@ -35,6 +35,8 @@ def check_job(job: Job) -> None:
     distinct((phase.name for phase in job.phases), "the phase")
     distinct(job.also, "the phase to keep")
     require({*job.also} <= {phase.name for phase in job.phases}, "it keeps the end of a phase that it has not")
+    for name in names_of(job):
+        require(name.isprintable(), f"a name holds what cannot be printed: {name[:40]!r}")
     require(len(job.training_sources) <= MOST_SOURCES, f"it trains on more than {MOST_SOURCES} data sets")
     require(0 < job.steps < 1 << 31, "the phases are no number of steps that fits an i32")
     _check_state(job)
@@ -46,6 +48,16 @@ def check_job(job: Job) -> None:
         _check_phase(job, phase)
     for evaluation in job.evaluations:
         _check_evaluation(job, evaluation)
+
+
+def names_of(job: Job) -> Iterator[str]:
+    """All that is printed as it stands."""
+    yield job.name
+    yield from (slot.name for slot in job.state)
+    yield from (axis for slot in job.state for axis in slot.axes)
+    yield from (name for source in job.sources for name in (source.name, *(field for field, _ in source.fields)))
+    yield from (name for phase in job.phases for name in (phase.name, *(name for name, _ in phase.step.outputs)))
+    yield from (name for each in job.evaluations for name in (each.name, *(name for name, _ in each.program.outputs)))
 
 
 def _check_state(job: Job) -> None:
