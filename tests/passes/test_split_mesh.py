@@ -110,3 +110,47 @@ def test_traffic_is_what_tasks_take_from_elsewhere() -> None:
 
 def test_the_graph_is_sound() -> None:
     check_graph(meshed(job(DEEP, "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp")).graph)
+
+
+@pytest.mark.parametrize(
+    ("parts", "width", "each"),
+    [(2, 512, 1), (3, 768, 1), (2, 1536, 3), (2, 2048, 1), (4, 1024, 1), (2, 3584, 7)],
+)
+def test_leaves_are_summed_where_they_lie(parts: int, width: int, each: int) -> None:
+    """A contraction over slices of whole leaves: so many subtrees of each slice, folded by the contract's tree."""
+    one = job(PLAIN, f"mesh = [tp={parts}]; shard H over tp", "X=2", f"H={width}", "Y=12", "B=4")
+    cut = meshed(one)
+    folds = [node.type.shape for task in cut.graph.tasks for node in task.program.nodes() if node.op == "contract"
+             and node.args[0].shape[-1:] == (width // parts // each,) and node.shape == (4, 12)]  # fmt: skip
+    assert len(folds) == parts * each
+    same(in_parts(one, cut, REFERENCE), at_once(one, REFERENCE))
+
+
+def test_leaves_that_are_cut_are_brought_together() -> None:
+    """Slices of 128 are half a leaf each."""
+    one = job(PLAIN, "mesh = [tp=2]; shard H over tp", "X=2", "H=256", "Y=12", "B=4")
+    cut = meshed(one)
+    assert all(
+        node.args[0].shape[1] != 128
+        for task in cut.graph.tasks for node in task.program.nodes() if node.op == "contract" and node.shape[0] == 4
+    )  # fmt: skip
+    same(in_parts(one, cut, REFERENCE), at_once(one, REFERENCE))
+
+
+def test_a_sum_of_all_squares_is_shared_out() -> None:
+    """The gradient's norm is a tree over blocks of 4096: no position takes the whole gradient for it."""
+    sizes = ("X=40", "H=512", "Y=12", "B=4")
+    one = job(PLAIN, "mesh = [tp=2]; shard H over tp", *sizes)
+    cut = meshed(one)
+    sums = [node for task in cut.graph.tasks for node in task.program.nodes() if node.op == "sum"]
+    assert max(node.args[0].type.size for node in sums) < 40 * 512 / 2
+    same(in_parts(one, cut, REFERENCE), at_once(one, REFERENCE))
+
+
+def test_stages_send_activations_and_keep_their_parameters() -> None:
+    """Between stages go what the layers hand on and its gradient, for each piece; some scalars besides."""
+    one = job(DEEP, "mesh = [pp=2]; shard L over pp", "H=64", "train.shards=2")
+    moved = traffic(meshed(one)).total
+    activations = 2 * Type("f32", (12, 64)).nbytes
+    ends = sum(slot.type.nbytes for slot in one.state if slot.name in ("w1", "b1"))
+    assert activations <= moved < 3 * (activations + ends) < one.slot("w").type.nbytes

@@ -26,13 +26,12 @@ HEAVY = frozenset({"contract", "sum", "reduce_max", "argmax", "gather", "experts
 
 
 def slot_layout(slot: Slot, mesh: Mesh) -> Layout:
-    """Of several axes that are cut over the same axis of the mesh, the largest; the first of equals."""
+    """Of several axes that are cut over the same axis of the mesh, the last: of a linear map one that it leads to, so
+    that what it gives and its gradient are cut alike without a move."""
     found: dict[str, int] = {}
     for d, axis in enumerate(slot.axes):
         over = mesh.over(axis.rstrip("'")) or ""
-        size = slot.type.shape[d]
-        larger = over not in found or size > slot.type.shape[found[over]]
-        if over and mesh.size(over) > 1 and larger and divides(size, mesh.size(over), d):
+        if over and mesh.size(over) > 1 and divides(slot.type.shape[d], mesh.size(over), d):
             found[over] = d
     return found
 
@@ -62,11 +61,24 @@ def candidates(node: Node, given: list[Layout], over: str, parts: int) -> set[in
     for i, layout in enumerate(given):
         if over in layout:
             d = place_in(node, i, layout[over])
-            if d is not None and all(span_out(node, i, d, s) for s in spans(node.args[i].shape[layout[over]], parts)):
+            if d is not None and goes_on(node, i, layout[over], d, parts):
                 axes.add(d)
     if node.op in HEAVY:
         axes |= {d for d, n in enumerate(node.shape) if n % parts == 0}
     return axes
+
+
+def goes_on(node: Node, operand: int, axis: int, d: int, parts: int) -> bool:
+    """Whether the parts of an operand's axis are those of the result's."""
+    here = [span_out(node, operand, d, span) for span in spans(node.args[operand].shape[axis], parts)]
+    return here == spans(node.shape[d], parts)
+
+
+def least_moved(node: Node, given: list[Layout], grid: Grid) -> int:
+    """What is moved for `layout_of`, of all axes of the mesh."""
+    tables, found = sources(node), layout_of(node, given, grid)
+    axes = [over for over in grid if any(over in layout for layout in given)]
+    return sum(moved(node, tables, given, over, grid[over], found.get(over, -1)) for over in axes)
 
 
 def moved(node: Node, tables: tuple[Sources, ...], given: list[Layout], over: str, parts: int, axis: int) -> int:

@@ -28,7 +28,7 @@ from jobspec.passes.split.layouts import WHOLE, Grid, Layout, slot_layout
 from jobspec.passes.split.pieces import cut_pieces
 from jobspec.passes.split.placed import ANYWHERE, Block, Given, Held, Placed
 from jobspec.passes.split.segments import Segments
-from jobspec.passes.split.unrolled import Unrolled, unrolled
+from jobspec.passes.split.unrolled import Known, Unrolled, unrolled
 
 #: more blocks than any batch has pieces: each piece is a task
 EVERY_PIECE = 1 << 30
@@ -43,14 +43,6 @@ class Meshed:
     slots: Mapping[str, Held]
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of a value before it has a place."""
-
-    layout: Layout = field(default_factory=dict)
-    stage: int | None = None
-
-
 def cut_mesh(job: Job, phase: Phase, mesh: Mesh) -> Meshed:
     """The step of `phase` on `mesh`. Raises UsageError E0868 where the mesh does not fit."""
     mesh.need_fit()
@@ -59,7 +51,7 @@ def cut_mesh(job: Job, phase: Phase, mesh: Mesh) -> Meshed:
 
 @dataclass(eq=False)
 class Cutting:
-    """`known`, `held`: by value of the graph of pieces."""
+    """`known`, `held`: by value of the graph of pieces; `pipe`: the axis of the mesh that has the stages."""
 
     job: Job
     phase: Phase
@@ -69,6 +61,7 @@ class Cutting:
     lowered: dict[Program, Program] = field(default_factory=dict)
     unrolls: dict[str, Unrolled] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    pipe: str = ""
 
     def __post_init__(self) -> None:
         self.batch = self.mesh.over(BATCH) or ""
@@ -86,11 +79,18 @@ class Cutting:
         where = {self.batch: group, **at}
         return self.number[tuple(where.get(over, 0) for over, _ in self.mesh.sizes)]
 
+    def counterpart(self, place: int, over: str, number: int) -> int:
+        """The position that is `number` along one axis, and else where `place` is."""
+        names = [name for name, _ in self.mesh.sizes]
+        where = dict(zip(names, self.mesh.positions()[place], strict=True))
+        return self.number[tuple({**where, over: number}[name] for name in names)]
+
     def meshed(self) -> Meshed:
         graph = cut_pieces(self.phase.step, [feed.name for feed in self.phase.batches.feeds], self.blocks())
         self.known |= {name: Known(self.layouts.get(name, WHOLE)) for name, _ in graph.given}
+        wishes = {value: self.layouts[name] for name, value in graph.results if name in self.layouts}
         for task in graph.tasks:
-            self.learn(task)
+            self.learn(task, wishes)
         self.hold(graph)
         slots = {slot.name: self.held[slot.name] for slot in self.job.state if slot.name in self.held}
         wanted = {value: slots[name] for name, value in graph.results if name in slots}
@@ -108,12 +108,12 @@ class Cutting:
 
     # ---- what is known before anything has a place
 
-    def learn(self, task: Task) -> None:
-        """Takes the loops of a task apart; notes what it gives."""
+    def learn(self, task: Task, wishes: Mapping[str, Layout]) -> None:
+        """Takes the loops of a task apart; notes what it gives. `wishes`: layouts that values should have."""
         inputs = {take.input: self.taken(take) for take in task.takes}
-        layouts = {name: known.layout for name, known in inputs.items()}
-        stages = {name: known.stage for name, known in inputs.items()}
-        new = self.unrolls[task.name] = unrolled(self.lower(task.program), layouts, stages, self.grid)
+        wanted = {output: wishes[value] for output, value in task.gives if value in wishes}
+        new = unrolled(self.lower(task.program), inputs, wanted, Unrolled(self.grid, pipe=self.pipe))
+        self.unrolls[task.name], self.pipe = new, new.pipe
         for (_, node), (_, value) in zip(new.results, task.gives, strict=True):
             self.known[value] = Known(new.layouts[node], new.stages[node])
 
@@ -146,12 +146,12 @@ class Cutting:
 
     def home(self, slot: Slot, stage: int | None) -> Held:
         """The blocks of a slot. One that no axis of which is cut lies on one position, each parameter on the next."""
-        layout, pipe = self.layouts[slot.name], next((u.pipe for u in self.unrolls.values() if u.pipe), "")
+        layout, pipe = self.layouts[slot.name], self.pipe
         names = list(dict.fromkeys(s.name.split("/")[0] for s in self.job.state))
         turn = names.index(slot.name.split("/")[0])
         at = {over: turn % size for over, size in self.grid.items() if over != pipe and over not in layout}
         at |= {pipe: stage or 0} if pipe else {}
-        frame = Placed(Unrolled(self.grid), {}, partial(self.place, 0))
+        frame = Placed(Unrolled(self.grid), {}, partial(self.place, 0), self.counterpart)
         blocks = frame.grid_of(body_input(slot.name, slot.type), layout, at)
         named = [(b, slot.name if len(blocks) == 1 else f"{slot.name} {places_in(b.box)}") for b in blocks]
         return Held(slot.type, tuple(Block(b.box, b.place, name) for b, name in named))
@@ -181,7 +181,7 @@ class Cutting:
         """Adds the tasks that `task` becomes."""
         given = {take.input: Given(self.held[take.value], take.cut) for take in task.takes}
         known = self.unrolls[task.name]
-        placed = Placed(known, given, partial(self.place, group))
+        placed = Placed(known, given, partial(self.place, group), self.counterpart)
         segments = Segments(placed, task.name)
         spots: list[tuple[str, Node, Block]] = []
         for (_, node), (_, value) in zip(known.results, task.gives, strict=True):
@@ -196,11 +196,11 @@ class Cutting:
     def blocks_of(self, placed: Placed, node: Node, group: int) -> Sequence[Block]:
         """Where a result lies: in its blocks, or at one position."""
         known = placed.unrolled
-        if node.op != "input" and (homes := placed.homes(node)):
-            return homes
         at = {known.pipe: known.stages[node] or 0} if known.pipe else {}
-        box: Box = whole(node.shape)
-        return [Block(box, self.place(group, at), "")]
+        place, box = self.place(group, at), whole(node.shape)
+        if node.op != "input" and (homes := placed.homes(node, place)):
+            return homes
+        return [Block(box, place, "")]
 
     def results(self, graph: Graph, slots: Mapping[str, Held]) -> list[tuple[str, str]]:
         """(a block's own name, or a report's; the value that holds it)"""

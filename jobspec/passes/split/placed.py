@@ -14,7 +14,7 @@ from itertools import product
 from jobspec.ir.build import fill_bits, reshape
 from jobspec.ir.program import Node, make, order, rebuild
 from jobspec.ir.regions import body_input
-from jobspec.ir.types import Type
+from jobspec.ir.types import Type, row_major
 from jobspec.passes.split.axes import on_part, sources, span_in
 from jobspec.passes.split.boxes import (
     Box,
@@ -29,8 +29,10 @@ from jobspec.passes.split.boxes import (
     within,
 )  # fmt: skip
 from jobspec.passes.split.graph import STEP, Cut, Take
-from jobspec.passes.split.unrolled import Unrolled
+from jobspec.passes.split.unrolled import Unrolled, size
 
+#: computed again rather than kept or moved
+AGAIN = frozenset({"const", "iota", "broadcast", "reshape", "permute", "slice"})
 #: a place that every position has at hand: batches, which are fed to whoever reads them
 ANYWHERE = -1
 
@@ -70,12 +72,14 @@ class Given:
 
 @dataclass(eq=False)
 class Placed:
-    """`place_of`: position along each axis of the mesh → place. `takes`: input of an expression → what it takes;
-    `moved`: that input → the expression it stands for and the place of it; `depths`: how many moves come before it."""
+    """`place_of`: position along each axis of the mesh → place; `counterpart`: the place that differs from another one
+    in its position along one axis. `takes`: input of an expression → what it takes; `moved`: that input → the
+    expression it stands for and the place of it; `depths`: how many moves come before it."""
 
     unrolled: Unrolled
     given: Mapping[str, Given]
     place_of: Callable[[Mapping[str, int]], int]
+    counterpart: Callable[[int, str, int], int]
     images: dict[tuple[Node, Box, int], Node] = field(default_factory=dict)
     takes: dict[str, Take] = field(default_factory=dict)
     moved: dict[str, tuple[Node, int]] = field(default_factory=dict)
@@ -84,16 +88,19 @@ class Placed:
 
     # ---- where a node lies
 
-    def homes(self, node: Node) -> list[Block]:
-        """The blocks of a node that is computed in blocks; none for one that is computed where it is read."""
+    def homes(self, node: Node, place: int) -> list[Block]:
+        """The blocks of a node that `place` may read; none for one that it computes itself. What lies in no blocks and
+        has a stage is computed by each position of the stage, and goes from there to its counterparts."""
         known = self.unrolled
         if node.op == "input":
             return [] if node["name"] == STEP else self.given[node["name"]].blocks()
-        layout, alone = known.layouts[node], known.alone.get(node)
-        if not layout and alone is None:
+        layout, alone, stage = known.layouts[node], known.alone.get(node), known.stages[node]
+        if layout or alone is not None:
+            at = {known.pipe: stage or 0} if known.pipe else {}
+            return self.grid_of(node, layout, {**at, **(alone or {})})
+        if stage is None or node.op in AGAIN or size(node) == 1:
             return []
-        stage = {known.pipe: known.stages[node] or 0} if known.pipe else {}
-        return self.grid_of(node, layout, {**stage, **(alone or {})})
+        return [Block(whole(node.shape), self.counterpart(place, known.pipe, stage), "")]
 
     def grid_of(self, node: Node, layout: Mapping[str, int], at: Mapping[str, int]) -> list[Block]:
         """A block for each position along the axes of the layout."""
@@ -131,7 +138,7 @@ class Placed:
 
     def needs(self, node: Node, box: Box, place: int) -> list[tuple[Node, Box, int]]:
         """The images that one is made of."""
-        homes = self.homes(node)
+        homes = self.homes(node, place)
         if not homes:
             return [(a, b, place) for a, b in self.operands(node, box)]
         if node.op == "input":
@@ -142,7 +149,7 @@ class Placed:
         return [(node, block.box, block.place) for block, _ in parts]
 
     def made(self, node: Node, box: Box, place: int) -> Node:
-        homes = self.homes(node)
+        homes = self.homes(node, place)
         if not homes:
             return self.computed(node, box, place)
         parts = self.parts(homes, box, place)
@@ -238,9 +245,9 @@ class Placed:
         return cut_out(on_part(node, inner, args), relative(box, inner))
 
     def stretch(self, node: Node, box: Box, rows: Node) -> Node:
-        """Elements one after another, out of the rows around them."""
-        row = node.type.size // node.args[0].shape[0]
-        start = box[0][0] // row * row
+        """Elements one after another, out of the part around them."""
+        strides = row_major(node.args[0].shape)
+        start = sum(a * step for (a, _), step in zip(rows_around(node, box), strides, strict=True))
         return cut_out(reshape(rows, (rows.type.size,)), ((box[0][0] - start, box[0][1] - start),))
 
     def loop_result(self, node: Node, place: int) -> Node:
@@ -277,10 +284,15 @@ def operand_box(node: Node, operand: int, box: Box) -> Box:
 
 
 def rows_around(node: Node, box: Box) -> Box:
-    """For a reshape to one axis: the rows of the operand that have the places of `box`."""
-    shape = node.args[0].shape
-    row = node.type.size // shape[0]
-    return with_span(whole(shape), 0, (box[0][0] // row, -(-box[0][1] // row)))
+    """For a reshape to one axis: the part of the operand, in one piece there too, that has the places of `box`."""
+    (first, last), found = box[0], list(whole(node.args[0].shape))
+    inner = node.type.size
+    for d, n in enumerate(node.args[0].shape):
+        inner //= n
+        found[d] = (first // inner % n, (last - 1) // inner % n + 1)
+        if first // inner != (last - 1) // inner:
+            break
+    return tuple(found)
 
 
 def concat_parts(node: Node, box: Box) -> list[tuple[Node, Box, Box]]:

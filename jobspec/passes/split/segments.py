@@ -16,10 +16,8 @@ from jobspec.ir.program import replace as substituted
 from jobspec.ir.regions import body_input
 from jobspec.passes.split.graph import STEP, Take, Task
 from jobspec.passes.split.layouts import HEAVY
-from jobspec.passes.split.placed import Placed
+from jobspec.passes.split.placed import AGAIN, Placed
 
-#: computed again rather than kept
-AGAIN = frozenset({"const", "iota", "broadcast", "reshape", "permute", "slice"})
 #: computed as soon as can be
 AT_ONCE = HEAVY | {"scatter_add", "expert_sums", "loop", "get"}
 Spot = tuple[Node, int]  # an expression and its place

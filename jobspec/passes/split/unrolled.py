@@ -15,14 +15,30 @@ from math import prod
 
 from jobspec.ir.build import full, reshape, slice_axis
 from jobspec.ir.contract import ROW_BLOCK
+from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
 from jobspec.ir.regions import Loop, get, parts
 from jobspec.ir.types import Type
 from jobspec.passes.split.boxes import spans
-from jobspec.passes.split.layouts import WHOLE, Grid, Layout, layout_of, loses
+from jobspec.passes.split.layouts import WHOLE, Grid, Layout, layout_of, least_moved, loses
+from jobspec.passes.split.partial import Owned, Parts, folded, parts_of
+
+#: chunks of a sum of everything for each position, so that most lie where what they sum does
+SHARES = 8
 
 #: node of a program or body → what it is now; a loop: its results
 Images = dict[Node, list[Node]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a value before it has a place."""
+
+    layout: Layout = field(default_factory=dict)
+    stage: int | None = None
+
+
+UNKNOWN = Known()
 
 
 @dataclass(eq=False)
@@ -36,19 +52,24 @@ class Unrolled:
     alone: dict[Node, Mapping[str, int]] = field(default_factory=dict)
     turns: dict[Node, list[Node]] = field(default_factory=dict)
     born: dict[Node, int] = field(default_factory=dict)
+    wishes: Mapping[Node, Layout] = field(default_factory=dict)
     pipe: str = ""
     stage: int | None = None
     results: tuple[tuple[str, Node], ...] = ()
 
-    def add(self, node: Node) -> Node:
-        """`node`, known from now on; its operands are."""
+    def add(self, node: Node, wish: Layout = WHOLE) -> Node:
+        """`node`, known from now on; its operands are. `wish`: how it would best be cut, if it is."""
         if node in self.layouts:
             return node
         given = [self.layouts[a] for a in node.args]
         chunks = self.chunks(node) if node.op == "sum" and not node.shape and any(given) else 1
         if chunks > 1:
             return self.sum_in_chunks(node, chunks)
+        parts = parts_of(node, given, self.grid) if node.op == "contract" else None
+        if parts and parts.moved * node.type.size < least_moved(node, given, self.grid):
+            return self.sum_of_parts(node, parts)
         layout = layout_of(node, given, self.grid)
+        layout = {over: wish.get(over, d) for over, d in layout.items()} if wish else layout
         if not layout and loses(node, given):
             self.alone[node] = self.position(len(self.alone))
         return self.note(node, layout, self.stage if self.stage is not None else self.stage_of(node))
@@ -72,12 +93,12 @@ class Unrolled:
     # ---- a sum of everything, as that of a gradient's squares
 
     def chunks(self, node: Node) -> int:
-        """Parts of the tree over a row's blocks, no more than there are positions."""
+        """Parts of the tree over a row's blocks, a few for each position."""
         blocks = -(-node.args[0].type.size // ROW_BLOCK)
         return -(-blocks // self.blocks_of_chunk(blocks))
 
     def blocks_of_chunk(self, blocks: int) -> int:
-        share = -(-blocks // prod(self.grid.values()))
+        share = -(-blocks // (SHARES * prod(self.grid.values())))
         return 1 << (share - 1).bit_length()
 
     def sum_in_chunks(self, node: Node, chunks: int) -> Node:
@@ -85,21 +106,48 @@ class Unrolled:
         (x,) = node.args
         flat = self.add(reshape(x, (x.type.size,)))
         size = ROW_BLOCK * self.blocks_of_chunk(-(-x.type.size // ROW_BLOCK))
-        sums = []
+        sums: list[Owned[Node]] = []
         for i in range(chunks):
-            piece = self.add(slice_axis(flat, 0, i * size, min((i + 1) * size, x.type.size)))
-            sums.append(self.add_alone(make("sum", piece, axes=(0,)), i))
-        while len(sums) > 1:
-            pairs = [self.add(make("add", a, b)) for a, b in zip(sums[::2], sums[1::2], strict=False)]
-            sums = pairs + sums[len(pairs) * 2 :]
-        return sums[0]
+            first, last = i * size, min((i + 1) * size, x.type.size)
+            chunk = make("sum", self.add(slice_axis(flat, 0, first, last)), axes=(0,))
+            stage = self.stage_at(x, (first + last) // 2)
+            sums.append((self.note_alone(chunk, self.position(i), stage), None))
+        return folded(sums, lambda a, b: (self.add(make("add", a[0], b[0])), None))[0]
 
-    def add_alone(self, node: Node, number: int) -> Node:
-        """At position `number`, counted with the pipeline's stages outermost."""
-        axes = sorted(self.grid, key=lambda over: over != self.pipe)
-        places = list(product(*(range(self.grid[over]) for over in axes)))
-        self.alone[node] = dict(zip(axes, places[number % len(places)], strict=True))
-        return self.note(node, WHOLE, None)
+    def stage_at(self, x: Node, place: int) -> int | None:
+        """The stage that has an element of x, by its place among all."""
+        if self.layouts[x].get(self.pipe) != 0:
+            return self.stages[x]
+        row = place * x.shape[0] // x.type.size
+        return next(i for i, (a, b) in enumerate(spans(x.shape[0], self.grid[self.pipe])) if a <= row < b)
+
+    def note_alone(self, node: Node, at: Mapping[str, int], stage: int | None) -> Node:
+        if node in self.layouts:
+            return node
+        self.alone[node] = at
+        return self.note(node, WHOLE, stage)
+
+    # ---- a contraction over what is cut
+
+    def sum_of_parts(self, node: Node, parts: Parts) -> Node:
+        """Subtrees where their operands lie; what is folded of several positions is cut along an axis of the result."""
+        stage = self.stage if self.stage is not None else self.stage_of(node)
+        cut = [d for d, n in enumerate(node.shape) if n % parts.positions == 0]
+        layout = {parts.over: cut[-1]} if cut else WHOLE
+
+        def fold(a: Owned[Node], b: Owned[Node]) -> Owned[Node]:
+            both = make("add", a[0], b[0])
+            if a[1] == b[1] is not None:
+                return self.note_alone(both, {parts.over: a[1]}, stage), a[1]
+            return (both if both in self.layouts else self.note(both, layout, stage)), None
+
+        made = [(self.part(x, {parts.over: owner}, stage), owner) for x, owner in parts.nodes(node)]
+        return folded(made, fold)[0]
+
+    def part(self, node: Node, at: Mapping[str, int], stage: int | None) -> Node:
+        for x in node.args:
+            self.add(x)
+        return self.note_alone(node, at, stage)
 
     # ---- programs and bodies
 
@@ -115,7 +163,7 @@ class Unrolled:
             return [images[node.args[0]][node["index"]]]
         args = tuple(images[a][0] for a in node.args)
         if node.op != "loop":
-            return [self.add(rebuild(node, args))]
+            return [self.add(rebuild(node, args), self.wishes.get(node, WHOLE))]
         if any(self.layouts[a] for a in args):
             return self.unroll(parts(node), args)
         loop = rebuild(node, args)
@@ -166,11 +214,25 @@ def size(node: Node) -> int:
     return node.result.size if isinstance(node.result, Type) else 0
 
 
-def unrolled(program: Program, given: Mapping[str, Layout], stages: Mapping[str, int | None], grid: Grid) -> Unrolled:
-    """`given`, `stages`: of the inputs, by name; one that is not among them is whole."""
-    new = Unrolled(grid)
+def wishes_of(program: Program, wanted: Mapping[str, Layout]) -> dict[Node, Layout]:
+    """What is computed element by element for an output is best cut as the output is wanted."""
+    found: dict[Node, Layout] = {}
+    stack = [(node, wanted[name]) for name, node in program.outputs if wanted.get(name)]
+    while stack:
+        node, layout = stack.pop()
+        if node not in found and OPS[node.op].has("elementwise"):
+            found[node] = layout
+            stack += [(a, layout) for a in node.args]
+    return found
+
+
+def unrolled(program: Program, given: Mapping[str, Known], wanted: Mapping[str, Layout], new: Unrolled) -> Unrolled:
+    """`given`: what is known of the inputs, `wanted`: layouts of outputs, by name; `new`: the grid, and the axis of the
+    pipeline if that is known."""
+    new.wishes = wishes_of(program, wanted)
     images: Images = {}
     for node in program.inputs:
-        images[node] = [new.note(node, given.get(node["name"], WHOLE), stages.get(node["name"]))]
+        known = given.get(node["name"], UNKNOWN)
+        images[node] = [new.note(node, known.layout, known.stage)]
     new.results = tuple(zip((n for n, _ in program.outputs), new.follow(program.results, images), strict=True))
     return new
