@@ -7,7 +7,7 @@ A run travels with its job, log, receipt and checkpoints; its weights follow fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,15 +15,18 @@ from jobspec.ir.codec.job import JobFormatError, decode_job, job_hash
 from jobspec.ir.codec.receipt import ReceiptFormatError, decode_receipt
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError
+from jobspec.ir.record import RecordError
 from jobspec.runtime.folder import JOB, LOG, RECEIPT, STATES, RunFolder, run_folder
+from jobspec.runtime.history import History, history_of
 from jobspec.runtime.journal import read_history
 from jobspec.store import checkpoint
 from jobspec.store.blobs import NAME, BlobStore
 from jobspec.store.datasets import SUFFIX, open_set
 from jobspec.store.fetching import SMALL, fetch_blob
-from jobspec.store.files import FileLayer, explained, write_file
+from jobspec.store.files import FileLayer, StoreError, explained, write_file
 from jobspec.store.home import DATA, Home
 from jobspec.store.remote import Remote
+from jobspec.store.runlog import MAGIC, entries
 
 RUNS = "runs"
 
@@ -140,19 +143,43 @@ def pull_run(home: Home, remote: Remote, job: Digest) -> Moved:
         name: remote.read(f"{below}/{name}", SMALL) for name in (JOB, RECEIPT, LOG) if remote.has(f"{below}/{name}")
     }
     _check_run(remote, job, small)
-    for name in remote.names(f"{below}/{STATES}"):
-        if NAME.fullmatch(name):
-            moved.one(_pull_blob(home.files, remote, f"{below}/{STATES}", folder.path / STATES / name))
+    for saved in _history(remote, job, small[LOG]).saved:
+        for size in _pull_checkpoint(folder, remote, f"{below}/{STATES}", saved.name):
+            moved.one(size)
     for name, data in small.items():
         write_file(home.files, folder.path / name, [data])
         moved.one(len(data))
     return moved
 
 
-def _pull_blob(files: FileLayer, remote: Remote, below: str, target: Path) -> int | None:
+def _history(remote: Remote, job: Digest, log: bytes) -> History:
+    """What the log that was fetched tells. Raises DataError."""
+    try:
+        if not log.startswith(MAGIC):
+            raise RecordError("it is not a run log")
+        return history_of(entry.value for entry in entries(log))
+    except RecordError as error:
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}") from error
+
+
+def _pull_checkpoint(folder: RunFolder, remote: Remote, below: str, name: Digest) -> Iterator[int | None]:
+    """Fetch a checkpoint, as far as the remote has it: the list first, since it says how long each tensor is."""
+    states = folder.states
+    if not remote.has(f"{below}/{name.hex}"):
+        return
+    if remote.size(f"{below}/{name.hex}") > checkpoint.LIMITS.size:
+        raise StoreError("E0712", f"{remote.shown}/{below}/{name.hex} is too large for a list of tensors")
+    listing = _pull_blob(folder.files, remote, below, states.own_path(name))
+    for tensor in checkpoint.read(states, name).tensors:
+        if remote.has(f"{below}/{tensor.blob.hex}"):
+            yield _pull_blob(folder.files, remote, below, states.own_path(tensor.blob), tensor.type.nbytes)
+    yield listing
+
+
+def _pull_blob(files: FileLayer, remote: Remote, below: str, target: Path, size: int | None = None) -> int | None:
     if target.is_file():
         return None
-    fetch_blob(files, remote, f"{below}/{target.name}", target)
+    fetch_blob(files, remote, f"{below}/{target.name}", target, size)
     with explained("read", target):
         return files.status(target).st_size
 

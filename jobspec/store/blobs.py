@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -134,6 +134,9 @@ class BlobStore:
     def find(self, file: str) -> Path | None:
         """Where a file of that name lies, in the first folder that has it."""
         return next((path for folder in self.folders if (path := folder / file).is_file()), None)
+
+    def expect(self, sizes: Mapping[Digest, int]) -> None:
+        """How many bytes blobs have that will be asked for: of use to stores that have to fetch."""
 
     def ahead(self, name: Digest) -> None:
         """The blob will be wanted soon: of use to stores that have to fetch it."""

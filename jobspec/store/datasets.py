@@ -162,7 +162,9 @@ class DataSet:
 
 def open_set(store: BlobStore, root: Digest) -> DataSet:
     """The data set `root`. Raises DataError where its manifest is unknown or damaged; shards are read later."""
-    return DataSet(store, load_manifest(store, root))
+    manifest = load_manifest(store, root)
+    store.expect({piece.name: piece.size for shard in manifest.shards for piece in shard.pieces})
+    return DataSet(store, manifest)
 
 
 def save_manifest(store: BlobStore, manifest: Manifest) -> Path:

@@ -7,7 +7,7 @@ fetched once more and then named. The blob that will be wanted next is fetched m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +38,7 @@ class FetchingStore(BlobStore):
         self._worker = ThreadPoolExecutor(1, "jobspec-fetch")
         self._lock = Lock()
         self._coming: dict[str, Future[None]] = {}
+        self._sizes: dict[str, int] = {}
 
     def find(self, file: str) -> Path | None:
         """Where the file lies; fetched where only the remote has it."""
@@ -59,6 +60,10 @@ class FetchingStore(BlobStore):
                 raise
         self.remove(name)
         return super().map(name)
+
+    def expect(self, sizes: Mapping[Digest, int]) -> None:
+        """Nothing longer is fetched under these names."""
+        self._sizes |= {name.hex: size for name, size in sizes.items()}
 
     def ahead(self, name: Digest) -> None:
         """Begin to fetch what will be wanted; what goes wrong is said when it is."""
@@ -83,15 +88,19 @@ class FetchingStore(BlobStore):
             return None
         target = self.folder / file
         if NAME.fullmatch(file):
-            fetch_blob(self.files, self.remote, source, target)
+            fetch_blob(self.files, self.remote, source, target, self._sizes.get(file))
         else:
             write_file(self.files, target, [self.remote.read(source, SMALL)])
         return target
 
 
-def fetch_blob(files: FileLayer, remote: Remote, source: str, target: Path) -> None:
-    """Fetch the blob `target` is named for. Raises StoreError E0713 where what comes has another hash, twice."""
+def fetch_blob(files: FileLayer, remote: Remote, source: str, target: Path, size: int | None = None) -> None:
+    """Fetch the blob `target` is named for; `size`: how many bytes it has, if that is known. Raises StoreError E0713
+    where what comes has another size, or another hash, twice."""
     wanted = Digest(bytes.fromhex(target.name))
+    if size is not None and remote.size(source) != size:
+        reason = f"{remote.shown}/{source} is not the blob that its name says: that one has {size} bytes"
+        raise StoreError("E0713", reason, help="the copy there is damaged: push it again from a store that has it")
     for _ in range(ATTEMPTS):
         found = _pull(files, remote, source, target)
         if found == wanted:

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from jobspec.ir.codec.job import job_hash
-from jobspec.ir.digest import Digest
+from jobspec.ir.digest import Digest, blob_digest
 from jobspec.ir.errors import DataError, JobspecError
 from jobspec.ir.job import Job
 from jobspec.runtime import keeping
 from jobspec.runtime.folder import RunFolder, run_folder
-from jobspec.runtime.journal import open_journal
+from jobspec.runtime.journal import open_journal, read_history
 from jobspec.runtime.transfer import pull_run, pull_set, push_run, push_set, remote_runs, remote_sets
+from jobspec.store import checkpoint
 from jobspec.store.datasets import open_set
 from jobspec.store.home import Home
 from jobspec.store.remote import Remote
+from jobspec.store.runlog import MAGIC
 from jobspec.verify.replaying import Means
 from jobspec.verify.verify import verify
 from tests.runtime.jobs import home_at, regression, regression_data, train
@@ -108,6 +110,34 @@ def test_another_job_s_files_are_refused(line: Job, done: RunFolder, home: Home,
         with pytest.raises(DataError, match=words):
             pull_run(target, remote, job_hash(line))
         assert not run_folder(target, job_hash(line)).log.is_file()
+
+
+def test_only_what_the_log_names_arrives(line: Job, done: RunFolder, home: Home, tmp_path: Path) -> None:
+    remote, below = Remote(str(tmp_path / "there")), tmp_path / "there" / "runs" / job_hash(line).hex
+    push_run(home, remote, job_hash(line))
+    (below / "states" / blob_digest(b"more").hex).write_bytes(b"more")
+    tensor = checkpoint.read(done.states, read_history(done).saved[0].name).tensors[0]
+    os.truncate(below / "states" / tensor.blob.hex, 1 << 36)
+    with pytest.raises(JobspecError, match="that one has"):
+        pull_run(home_at(tmp_path / "refused"), remote, job_hash(line))
+    (below / "states" / tensor.blob.hex).write_bytes(done.states.get(tensor.blob))
+    target = home_at(tmp_path / "target")
+    pull_run(target, remote, job_hash(line))
+    assert set(run_folder(target, job_hash(line)).states.names()) == set(done.states.names())
+
+
+@pytest.mark.parametrize("data", [b"no log", MAGIC + b"\x03\x00\x00\x00abc"])
+def test_a_log_that_is_none(line: Job, done: RunFolder, home: Home, tmp_path: Path, data: bytes) -> None:
+    remote = Remote(str(tmp_path / "there"))
+    push_run(home, remote, job_hash(line))
+    (tmp_path / "there" / "runs" / job_hash(line).hex / "log").write_bytes(data)
+    target = home_at(tmp_path / "target")
+    if data.startswith(MAGIC):  # cut at its first entry: nothing was saved yet
+        assert pull_run(target, remote, job_hash(line)).sent == 3
+        return
+    with pytest.raises(DataError, match="not a run log"):
+        pull_run(target, remote, job_hash(line))
+    assert not run_folder(target, job_hash(line)).log.is_file()
 
 
 def test_a_changed_checkpoint_does_not_arrive(line: Job, done: RunFolder, home: Home, tmp_path: Path) -> None:

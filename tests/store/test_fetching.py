@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -163,6 +164,19 @@ def test_what_does_not_match_is_fetched_again_then_named(there: Path, tmp_path: 
     with pytest.raises(StoreError, match=name) as caught:
         fetch_blob(FileLayer(), Flaky(str(there), wrong), f"data/{name}", target)
     assert caught.value.code == "E0713" and not target.is_file()
+
+
+@pytest.mark.parametrize("size", [1 << 36, 1])
+def test_a_shard_of_another_size_is_not_fetched(there: Path, tmp_path: Path, size: int) -> None:
+    """64 GiB where the manifest says 2,000 bytes: the disk here is not filled with it."""
+    root = filled(str(there), there)
+    home = Home(tmp_path / "home", remote=str(there))
+    opened = open_set(home.data(), root)
+    name = opened.manifest.shards[0].pieces[0].name.hex
+    os.truncate(there / "data" / name, size)
+    with pytest.raises(StoreError, match="has 2000 bytes") as caught:
+        opened.take("tok", np.array([1]))
+    assert caught.value.code == "E0713" and not list((home.folder / "data").glob(f"*{name}*"))
 
 
 def test_an_own_copy_that_is_damaged_is_fetched_again(there: Path, tmp_path: Path) -> None:
