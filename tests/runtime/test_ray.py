@@ -68,16 +68,15 @@ def test_nodes_are_killed_and_others_join(nodes: Nodes, home: Home) -> None:
     assert any("left" in note for note in killer.notes)
 
 
-def test_the_head_is_killed(home: Home) -> None:
+def test_the_head_is_killed(tmp_path: Path) -> None:
     """The command line, killed while it trains on workers; again, on a new cluster, it goes on from the checkpoint."""
+    home = made_up(tmp_path)
     sets = {**SETS, **roots("digits", home), "train.steps": "300", "save.every": "20"}
     words = [f"--set={name}={value}" for name, value in sets.items()]
     words = [sys.executable, "-m", "jobspec", "run", str(SPECS / "digits.job"), *words, "--workers", "2"]
     environment = {**os.environ, "JOBSPEC_HOME": str(home.folder)}
-    head = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    assert head.stdout is not None
-    states = home.folder / "states"
-    while not (states.is_dir() and any(states.rglob("*"))) and head.poll() is None:
+    head = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    while not any(home.runs.glob("*/states/*")) and head.poll() is None:
         time.sleep(0.1)
     head.send_signal(signal.SIGKILL)
     assert head.wait() == -signal.SIGKILL

@@ -56,12 +56,15 @@ class Trial:
         self.scheduler = Scheduler(crew, referee.said, recheck, PATIENCE, self.told.append, random.Random(seed))
         self.session = WorkersSession(self.job, plan, self.scheduler, Cutting(self.job, blocks).routine)
 
-    def trained(self, steps: int = STEPS) -> Bits:
+    def trained(self, portion: int = STEPS) -> Bits:
+        """The steps in portions of so many."""
         self.session.run("init", 0, np.zeros((1, 0), np.uint8))
-        outcome = self.session.run("step", 0, rows(self.job)[:steps])
-        assert outcome.done == steps and not outcome.flags
-        found = {slot.name: self.session.read(slot.name).tobytes() for slot in self.job.state}
-        return {**found, "reports": outcome.reports.tobytes()}
+        reports = b""
+        for first in range(0, STEPS, portion):
+            outcome = self.session.run("step", first, rows(self.job)[first : first + portion])
+            assert outcome.done == min(portion, STEPS - first) and not outcome.flags
+            reports += outcome.reports.tobytes()
+        return {**{slot.name: self.session.read(slot.name).tobytes() for slot in self.job.state}, "reports": reports}
 
 
 @cache
@@ -87,7 +90,7 @@ def test_one_state(workers: int, blocks: int) -> None:
 @pytest.mark.parametrize("when", [0, 1, 4, 9])
 def test_a_fault(fault: str, when: int) -> None:
     trial = Trial(StandIns({"w0": ["ok"] * when + [fault], "w1": (), "w2": ()}))
-    assert trial.trained() == wanted()
+    assert trial.trained(portion=1 + when % 3) == wanted()
     assert trial.scheduler.tally.redone or fault in ("change", "leave", "refuse")
 
 
@@ -130,4 +133,19 @@ def test_a_liar_is_named_and_left_out(workers: int) -> None:
 @given(st.lists(st.lists(st.sampled_from(SURVIVED), max_size=14), min_size=2, max_size=4), st.sampled_from([0.0, 0.2]))
 def test_any_faults(faults: list[list[str]], recheck: float) -> None:
     named = {f"w{i}": mine for i, mine in enumerate(faults)} | {"steady": []}
-    assert Trial(StandIns(named), recheck).trained() == wanted()
+    for portion in (1, STEPS):
+        assert Trial(StandIns(named), recheck).trained(portion) == wanted()
+
+
+def test_what_was_computed_in_earlier_calls_is_lost() -> None:
+    """The only worker goes with all of the state after the second call: init and both steps are computed again."""
+    crew = StandIns({"w0": (), "w1": ()}, [(50.0, "w1")])
+    trial = Trial(crew, blocks=1)
+    trial.session.run("init", 0, np.zeros((1, 0), np.uint8))
+    for first in range(2):
+        trial.session.run("step", first, rows(trial.job)[first : first + 1])
+    done = trial.scheduler.tally.done
+    crew.values.clear()
+    trial.session.run("step", 2, rows(trial.job)[2:])
+    assert trial.scheduler.tally.done >= 2 * done
+    assert {slot.name: trial.session.read(slot.name).tobytes() for slot in trial.job.state}.items() <= wanted().items()

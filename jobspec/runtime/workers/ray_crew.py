@@ -170,6 +170,8 @@ class RayCrew:
     def _seat_machines(self) -> None:
         alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         seated = {seat.node for seat in self._seats}
+        for seat in self._seats:
+            seat.closed |= seat.actor is None and seat.node not in alive
         for node in alive:
             if node not in seated:
                 self._seats.append(Seat(f"worker {len(self._seats) + 1}", self._asked.default, node))

@@ -1,8 +1,8 @@
 """A session on workers: the face of one device, a crew behind it.
 
-Takes: a job, its plan for the layout of batches, a scheduler, how programs are cut. Promises: what
-backends/session.py promises, with the bits of any other session. The state is on the head between two calls of `run`;
-whatever the workers lose within one is computed again from there. Rows of batches go from the head, which reads and
+Takes: a job, its plan for the layout of batches, a scheduler, how programs are cut. Promises: what backends/session.py
+promises, with the bits of any other session. The state lies with the workers; the head takes it every few seconds, and
+whenever it looks, and has what they lose computed again from there. Rows of batches go from the head, which reads and
 verifies the data: they are small beside what the tasks give each other, and so mixtures, order and windows stay in
 one place.
 """
@@ -10,7 +10,8 @@ one place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,18 @@ Array = NDArray[Any]
 BESIDE = 2
 #: times that one call may begin again
 AGAIN = 50
+#: seconds after which the head takes the state, unless it has it by then; bytes of batches that are kept until it does
+KEEP, ROOM = 5.0, 64 << 20
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """Of `run`: its arguments."""
+
+    routine: str
+    first: int
+    feeds: NDArray[np.uint8]
 
 
 class WorkersSession:
@@ -46,41 +59,76 @@ class WorkersSession:
         self._job, self._plan, self._scheduler, self._cut = job, plan, scheduler, cut
         self._state = State(scheduler.crew, job.state)
         self._prepared: dict[str, Prepared] = {}
+        self._kept: dict[str, Array] = {}
+        self._kept_at, self._calls = 0.0, list[Call]()
 
     def write(self, slot: str, value: Array) -> None:
+        self._again(self._keep)
         self._state.write(slot, np.array(value, order="C"))
+        self._kept[slot] = self._state.array(slot)
 
     def read(self, slot: str) -> Array:
-        return self._state.array(slot).copy()
+        return self.peek(slot).copy()
 
     def peek(self, slot: str) -> Array:
-        return self._state.array(slot)
+        return self._again(lambda: self._state.array(slot))
 
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
-        kept = self._state.kept()
-        for _ in range(AGAIN):
-            try:
-                outcome = self._run(routine, first, feeds)
-                self._state.kept()
-                return outcome
-            except Gone:
-                self._state.restore(kept)
-            except Liar as liar:
-                if liar.since is not None and not self._begins(routine, first, liar.since):
-                    raise tainted(liar, liar.since) from None
-                self._state.restore(kept)
-        raise lost_too_often(AGAIN)
+        call = Call(routine, first, feeds)
+        return self._again(lambda: self._called(call), self._since(routine, first))
 
     def close(self) -> None:
         self._scheduler.crew.close()
 
+    # ---- what is lost is computed again
+
+    def _again(self, get: Callable[[], T], begins: int | None = None) -> T:
+        """What `get` gives, once nothing of it is lost on the way. `begins`: the first step that it computes; what was
+        computed before is handed out and cannot be taken back. None where it computes none."""
+        behind = False
+        for _ in range(AGAIN):
+            try:
+                if behind:
+                    self._go_back()
+                return get()
+            except Gone:
+                behind = True
+            except Liar as liar:
+                if liar.since is not None and (begins is None or liar.since < begins):
+                    raise tainted(liar, liar.since) from None
+                behind = True
+        raise lost_too_often(AGAIN)
+
+    def _go_back(self) -> None:
+        """The state as the head last had all of it, and from there on what was called since."""
+        self._state.restore(self._kept)
+        for call in self._calls:
+            self._run(call)
+
+    def _called(self, call: Call) -> Outcome:
+        if self._calls and self._state.is_here:
+            self._keep()
+        outcome = self._run(call)
+        if self._changes_state(call.routine):
+            late = self._scheduler.crew.now() - self._kept_at > KEEP
+            if late or sum(c.feeds.nbytes for c in (*self._calls, call)) > ROOM:
+                self._keep()
+            else:
+                self._calls.append(call)
+        return outcome
+
+    def _keep(self) -> None:
+        """All of the state is on the head."""
+        self._kept, self._calls = self._state.kept(), []
+        self._kept_at = self._scheduler.crew.now()
+
     # ---- one call
 
-    def _run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
-        layout = self._plan.routine(routine)
+    def _run(self, call: Call) -> Outcome:
+        layout, feeds = self._plan.routine(call.routine), call.feeds
         reports = np.zeros((len(feeds), len(layout.reports)), np.float32)
         done = 0
-        for worked in self._each(layout, first, feeds):
+        for worked in self._each(layout, call.first, feeds):
             reports[done] = self._take(layout, worked)
             done += 1
             if worked.flags:
@@ -111,11 +159,6 @@ class WorkersSession:
         if not self._changes_state(routine):
             return None
         return FIRST if routine == "init" else step
-
-    def _begins(self, routine: str, first: int, since: int) -> bool:
-        """Whether what has gone into the state since then goes with this call's."""
-        beginning = self._since(routine, first)
-        return beginning is not None and since >= beginning
 
     def _share(self, array: Array, cut: Cut | None) -> Parcel:
         mine = part(array, cut)

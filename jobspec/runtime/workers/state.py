@@ -82,6 +82,11 @@ class State:
         """All of it, on the head: what `restore` goes back to. Raises crew.Gone."""
         return {slot: self.array(slot) for slot in self._held}
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the head has all of it."""
+        return all(held.array is not None for held in self._held.values())
+
     def restore(self, kept: dict[str, Array]) -> None:
         """The state as it was then; workers are to take it anew."""
         self._held = {slot: Held(array) for slot, array in kept.items()}
