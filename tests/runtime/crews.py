@@ -12,8 +12,8 @@ of runtime/workers/crew.py in milliseconds; the same faults give the same course
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,17 @@ class Doing:
 
 
 class StandIns:
-    """`faults`: by worker, one for each order that it gets; `joining`: (seconds, worker) of those that come later."""
+    """`faults`: by worker, one for each order that it gets; `joining`: (seconds, worker) of those that come later;
+    `backends`: of those that do not compute with the reference."""
 
-    def __init__(self, faults: dict[str, Sequence[str]], joining: Iterable[tuple[float, str]] = ()) -> None:
+    def __init__(
+        self,
+        faults: dict[str, Sequence[str]],
+        joining: Iterable[tuple[float, str]] = (),
+        backends: Mapping[str, str] = {},
+    ) -> None:
         self.time, self.values = 0.0, dict[int, Array]()
+        self.backends = backends
         self.faults, self.doing = faults, dict[str, Doing]()
         self.dismissed: list[str] = []
         self._events: list[tuple[float, int, Event]] = []
@@ -76,7 +83,8 @@ class StandIns:
         if isinstance(event, Joined):
             again = event.worker in self.doing
             faults = iter(() if again else self.faults[event.worker])
-            self.doing[event.worker] = Doing(Worker(SETUP, self.fetch), faults)
+            setup = replace(SETUP, backend=self.backends.get(event.worker, SETUP.backend))
+            self.doing[event.worker] = Doing(Worker(setup, self.fetch), faults)
         return event.worker not in self.dismissed or isinstance(event, Left)
 
     def send(self, worker: str, order: Order) -> None:
@@ -120,7 +128,8 @@ class StandIns:
         self.at(self.time + after, Done(name, order.attempt, parcels, made.flags, made.moved))
 
     def computed(self, worker: Worker, order: Order) -> Made:
-        key = (order.program.digest, order.step, tuple((n, p.digest) for n, p in order.takes), order.parts)
+        taken = tuple((name, p.digest) for name, p in order.takes)
+        key = (worker.setup.backend, order.program.digest, order.step, taken, order.parts)
         if missing := tuple(p.digest for _, p in order.takes if not self.is_there(p)):
             raise Missing(missing)
         if key not in KNOWN:

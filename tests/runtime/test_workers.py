@@ -94,6 +94,13 @@ def test_a_fault(fault: str, when: int) -> None:
     assert trial.scheduler.tally.redone or fault in ("change", "leave", "refuse")
 
 
+def test_mixed_backends() -> None:
+    """Every answer is computed a second time by another worker: that of the other backend, or the head."""
+    trial = Trial(StandIns(faultless(2), backends={"w1": "llvm"}), recheck=1.0)
+    assert trial.trained() == wanted()
+    assert trial.scheduler.tally.checked == trial.scheduler.tally.done > 20
+
+
 def test_joining() -> None:
     crew = StandIns({"w0": (), "w1": ()}, [(3.0, "w1")])
     assert Trial(crew).trained() == wanted()
