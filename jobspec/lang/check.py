@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 # the rules of the tree register themselves
 from jobspec.ir.job import Evaluation, Job, Phase, Start
@@ -59,11 +58,6 @@ def load(
     except RecursionError:
         reporter.error("E0264", "this nests too deep", file.name.span, help="name parts of it with `def` or `=`")
         reporter.stop()
-
-
-def load_file(path: Path, *, catalog: Catalog | None = None, fetch: Fetch | None = None) -> Job:
-    """`load` of a file. Raises UsageError where it cannot be read."""
-    return load(Source.read(path), catalog=catalog, fetch=fetch)
 
 
 @dataclass(frozen=True)

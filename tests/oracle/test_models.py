@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from bench.workloads import Workload, of_spec
 from jobspec.backends.reference.evaluate import evaluate
-from jobspec.lang.check import load_file
+from jobspec.lang.check import load
+from jobspec.lang.source import Source
 from jobspec.store.home import Home
 from tests.oracle import ours
 from tests.specs.tiny import SPECS, entries
@@ -78,7 +79,7 @@ class Both:
         """The base's first weights: none of its training is needed here."""
         if self.work.job.start is None or self.base is None:
             return {}
-        first = evaluate(load_file(SPECS / f"{self.base}.job").init, {})
+        first = evaluate(load(Source.read(SPECS / f"{self.base}.job")).init, {})
         return {slot: first[source] for slot, source in self.work.job.start.tensors}
 
     def gradients(self, run: ours.Ran, at: ours.Moment, way: Way) -> dict[str, Array]:

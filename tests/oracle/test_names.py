@@ -16,8 +16,9 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.program import Program, order
-from jobspec.lang.check import load_file
+from jobspec.lang.check import load
 from jobspec.lang.override import assignments
+from jobspec.lang.source import Source
 from jobspec.runtime.export import model_slots
 from jobspec.runtime.foreign import matched, table
 from jobspec.runtime.safetensors import from_bytes
@@ -145,7 +146,7 @@ def test_the_way_back_is_exact(
     [("gpt2_124m", "gpt2"), *((f"llama3_{size}", "llama") for size in ("8b", "70b", "405b")), ("pretrained", "llama")],
 )
 def test_shipped_jobs_have_their_names(shipped: str, name: str) -> None:
-    slots = model_slots(load_file(SPECS / f"{shipped}.job"))
+    slots = model_slots(load(Source.read(SPECS / f"{shipped}.job")))
     assert {s.name for _, held in matched(table(name), slots, name) for s in held} == {s.name for s in slots}
 
 

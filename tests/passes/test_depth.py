@@ -25,9 +25,10 @@ COMPILED = """
 from pathlib import Path
 from jobspec.backends.registry import backend
 from jobspec.ir.codec.plan import encode_plan
-from jobspec.lang.check import load_file
+from jobspec.lang.check import load
+from jobspec.lang.source import Source
 from jobspec.passes.pipeline import compile_job
-print(len(encode_plan(compile_job(load_file(Path("specs/llama3_405b.job")), backend("llvm").target))))
+print(len(encode_plan(compile_job(load(Source.read(Path("specs/llama3_405b.job"))), backend("llvm").target))))
 """
 
 

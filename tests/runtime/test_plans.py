@@ -13,7 +13,8 @@ from jobspec.backends.kept import ROOM, Kept
 from jobspec.ir.digest import digest
 from jobspec.ir.job import Job
 from jobspec.ir.target import Target
-from jobspec.lang.check import load_file
+from jobspec.lang.check import load
+from jobspec.lang.source import Source
 from jobspec.passes.pipeline import compile_job
 from jobspec.runtime import plans
 from jobspec.runtime.plans import key_of, plan_of
@@ -28,7 +29,7 @@ print(*(m.__file__ for name, m in sys.modules.items() if name.startswith("jobspe
 
 @pytest.fixture(scope="module")
 def job() -> Job:
-    return load_file(Path(__file__).parents[2] / "specs" / "digits.job")
+    return load(Source.read(Path(__file__).parents[2] / "specs" / "digits.job"))
 
 
 def forbidden(job: Job, target: Target) -> None:
