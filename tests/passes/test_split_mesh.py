@@ -12,6 +12,7 @@ from tests.passes.meshes import DEEP, PLAIN, at_once, in_parts, job, meshed, sam
 from tests.passes.task_graphs import runner
 
 REFERENCE, NATIVE = runner("reference"), runner("llvm")
+LLAMA = ("L=3", "D=32", "R=2", "G=2", "K=8", "F=64", "V=16", "T=8", "B=4", "train.shards=2", "train.steps=3")
 GPT = ("L=3", "D=16", "H=4", "V=16", "T=8", "B=4", "train.steps=4")
 
 
@@ -65,6 +66,36 @@ def test_a_small_gpt(run: str) -> None:
     """Its embedding is its head too: one slot, whose gradient comes from both ends of the pipeline."""
     one = spec("char_gpt", run, *GPT, "train.shards=2")
     same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
+EMBEDDED = DEEP.replace("x=f32[X], y=u8", "x=u8, y=u8").replace("x @ w1 + b1", "w1[X: x] + b1")
+
+
+def test_an_embedding_in_slices() -> None:
+    """Each position adds up the rows of its own tokens; out of range for all but one of them."""
+    one = job(EMBEDDED, "mesh = [tp=2]; shard X over tp", "X=8", "train.shards=2")
+    cut = meshed(one)
+    sizes = {node.shape for task in cut.graph.tasks for node in task.program.nodes() if node.op == "scatter_add"}
+    assert sizes == {(5, 8)}
+    same(in_parts(one, cut, REFERENCE), at_once(one, REFERENCE))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "mesh = [tp=2, pp=2]; shard G F V over tp; shard L over pp",
+        pytest.param("mesh = [tp=2]; shard G F V over tp", marks=pytest.mark.slow),
+        pytest.param("mesh = [tp=4]; shard F V over tp", marks=pytest.mark.slow),
+        pytest.param("mesh = [pp=3]; shard L over pp", marks=pytest.mark.slow),
+        pytest.param("mesh = [tp=2, pp=2, dp=2]; shard G F V over tp; shard L over pp; shard B over dp",
+                     marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_a_small_llama(run: str) -> None:
+    """Its operands are bfloat16 before they are cut, and stay that."""
+    one = spec("llama3_8b", run, *LLAMA)
+    for run_on in (runner("reference", one.profile), runner("llvm", one.profile)):
+        same(in_parts(one, meshed(one), run_on), at_once(one, run_on))
 
 
 def test_native_code_has_the_same_bits() -> None:

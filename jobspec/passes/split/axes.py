@@ -8,6 +8,7 @@ that it has in the whole: no fold is over an axis of the result (docs/numerics.m
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 from jobspec.ir.ops import OPS
@@ -18,6 +19,7 @@ from jobspec.passes.split.boxes import Box, Span, shape_of
 Sources = dict[int, int]
 
 
+@lru_cache(maxsize=1 << 16)
 def sources(node: Node) -> tuple[Sources, ...]:
     """One table per operand; empty where an operation is not in the table."""
     if OPS[node.op].has("elementwise"):

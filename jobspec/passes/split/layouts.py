@@ -41,17 +41,21 @@ def divides(size: int, parts: int, axis: int) -> bool:
     return size % parts == 0 or (axis == 0 and size >= parts)
 
 
-def layout_of(node: Node, given: list[Layout], grid: Grid) -> Layout:
-    """The layout of `node` where its operands have those in `given`."""
+def layout_of(node: Node, given: list[Layout], grid: Grid, wish: Layout = WHOLE) -> Layout:
+    """The layout of `node` where its operands have those in `given`. `wish`: how what is made of it would best be cut;
+    it decides where an operation goes element by element, or where several axes cost the same."""
+    if node.op == "scatter_add" and wish:
+        return wish
     found: dict[str, int] = {}
-    if not any(given):
-        return WHOLE
     tables = sources(node)
     for over, parts in grid.items():
-        if parts > 1 and any(over in layout for layout in given):
-            axes = candidates(node, given, over, parts) - set(found.values())
-            if axes:
-                found[over] = min(sorted(axes), key=lambda d: moved(node, tables, given, over, parts, d))
+        if parts == 1 or not any(over in layout for layout in given):
+            continue
+        if over in wish and OPS[node.op].has("elementwise"):
+            found[over] = wish[over]
+        elif axes := candidates(node, given, over, parts) - set(found.values()):
+            costs = {d: moved(node, tables, given, over, parts, d) for d in sorted(axes)}
+            found[over] = min(costs, key=lambda d: (costs[d], d != wish.get(over), d))
     return found
 
 

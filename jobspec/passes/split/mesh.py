@@ -28,7 +28,7 @@ from jobspec.passes.split.layouts import WHOLE, Grid, Layout, slot_layout
 from jobspec.passes.split.pieces import cut_pieces
 from jobspec.passes.split.placed import ANYWHERE, Block, Given, Held, Placed
 from jobspec.passes.split.segments import Segments
-from jobspec.passes.split.unrolled import Known, Unrolled, unrolled
+from jobspec.passes.split.unrolled import Known, Unrolled, unrolled, wishes_of
 
 #: more blocks than any batch has pieces: each piece is a task
 EVERY_PIECE = 1 << 30
@@ -88,9 +88,9 @@ class Cutting:
     def meshed(self) -> Meshed:
         graph = cut_pieces(self.phase.step, [feed.name for feed in self.phase.batches.feeds], self.blocks())
         self.known |= {name: Known(self.layouts.get(name, WHOLE)) for name, _ in graph.given}
-        wishes = {value: self.layouts[name] for name, value in graph.results if name in self.layouts}
+        wishes = self.wishes(graph)
         for task in graph.tasks:
-            self.learn(task, wishes)
+            self.learn(task, wishes[task.name])
         self.hold(graph)
         slots = {slot.name: self.held[slot.name] for slot in self.job.state if slot.name in self.held}
         wanted = {value: slots[name] for name, value in graph.results if name in slots}
@@ -108,11 +108,23 @@ class Cutting:
 
     # ---- what is known before anything has a place
 
-    def learn(self, task: Task, wishes: Mapping[str, Layout]) -> None:
-        """Takes the loops of a task apart; notes what it gives. `wishes`: layouts that values should have."""
+    def wishes(self, graph: Graph) -> dict[str, dict[Node, Layout]]:
+        """Task → how its nodes would best be cut: as the slots are that their values go to."""
+        of_value = {value: self.layouts[name] for name, value in graph.results if name in self.layouts}
+        found: dict[str, dict[Node, Layout]] = {}
+        for task in reversed(graph.tasks):
+            wanted = {output: of_value[value] for output, value in task.gives if value in of_value}
+            found[task.name] = here = wishes_of(self.lower(task.program), wanted)
+            inputs = {node["name"]: layout for node, layout in here.items() if node.op == "input"}
+            for take in task.takes:
+                if take.input in inputs and take.cut is None:
+                    of_value.setdefault(take.value, inputs[take.input])
+        return found
+
+    def learn(self, task: Task, wishes: Mapping[Node, Layout]) -> None:
+        """Takes the loops of a task apart; notes what it gives."""
         inputs = {take.input: self.taken(take) for take in task.takes}
-        wanted = {output: wishes[value] for output, value in task.gives if value in wishes}
-        new = unrolled(self.lower(task.program), inputs, wanted, Unrolled(self.grid, pipe=self.pipe))
+        new = unrolled(self.lower(task.program), inputs, wishes, Unrolled(self.grid, pipe=self.pipe))
         self.unrolls[task.name], self.pipe = new, new.pipe
         for (_, node), (_, value) in zip(new.results, task.gives, strict=True):
             self.known[value] = Known(new.layouts[node], new.stages[node])

@@ -39,7 +39,7 @@ class Parts:
         top: list[int] = []
 
         def fold(a: Owned[int], b: Owned[int]) -> Owned[int]:
-            if a[1] == b[1] is not None:
+            if a[1] == b[1] and a[1] is not None:
                 return a
             top.extend(owner for _, owner in (a, b) if owner is not None)
             return 0, None
@@ -47,10 +47,10 @@ class Parts:
         folded([(i, i // self.each) for i in range(self.positions * self.each)], fold)
         return len(top)
 
-    def nodes(self, node: Node) -> list[Owned[Node]]:
-        """The subtrees, as contractions of parts of the operands."""
+    def nodes(self, node: Node) -> list[tuple[Node, int]]:
+        """The subtrees, as contractions of parts of the operands, and whose they are."""
         (a, b), attrs = node.args, dict(node.attrs)
-        found: list[Owned[Node]] = []
+        found: list[tuple[Node, int]] = []
         for i in range(self.positions * self.each):
             first, last = i * self.rows, (i + 1) * self.rows
             left = slice_axis(a, first_of(node), first, last)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from jobspec.ir.build import fill_bits, reshape
-from jobspec.ir.program import Node, make, order, rebuild
+from jobspec.ir.build import fill_bits, full, reshape, slice_axis
+from jobspec.ir.program import Node, make, rebuild
 from jobspec.ir.regions import body_input
 from jobspec.ir.types import Type, row_major
 from jobspec.passes.split.axes import on_part, sources, span_in
 from jobspec.passes.split.boxes import (
     Box,
+    Span,
     cut_out,
     joined,
     overlap,
@@ -85,6 +86,7 @@ class Placed:
     moved: dict[str, tuple[Node, int]] = field(default_factory=dict)
     leaves: dict[tuple[Node, int], Node] = field(default_factory=dict)
     depths: dict[Node, int] = field(default_factory=dict)
+    grids: dict[Node, list[Block]] = field(default_factory=dict)
 
     # ---- where a node lies
 
@@ -97,7 +99,9 @@ class Placed:
         layout, alone, stage = known.layouts[node], known.alone.get(node), known.stages[node]
         if layout or alone is not None:
             at = {known.pipe: stage or 0} if known.pipe else {}
-            return self.grid_of(node, layout, {**at, **(alone or {})})
+            if node not in self.grids:
+                self.grids[node] = self.grid_of(node, layout, {**at, **(alone or {})})
+            return self.grids[node]
         if stage is None or node.op in AGAIN or size(node) == 1:
             return []
         return [Block(whole(node.shape), self.counterpart(place, known.pipe, stage), "")]
@@ -179,8 +183,8 @@ class Placed:
         """An expression of another place."""
         if (x, home) not in self.leaves:
             name = f"moved.{len(self.leaves)}"
-            self.leaves[x, home] = body_input(name, x.type)
-            self.moved[name] = (x, home)
+            leaf = self.leaves[x, home] = body_input(name, x.type)
+            self.moved[name], self.depths[leaf] = (x, home), max(0, self.depth(x)) + 1
         return self.leaves[x, home]
 
     def leaf(self, node: Node, block: Block, part: Box, place: int) -> Node:
@@ -224,7 +228,7 @@ class Placed:
             if span == (0, n):
                 continue
             found = [span_in(node, i, d, span) for i, table in enumerate(tables) if d in table]
-            if None in found or not (found or node.op == "broadcast"):
+            if None in found or not (found or node.op == "broadcast" or is_size(node, d)):
                 inner = with_span(inner, d, (0, n))
         return inner
 
@@ -242,6 +246,8 @@ class Placed:
         inner = self.cuttable(node, box)
         if node.op == "reshape" and len(node.shape) == 1 and inner != box:
             return self.stretch(node, box, args[0])
+        if node.op == "scatter_add" and inner[node["batch"]] != (0, node["size"]):
+            return scattered(node, inner[node["batch"]], args)
         return cut_out(on_part(node, inner, args), relative(box, inner))
 
     def stretch(self, node: Node, box: Box, rows: Node) -> Node:
@@ -260,16 +266,36 @@ class Placed:
     # ---- how many moves come before an expression
 
     def depth(self, x: Node) -> int:
-        if x not in self.depths:
-            for node in order([x]):
-                if node not in self.depths:
-                    self.depths[node] = self.depth_of(node)
+        """-1 where it reads no input at all."""
+        stack = [x]
+        while stack:
+            node = stack[-1]
+            pending = [] if node in self.depths else [a for a in node.args if a not in self.depths]
+            if pending:
+                stack += pending
+                continue
+            stack.pop()
+            if node not in self.depths:
+                given = 0 if node.op == "input" else -1
+                self.depths[node] = max((self.depths[a] for a in node.args), default=given)
         return self.depths[x]
 
-    def depth_of(self, node: Node) -> int:
-        if node.op == "input" and node["name"] in self.moved:
-            return self.depth(self.moved[node["name"]][0]) + 1
-        return max((self.depths[a] for a in node.args), default=0)
+
+def is_size(node: Node, axis: int) -> bool:
+    """Whether `axis` counts what a scatter_add adds to."""
+    return node.op == "scatter_add" and axis == node["batch"]
+
+
+def scattered(node: Node, span: Span, args: tuple[Node, ...]) -> Node:
+    """A scatter_add to the places of `span`: what is meant for others goes to one more, and that is left out. Each
+    place has its own contributions in their order."""
+    values, index = args
+    first, last = (full(index.type, n) for n in span)
+    rest = full(index.type, span[1] - span[0])
+    mine = make("select", make("lt", index, last), make("sub", index, first), rest)
+    mine = make("select", make("lt", index, first), rest, mine)
+    sums = make("scatter_add", values, mine, batch=node["batch"], size=span[1] - span[0] + 1)
+    return slice_axis(sums, node["batch"], 0, span[1] - span[0])
 
 
 def operand_box(node: Node, operand: int, box: Box) -> Box:

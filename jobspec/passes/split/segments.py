@@ -61,14 +61,18 @@ class Segments:
     def settle(self, roots: Iterable[Spot]) -> None:
         """Finds the levels of all that the roots take."""
         at: dict[int, dict[Node, None]] = {}
-        stack = list(roots)
+        seen: set[Spot] = set()
+        stack = [spot for spot in roots if at.setdefault(spot[1], {}).setdefault(spot[0]) is None]
         while stack:
             x, place = stack.pop()
-            here = at.setdefault(place, {})
-            if x not in here:
-                here[x] = None
-                leaves = (n for n in order([x]) if n.op == "input" and n["name"] in self.placed.moved)
-                stack += [spot for leaf in leaves for spot in self.made_by(leaf, place)]
+            if (x, place) in seen:
+                continue
+            seen.add((x, place))
+            stack += [(a, place) for a in x.args]
+            if x.op == "input" and x["name"] in self.placed.moved:
+                for y, home in self.made_by(x, place):
+                    at.setdefault(home, {})[y] = None
+                    stack.append((y, home))
         for place, exprs in at.items():
             self.settle_place(place, exprs)
 
@@ -78,7 +82,7 @@ class Segments:
         for x in reversed(nodes):
             late = [self.levels[user, place] for user in read_by[x]]
             at_once = x in pinned or x.op in AT_ONCE
-            self.levels[x, place] = self.placed.depth(x) if at_once else min(late)
+            self.levels[x, place] = max(0, self.placed.depth(x)) if at_once else min(late)
 
     def want(self, x: Node, place: int) -> str:
         """The value that holds `x`; a task of `place` gives it."""
@@ -121,7 +125,7 @@ class Segments:
             seen.add(x)
             if x.op == "input":
                 found |= {} if x["name"] == STEP else {x: None}
-            elif self.levels[x, place] < level and x.op not in AGAIN and has_inputs(x):
+            elif self.levels[x, place] < level and x.op not in AGAIN and self.placed.depth(x) >= 0:
                 found[x] = None
             else:
                 stack += x.args[::-1]
@@ -131,6 +135,3 @@ class Segments:
         known = self.placed.takes.get(x["name"]) if x.op == "input" else None
         return replace(known, input=name) if known else Take(name, self.want(x, place))
 
-
-def has_inputs(x: Node) -> bool:
-    return any(node.op == "input" for node in order([x]))

@@ -68,8 +68,7 @@ class Unrolled:
         parts = parts_of(node, given, self.grid) if node.op == "contract" else None
         if parts and parts.moved * node.type.size < least_moved(node, given, self.grid):
             return self.sum_of_parts(node, parts)
-        layout = layout_of(node, given, self.grid)
-        layout = {over: wish.get(over, d) for over, d in layout.items()} if wish else layout
+        layout = layout_of(node, given, self.grid, wish)
         if not layout and loses(node, given):
             self.alone[node] = self.position(len(self.alone))
         return self.note(node, layout, self.stage if self.stage is not None else self.stage_of(node))
@@ -137,11 +136,14 @@ class Unrolled:
 
         def fold(a: Owned[Node], b: Owned[Node]) -> Owned[Node]:
             both = make("add", a[0], b[0])
-            if a[1] == b[1] is not None:
-                return self.note_alone(both, {parts.over: a[1]}, stage), a[1]
+            owner = a[1] if a[1] == b[1] else None
+            if owner is not None:
+                return self.note_alone(both, {parts.over: owner}, stage), owner
             return (both if both in self.layouts else self.note(both, layout, stage)), None
 
-        made = [(self.part(x, {parts.over: owner}, stage), owner) for x, owner in parts.nodes(node)]
+        made: list[Owned[Node]] = []
+        for x, owner in parts.nodes(node):
+            made.append((self.part(x, {parts.over: owner}, stage), owner))
         return folded(made, fold)[0]
 
     def part(self, node: Node, at: Mapping[str, int], stage: int | None) -> Node:
@@ -215,21 +217,21 @@ def size(node: Node) -> int:
 
 
 def wishes_of(program: Program, wanted: Mapping[str, Layout]) -> dict[Node, Layout]:
-    """What is computed element by element for an output is best cut as the output is wanted."""
+    """How nodes would best be cut so that outputs are as `wanted`: what is computed element by element for one as that
+    is, and what it reads too."""
     found: dict[Node, Layout] = {}
     stack = [(node, wanted[name]) for name, node in program.outputs if wanted.get(name)]
     while stack:
         node, layout = stack.pop()
-        if node not in found and OPS[node.op].has("elementwise"):
+        if node not in found:
             found[node] = layout
-            stack += [(a, layout) for a in node.args]
+            stack += [(a, layout) for a in node.args if OPS[node.op].has("elementwise")]
     return found
 
 
-def unrolled(program: Program, given: Mapping[str, Known], wanted: Mapping[str, Layout], new: Unrolled) -> Unrolled:
-    """`given`: what is known of the inputs, `wanted`: layouts of outputs, by name; `new`: the grid, and the axis of the
-    pipeline if that is known."""
-    new.wishes = wishes_of(program, wanted)
+def unrolled(program: Program, given: Mapping[str, Known], wishes: Mapping[Node, Layout], new: Unrolled) -> Unrolled:
+    """`given`: what is known of the inputs, by name; `new`: the grid, and the axis of the pipeline if that is known."""
+    new.wishes = wishes
     images: Images = {}
     for node in program.inputs:
         known = given.get(node["name"], UNKNOWN)
