@@ -27,8 +27,10 @@ def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:
     if receipt.data != training_roots(job):
         said, meant = (", ".join(map(str, roots)) for roots in (receipt.data, training_roots(job)))
         yield f"`data`: the receipt says {said}, the job {meant}"
-    if receipt.steps != job.steps and receipt.closed:
+    if receipt.steps > job.steps or (receipt.closed and receipt.steps < job.steps):
         yield f"`steps`: the receipt says {receipt.steps}, the job {job.steps}"
+    elif receipt.steps == job.steps and not receipt.closed:
+        yield f"`closed`: the receipt says that steps are missing, and has all {job.steps}"
 
 
 def training_roots(job: Job) -> tuple[Digest, ...]:

@@ -276,7 +276,7 @@ class Mutants:
         outcome = self._run(["run", str(self.file)], chosen)
         if outcome.code is None:
             return self._as_the_reference(outcome, chosen)
-        assert outcome.code in ("E0601", "E0602", "E0510"), (outcome, data.hex())
+        assert outcome.code in ("E0601", "E0602", "E0510", "E0811"), (outcome, data.hex())
         return f"refused by {outcome.code}{', though every access is in bounds' if is_plan(data) else ''}"
 
     def of_schedule(self, chosen: Origin) -> str:

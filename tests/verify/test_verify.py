@@ -23,6 +23,8 @@ from jobspec.runtime.safetensors import from_bytes, to_chunks
 from jobspec.store.checkpoint import read
 from jobspec.store.home import Home
 from jobspec.verify.replaying import Means
+from jobspec.verify.sampled import Sample
+from jobspec.verify.settling import dispute
 from jobspec.verify.verdict import Verdict
 from jobspec.verify.verify import verify
 from tests.runtime.jobs import counting, home_at, regression, regression_data, token_data, train
@@ -69,6 +71,15 @@ def test_what_was_run_is_accepted(done: RunFolder, home: Home) -> None:
     assert str(verdict).startswith("ACCEPT\n")
 
 
+@pytest.mark.parametrize(("backend", "threads"), [("llvm", 1), ("llvm", 2), ("reference", 2)])
+@pytest.mark.parametrize("sample", [None, Sample(2, bytes(32))], ids=["full", "sample"])
+def test_on_any_backend_and_any_number_of_threads(
+    done: RunFolder, home: Home, backend: str, threads: int, sample: Sample | None
+) -> None:
+    verdict = verify(done.receipt, Means(home, backend, threads, sample=sample))
+    assert verdict.word == ("ACCEPT-SAMPLED" if sample else "ACCEPT"), verdict
+
+
 def test_a_receipt_alone_is_accepted_where_job_and_data_are_known(done: RunFolder, home: Home, tmp_path: Path) -> None:
     path = tmp_path / "elsewhere" / "mine"
     path.parent.mkdir()
@@ -113,6 +124,18 @@ def test_an_open_chain_is_unverifiable(done: RunFolder, home: Home) -> None:
     change(done, closed=False, steps=5)
     verdict = judged(done, home)
     assert (verdict.word, verdict.exit_code) == ("UNVERIFIABLE", 5) and "5 of 12" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(("steps", "field"), [(12, "closed"), (13, "steps")])
+def test_a_receipt_that_is_open_without_need_is_rejected(
+    done: RunFolder, home: Home, tmp_path: Path, steps: int, field: str
+) -> None:
+    copy = RunFolder(tmp_path / "copy", home.files)
+    shutil.copytree(done.path, copy.path)
+    change(done, closed=False, steps=steps)
+    verdict = judged(done, home)
+    assert verdict.word == "REJECT" and f"`{field}`" in verdict.reasons[0]
+    assert dispute(done.path, copy.path, Means(home, "reference", 1)).wrong == (str(done.path),)
 
 
 def test_an_unknown_profile_is_unverifiable(done: RunFolder, line: Job, home: Home) -> None:
