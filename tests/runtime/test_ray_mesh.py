@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.workloads import SPECS
 from jobspec import api
 from jobspec.loading import Spec, read_spec
 from jobspec.runtime.workers.seats import Asked
 from jobspec.store.home import Home
-from tests.spec_jobs import SMALL, SPECS, made_up, roots
+from tests.spec_jobs import SMALL, made_up, roots
 
 pytestmark = [
     pytest.mark.ray,
