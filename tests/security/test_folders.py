@@ -87,7 +87,7 @@ def answers(folder: Folder, times: int) -> None:
 
 
 def test_some_damages(call: Call, tiny: Path) -> None:
-    answers(Folder(call, tiny, 1), 25)
+    answers(Folder(call, tiny, 1), 12)
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_an_accepted_folder_has_what_it_had(call: Call, tiny: Path) -> None:
     """Whatever was changed: what is accepted is the receipt of the run."""
     folder = Folder(call, tiny, 3)
     accepted = 0
-    for _ in range(20):
+    for _ in range(10):
         folder.damage()
         receipt = folder.path / "receipt.cbor"
         if call("verify", receipt, *REFERENCE).code == 0:

@@ -36,7 +36,7 @@ def cell() -> Iterator[Nursery]:
 
 def test_some(cell: Nursery, tmp_path: Path) -> None:
     mutants = Mutants(tmp_path, cell, 1, gpt=False)
-    for _ in range(20):
+    for _ in range(12):
         mutants.one()
 
 
