@@ -14,12 +14,11 @@ from jobspec.estimating import outages
 from jobspec.estimating.anatomy import AFTER, BACK, BEFORE, LAYERS, MIDDLE, UPDATE, anatomy
 from jobspec.estimating.cluster import Cluster
 from jobspec.estimating.links import sent, shared
-from jobspec.estimating.operations import Operation, Work, work_of
+from jobspec.estimating.operations import HALVED, Operation, Work, work_of
 from jobspec.estimating.pipeline import Chunk, Timeline, timeline
 from jobspec.estimating.roles import BATCH, Roles, roles
 from jobspec.estimating.roofline import Device, Times
 from jobspec.estimating.room import F32, Room, Sizes, room_of, sizes_of, state_bytes
-from jobspec.ir.contract import BF16_PROFILE
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job, Phase
 from jobspec.ir.mesh import Mesh, mesh_of
@@ -99,7 +98,7 @@ class Estimate:
 
 
 def dtype_of(job: Job) -> str:
-    return "bf16" if job.profile == BF16_PROFILE else "f32"
+    return "bf16" if job.profile in HALVED else "f32"
 
 
 def estimate(job: Job, routines: Mapping[str, Routine], cluster: Cluster) -> Estimate:

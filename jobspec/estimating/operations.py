@@ -15,13 +15,16 @@ from math import prod
 from jobspec.estimating.anatomy import AFTER, BACK, BEFORE, LAYERS, MIDDLE, UPDATE, Anatomy, Placed, anatomy
 from jobspec.estimating.attention import Inner, inner, product_of
 from jobspec.estimating.weights import Weights, moves, weights
-from jobspec.ir.contract import BF16_PROFILE
+from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE
 from jobspec.ir.job import Job
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Routine
 from jobspec.ir.types import DTYPES
+from jobspec.passes.layout import slot_buffers
 from jobspec.passes.tally import of_kernel, touched
 
+#: profiles whose contractions take bfloat16
+HALVED = (BF16_PROFILE, FAST_PROFILE)
 #: bytes of a sum of gradients: read and written
 ADDED = 2 * DTYPES["f32"]
 
@@ -95,7 +98,7 @@ class Maker:
             width=self.width,
             at=at,
             summed={place: tuple(self.summed(calls, place)) for place in PLACES},
-            kept=sum(self.kept(call, attention) for call in calls if call.place == LAYERS),
+            kept=self.kept_of(calls, attention) if attention.kernels else self.planned(),
             met=sum(self.met(call, attention) for call in calls if call.place == LAYERS),
             wide=max(map(self.widest, ends), default=0),
             looked_up=frozenset(self.looked_up(calls)),
@@ -103,7 +106,7 @@ class Maker:
 
     @property
     def width(self) -> int:
-        return 2 if self.job.profile == BF16_PROFILE else DTYPES["f32"]
+        return 2 if self.job.profile in HALVED else DTYPES["f32"]
 
     def kernel(self, call: Placed) -> Kernel:
         return self.routine.kernels[call.kernel]
@@ -180,11 +183,18 @@ class Maker:
             elif self.picks(kernel) and any(self.weights.cut.get(s) for s in self.looked_up([call])):
                 yield prod(axis.size for axis in kernel.axes)
 
-    def kept(self, call: Placed, attention: Inner) -> int:
-        kernel = self.kernel(call)
-        if kernel.kind != "contract" or call.kernel in attention.makes:
-            return 0
-        return call.count * product_of(kernel).sizes["out"]
+    def kept_of(self, calls: Sequence[Placed], attention: Inner) -> int:
+        """Elements that a layer's contractions give, but for scores."""
+        forth = [call for call in calls if call.place == LAYERS and call.kernel not in attention.makes]
+        products = (call for call in forth if self.kernel(call).kind == "contract")
+        return sum(call.count * product_of(self.kernel(call)).sizes["out"] for call in products)
+
+    def planned(self) -> int:
+        """Without attention: elements that the plan has room for beside state and gradients, a layer's part of them."""
+        parameters = sum(slot.type.size for slot in self.job.state if slot.kind == "parameter")
+        sums = self.anatomy.pieces.bit_length() * parameters if self.anatomy.cut else parameters
+        room = (self.routine.arena - slot_buffers(self.job.state)[1]) // DTYPES["f32"] - sums
+        return max(0, room) // self.anatomy.layers
 
     def met(self, call: Placed, attention: Inner) -> int:
         """Elements of the keys, or of the values: the smaller operand beside the one that stays on the chip."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
 import pytest
 
 from jobspec.estimating.anatomy import AFTER, BACK, BEFORE, LAYERS, MIDDLE, UPDATE
+from jobspec.estimating.estimate import estimate
 from jobspec.estimating.operations import Work, work_of
 from jobspec.estimating.roles import roles
 from jobspec.ir.mesh import mesh_of
-from tests.estimating.shipped import job_of, routines_of
+from jobspec.passes.tally import of_routine
+from tests.estimating.shipped import SPECS, cluster, job_of, routines_of
 
 L, D, G, R, K, F, V, T = 32, 4096, 8, 4, 128, 14_336, 128_256, 8192
 #: weights of a layer's contractions
@@ -86,3 +91,17 @@ def test_heads_of_another_form() -> None:
     """Attention without groups, with dropout or biases between: the same two contractions are found."""
     found = work("gpt2_124m", ("train.shards", "512"), ("run.mesh", "[dp=1]"))
     assert flop(found, LAYERS, True) == 2 * (2 * 12 * 1024 * 1024 * 64 / 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.job")))
+def test_every_shipped_job_has_an_estimate(name: str) -> None:
+    """What the model asks for is at most what the plan's contractions count; time and memory are finite."""
+    job = replace(job_of(name), runs=())
+    found = estimate(job, routines_of(name), cluster("h100_8"))
+    assert len(found.steps) == len(job.phases)
+    for step, routine in zip(found.steps, job.step_names, strict=True):
+        counted = of_routine(routines_of(name)[routine]).contractions
+        assert 0 < step.useful <= counted * (1 + 1e-9)
+        assert 0 < step.seconds < inf and 0 < step.room.total < inf
+        assert sum(step.spent.values()) == pytest.approx(step.seconds)
