@@ -177,6 +177,7 @@ def check(
         assert memory.flags.tolist() == flags.tolist(), "flags"
         assert memory.untouched(), "a byte outside the buffers was written"
     assert code is not None
+    code.library.close()
     return code.native
 
 
