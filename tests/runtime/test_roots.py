@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from jobspec.ir.types import Type
 from jobspec.runtime import roots
 from jobspec.runtime.course import changed_by
 from jobspec.runtime.events import Recorded, Saved, read_event
+from jobspec.runtime.reporter import Silent
 from jobspec.runtime.roots import Roots, digests_of
 from jobspec.runtime.run import Run
 from jobspec.store.checkpoint import state_root
+from jobspec.store.files import FileLayer
 from jobspec.store.home import Home
 from jobspec.store.runlog import read_log
 from tests.runtime.jobs import constant, home_at, node, phased, regression_data, train
@@ -121,6 +124,42 @@ def test_every_single_operation(line: Job, home: Home, tmp_path: Path, error: in
     phases = (replace(line.phases[0], steps=4),)
     short = replace(dense(line), phases=phases, keep=1, evaluations=())
     assert fail_each(short, home, tmp_path, error, range(10_000)) > 70
+
+
+class Watched(FileLayer):
+    """Counts what the main thread waits for the disk to do."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+
+    def sync(self, fd: int) -> None:
+        self.waits += current_thread() is main_thread()
+        super().sync(fd)
+
+    def sync_folder(self, path: Path) -> None:
+        self.waits += current_thread() is main_thread()
+        super().sync_folder(path)
+
+
+class Waits(Silent):
+    """How often it had waited, at each report."""
+
+    def __init__(self, files: Watched) -> None:
+        self.files = files
+        self.seen: list[int] = []
+
+    def progress(self, step: int, reports: Mapping[str, np.float32]) -> None:
+        self.seen.append(self.files.waits)
+
+
+@pytest.mark.usefixtures("every_checkpoint")
+def test_nothing_is_synced_on_the_thread_of_the_steps(line: Job, home: Home) -> None:
+    """Neither checkpoints nor their entries in the log, nor the removal of older ones."""
+    files = Watched()
+    watched = Waits(files)
+    train(replace(dense(line), keep=1), home_at(home.folder, files), reporter=watched)
+    assert len(watched.seen) == 12 and set(watched.seen) == {watched.seen[0]}
+    assert files.waits > watched.seen[0]
 
 
 def with_fixed(job: Job) -> Job:
