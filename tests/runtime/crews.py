@@ -31,7 +31,6 @@ Array = NDArray[Any]
 #: seconds that an answer takes, and that a late one does
 SOON, LATE = 1.0, 100.0
 SETUP = Setup("reference", 1, PROFILE, Path("/nonexistent"))
-Told = tuple[Digest, int, tuple[Digest, ...]]
 #: what was computed once is not computed again: the reference is slow, and right
 KNOWN: dict[tuple[Any, ...], Made] = {}
 

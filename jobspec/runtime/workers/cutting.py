@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Batches, Job, Phase
+from jobspec.ir.mesh import BATCH, Mesh
 from jobspec.passes.split.folds import nests
 from jobspec.passes.split.graph import Graph
 from jobspec.passes.split.mesh import cut_mesh
@@ -52,9 +53,14 @@ class Cutting:
 
     def check(self) -> None:
         """Raises UsageError E0865 where there is more than one worker and a step in one piece."""
-        whole = [phase for phase in self.job.phases if self.job.mesh(phase.name).count == 1 and not nests(phase.step)]
+        whole = [phase for phase in self.job.phases if not cuts(self.job.mesh(phase.name)) and not nests(phase.step)]
         if self.workers > 1 and whole:
             raise in_one_piece(whole[0], self.workers)
+
+
+def cuts(mesh: Mesh) -> bool:
+    """Whether a mesh cuts more than the batch, which has to have pieces for that."""
+    return mesh.count > mesh.size(mesh.over(BATCH) or "")
 
 
 def fed(batches: Batches | None) -> list[str]:
