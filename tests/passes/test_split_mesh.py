@@ -68,6 +68,24 @@ def test_a_small_gpt(run: str) -> None:
     same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
 
 
+ADAMW = "update all by optim.adamw(.01)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ADAMW, f"average all by optim.ema(.9)\n  {ADAMW}"),
+        (ADAMW, 'freeze "w1"\n  update "w2" by optim.muon(.01)\n  update "s", "b1", "w", "b2" by optim.sgd(.1*step)'),
+        (ADAMW, "update all by optim.adafactor_full(.01)"),
+        ("nn.relu((h*s) @ w)[H'->H]", "nn.dropout[B H](nn.relu((h*s) @ w)[H'->H], .5)"),
+    ],
+    ids=["average", "muon", "adafactor", "dropout"],
+)
+def test_what_else_a_step_may_have(old: str, new: str) -> None:
+    one = job(DEEP.replace(old, new), "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp", "train.shards=2")
+    same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
+
+
 EMBEDDED = DEEP.replace("x=f32[X], y=u8", "x=u8, y=u8").replace("x @ w1 + b1", "w1[X: x] + b1")
 
 

@@ -11,6 +11,7 @@ an axis which the mesh cuts is held in slices, and so is what an optimizer keeps
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +20,9 @@ from jobspec.ir.job import Job, Phase, Slot
 from jobspec.ir.mesh import BATCH, Mesh
 from jobspec.ir.program import Node, Program
 from jobspec.ir.regions import body_input
-from jobspec.ir.types import Type
 from jobspec.passes.pipeline import PASSES
 from jobspec.passes.route import route_tokens
-from jobspec.passes.split.boxes import Box, shape_of, whole
+from jobspec.passes.split.boxes import Box, whole
 from jobspec.passes.split.graph import Graph, Take, Task
 from jobspec.passes.split.layouts import WHOLE, Grid, Layout, slot_layout
 from jobspec.passes.split.pieces import cut_pieces
@@ -87,6 +87,7 @@ class Cutting:
 
     def meshed(self) -> Meshed:
         graph = cut_pieces(self.phase.step, [feed.name for feed in self.phase.batches.feeds], self.blocks())
+        self.agree(graph)
         self.known |= {name: Known(self.layouts.get(name, WHOLE)) for name, _ in graph.given}
         wishes = self.wishes(graph)
         for task in graph.tasks:
@@ -97,9 +98,19 @@ class Cutting:
         groups = self.groups(graph)
         for task in graph.tasks:
             self.cut(task, groups[task.name], wanted)
-        given = tuple((b.value, Type(h.type.dtype, shape_of(b.box))) for name, _ in graph.given
-                      for h in [self.held[name]] for b in h.blocks)  # fmt: skip
-        return Meshed(Graph(given, tuple(self.tasks), tuple(self.results(graph, slots))), slots)
+        given = [given for name, _ in graph.given for given in self.held[name].given()]
+        return Meshed(Graph(tuple(given), tuple(self.tasks), tuple(self.results(graph, slots))), slots)
+
+    def agree(self, graph: Graph) -> None:
+        """Slots that are given one value, or another slot's, are cut as that is, or not at all."""
+        of_value: dict[str, list[str]] = {}
+        for name, value in graph.results:
+            if name in self.layouts:
+                others = [value] if value in self.layouts else []
+                of_value.setdefault(value, others).append(name)
+        for names in of_value.values():
+            if any(self.layouts[name] != self.layouts[names[0]] for name in names):
+                self.layouts |= dict.fromkeys(names, WHOLE)
 
     def blocks(self) -> int:
         """A stage waits for nothing but its own piece where each piece is a task."""
@@ -174,19 +185,14 @@ class Cutting:
         """Task → which part of the positions along the batch's axis has it; a fold goes where its left block is."""
         found: dict[str, int] = {}
         maker = {value: task.name for task in graph.tasks for _, value in task.gives}
-        counts: dict[str, int] = {}
+        places = {task.name: task.name.split(".")[1:] for task in graph.tasks if task.name.startswith("block.")}
+        counts = Counter(nest for nest, _ in places.values())
         for task in graph.tasks:
-            kind, *numbers = task.name.split(".")
-            if kind == "block":
-                counts[numbers[0]] = max(counts.get(numbers[0], 0), int(numbers[1]) + 1)
-        for task in graph.tasks:
-            kind, *numbers = task.name.split(".")
-            if kind == "block":
-                found[task.name] = int(numbers[1]) * self.mesh.size(self.batch) // counts[numbers[0]]
-            elif kind == "fold":
-                found[task.name] = found[maker[task.takes[0].value]]
+            if task.name in places:
+                nest, number = places[task.name]
+                found[task.name] = int(number) * self.mesh.size(self.batch) // counts[nest]
             else:
-                found[task.name] = 0
+                found[task.name] = found[maker[task.takes[0].value]] if task.name.startswith("fold.") else 0
         return found
 
     def cut(self, task: Task, group: int, wanted: Mapping[str, Held]) -> None:

@@ -54,6 +54,10 @@ class Held:
     type: Type
     blocks: tuple[Block, ...]
 
+    def given(self) -> list[tuple[str, Type]]:
+        """The blocks as values of a graph."""
+        return [(block.value, Type(self.type.dtype, shape_of(block.box))) for block in self.blocks]
+
 
 @dataclass(frozen=True)
 class Given:

@@ -52,7 +52,7 @@ class Segments:
 
     def made_by(self, x: Node, place: int) -> list[Spot]:
         """What a task makes so that there is `x`: itself, or nothing where it is given."""
-        if x.op != "input":
+        if x.op != "input" or x["name"] == STEP:
             return [(x, place)]
         if x["name"] in self.placed.moved:
             return self.made_by(*self.placed.moved[x["name"]])
