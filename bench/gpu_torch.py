@@ -6,8 +6,8 @@ window ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,24 +37,41 @@ class Theirs:
         self.wait()
 
 
-def product_of(values: Mapping[str, Array]) -> Theirs:
+def product_of(values: Mapping[str, Array], narrow: bool) -> dict[str, Contender]:
+    """By cuBLAS, in float32 or in bfloat16."""
     torch.backends.cuda.matmul.allow_tf32 = False
-    a, b = (torch.from_numpy(values[name]).cuda() for name in "ab")
-    into = torch.empty((a.shape[0], b.shape[1]), device="cuda")
-    return Theirs(lambda number: torch.mm(a, b, out=into), torch.cuda.synchronize)
+    dtype = torch.bfloat16 if narrow else torch.float32
+    a, b = (torch.from_numpy(values[name]).to("cuda", dtype) for name in "ab")
+    into = torch.empty((a.shape[0], b.shape[1]), device="cuda", dtype=dtype)
+    theirs = Theirs(lambda number: torch.mm(a, b, out=into), torch.cuda.synchronize)
+    return {f"cuBLAS {'bfloat16' if narrow else 'float32'}": theirs}
 
 
-def trainers(work: Workload, plan: Plan, state: Mapping[str, Array], rows: NDArray[np.uint8]) -> dict[str, Contender]:
+def trainers(
+    work: Workload, plan: Plan, state: Mapping[str, Array], rows: NDArray[np.uint8], narrow: bool
+) -> dict[str, Contender]:
+    """`narrow`: under autocast to bfloat16."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     weights, kept = of_kind(state, work.job, "parameter"), of_kind(state, work.job, "layer")
     batches = [torch_batch(fields_of(work.job, plan.routine("step"), row), "cuda") for row in rows]
     found: dict[str, Contender] = {}
     for variant in (EAGER, COMPILED):
         model = model_of(work.name, weights)
+        model = replace(model, loss=cast(model.loss)) if narrow else model
         trainer = Trainer(model, weights, kept, work.job.steps, variant, device="cuda")
 
         def step(number: int, trainer: Trainer = trainer) -> None:
             trainer.step(number, batches[number % len(batches)])
 
-        found[variant] = Theirs(step, torch.cuda.synchronize)
+        found[f"{variant}, bfloat16" if narrow else variant] = Theirs(step, torch.cuda.synchronize)
     return found
+
+
+def cast(loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The loss with products in bfloat16."""
+
+    def narrowed(*given: Any) -> torch.Tensor:
+        with torch.autocast("cuda", torch.bfloat16):
+            return loss(*given)
+
+    return narrowed

@@ -14,6 +14,7 @@ from jobspec.backends.c.alone import Alone, alone
 from jobspec.backends.reference.kernels import run_kernel
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
+from jobspec.passes.own_order import mark_own_order
 from tests.cuda.machine.machine import Block, Bytes, Program
 from tests.cuda.programs import clean
 from tests.llvm.native import FLAGS, Array, same
@@ -39,11 +40,23 @@ def schedules(kernel: Kernel) -> Sequence[Schedule]:
     return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
 
 
-def check(kernel: Kernel, arrays: Sequence[Array], *more: Schedule, turns: tuple[int, ...] = ()) -> None:
-    """Under every schedule, flags included."""
+def narrowed(kernel: Kernel, arrays: list[Array]) -> tuple[Kernel, list[Array]]:
+    """With operands in bfloat16, and marked as in the profile `fast`."""
+    words = [x.view(np.uint32) & np.uint32(0xFFFF0000) for x in arrays]
+    return mark_own_order([kernel])[0], [word.view(np.float32) for word in words]
+
+
+def check(
+    kernel: Kernel,
+    arrays: Sequence[Array],
+    *more: Schedule,
+    turns: tuple[int, ...] = (),
+    chosen: Sequence[Schedule] = (),
+) -> None:
+    """Under every schedule (or those `chosen`), flags included."""
     expected, flags = [a.copy() for a in arrays], np.zeros(FLAGS, np.int32)
     run_kernel(kernel, expected, flags, turns)
-    for schedule in (*schedules(kernel), *more):
+    for schedule in chosen or (*schedules(kernel), *more):
         for found, words in runs(kernel, arrays, schedule, turns):
             for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
                 same(wanted, got, f"buffer {number}, {schedule.choices}")

@@ -7,20 +7,30 @@ from pathlib import Path
 import pytest
 
 from bench import gpu
+from jobspec.backends.c import stepper
 from jobspec.backends.cuda import session
 from jobspec.backends.cuda.target import target_of
 from jobspec.backends.registry import Backend
+from jobspec.ir.plan import Plan
 from tests.cuda.stand_in import StandIn
 
 pytestmark = pytest.mark.cuda
 
 
-def test_a_contraction_is_timed(tmp_path: Path) -> None:
-    driver = StandIn(watched=False)
+@pytest.mark.parametrize("name", ["nn 64x32x48", "fast nn 64x32x48"])
+def test_a_contraction_is_timed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the schedules that are fastest: there is more than one device opened, and each is closed."""
+    monkeypatch.setattr(gpu, "CANDIDATES", 2)
+    drivers: list[StandIn] = []
+
+    def opened(plan: Plan, *given: object) -> session.CudaSession:
+        drivers.append(StandIn(watched=False))
+        return session.opened(plan, lambda: drivers[-1], tmp_path)
+
     cuda = Backend(
-        "cuda", target_of(90), (), lambda plan, job, threads, cache: session.opened(plan, lambda: driver, cache)
+        "cuda", target_of(90), (), opened, stepper=lambda plan, routine, row: stepper.begun(opened(plan), routine, row)
     )
-    found = gpu.contraction("nn 64x32x48", cuda, tmp_path, windows=1, seconds=0.01, beside=False)
+    found = gpu.contraction(name, gpu.How(cuda, 1, 0.01, beside=False, tune=True), tmp_path)
     (line,) = found.lines()
     assert found.flops == 2 * 64 * 32 * 48 and "jobspec" in line and "TFLOP/s" in line
-    assert found.timings[gpu.OURS].median > 0 and driver.closed
+    assert found.timings[gpu.OURS].median > 0 and len(drivers) == 2 and all(driver.closed for driver in drivers)

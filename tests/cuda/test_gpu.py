@@ -12,24 +12,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import jobspec
+from jobspec.backends.c import stepper
 from jobspec.backends.conformance.examine import agreeing, answer
 from jobspec.backends.conformance.pack import pack
 from jobspec.backends.conformance.sheet import Case
+from jobspec.backends.cuda import session
+from jobspec.backends.cuda.target import target_of
 from jobspec.backends.cuda.trial import Trial
 from jobspec.backends.reference.kernels import run_kernel
 from jobspec.backends.registry import backend
 from jobspec.ir.kernel import Kernel
 from jobspec.passes.pipeline import compile_job
+from jobspec.passes.schedule import possible_schedules
 from jobspec.store.home import Home
-from tests.cuda.native import ROWS, TILES, made, schedules
+from tests.cuda import test_fast
+from tests.cuda.native import ROWS, TILES, made, narrowed, schedules
+from tests.cuda.test_words import TEXTS, computing
 from tests.llvm import bodies
 from tests.llvm.native import Array, same
 from tests.llvm.test_contract import cases as contractions
 from tests.llvm.test_contract import matmul
 from tests.llvm.test_random_kernels import kernels
 from tests.spec_jobs import NAMES, SMALL, on_made_up, real
+from tests.specs import both
 from tests.specs.test_same_bits import by_reference, trained
 from tests.specs.tiny import SPECS, entries
+from tests.stepping import as_session, candidates_agree
 
 if TYPE_CHECKING:
     from jobspec.backends.cuda.pycuda_driver import PycudaDriver
@@ -111,6 +119,55 @@ def test_small_specs(name: str, tmp_path: Path) -> None:
         on: jobspec.run(tiny.compiled(tmp_path / on, on), until=10, home=tmp_path / on).state for on in ("cuda", "llvm")
     }
     assert states["cuda"] == states["llvm"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("compute", ["f32", "bf16"])
+def test_words(name: str, compute: str, tmp_path: Path) -> None:
+    work, cuda = computing(name, compute, tmp_path), backend("cuda")
+    plan = compile_job(work.job, cuda.target)
+    both.same(both.on_session(cuda.open(plan, work.job, 1, tmp_path), work, plan, 3), both.by_reference(work, 3))
+
+
+@pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
+def test_matrix_instructions(driver: PycudaDriver, layout: str) -> None:
+    """Every tile gives the same bits, also with rows and columns exchanged; near the contract's: within 2^-16 of the
+    sum of the products' sizes, which sixteen roundings towards zero at the largest one stay far below."""
+    for m, n, k in ((1, 1, 1), (70, 40, 256), (5, 133, 511), (129, 257, 3000)):
+        kernel, arrays = narrowed(*matmul(m, n, k, layout, 2, False)[:2])
+        wanted, most = ([x.copy() for x in given] for given in (arrays, [np.abs(x) for x in arrays]))
+        for found in (wanted, most):
+            run_kernel(kernel, found, np.zeros(64, np.int32))
+        tried = [
+            Trial(driver).arrays(kernel, arrays, s)[-1] for s in possible_schedules(kernel, target_of(driver.level))
+        ]
+        assert len({found.tobytes() for found in tried}) == 1
+        assert (np.abs(tried[0] - wanted[-1]) <= most[-1] * 2.0**-16).all()
+
+
+def test_fast_runs_are_confirmed_here(tmp_path: Path) -> None:
+    """Trained twice with one state; ACCEPT here, and from llvm no more than CONSISTENT."""
+    work, cuda = computing("loops", "fast", tmp_path / "w"), backend("cuda")
+    plan = compile_job(work.job, cuda.target)
+    states = [both.on_session(cuda.open(plan, work.job, 1, tmp_path), work, plan, 3).state for _ in range(2)]
+    assert states[0] == states[1]
+    run = test_fast.trained(tmp_path / "r", "cuda")
+    assert jobspec.verify(run.receipt, on="cuda", home=tmp_path / "r").word == "ACCEPT"
+    assert jobspec.verify(run.receipt, on="llvm", home=tmp_path / "r").word == "CONSISTENT"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_candidates_change_no_bit(name: str, home: Home) -> None:
+    """What `tune` may choose, and the device's own clock."""
+    from jobspec.backends.cuda.pycuda_driver import PycudaDriver
+
+    work, cuda = on_made_up(name, home, SMALL[name]), backend("cuda")
+    plan = compile_job(work.job, cuda.target)
+    row = work.rows(plan, 0, 1)[0]
+    begun = stepper.begun(session.opened(plan, PycudaDriver, None), "step", row)
+    as_session(begun, row)
+    assert candidates_agree(begun, plan.target, 40) > 3
+    begun.close()
 
 
 def test_digits_whole(tmp_path: Path) -> None:

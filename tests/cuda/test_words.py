@@ -17,8 +17,11 @@ from jobspec.backends.cuda.session import open_session
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.passes.pipeline import compile_job
+from jobspec.passes.schedule import possible_schedules
+from tests.cuda.native import check, narrowed
 from tests.cuda.programs import MATRICES, clean, texts
 from tests.cuda.stand_in import StandIn
+from tests.llvm.test_contract import matmul
 from tests.specs.both import Trained, by_reference, on_session, same, workload
 from tests.specs.test_words import BF16, HEAD, MOE, ORDERS, TRAIN
 
@@ -64,6 +67,14 @@ def test_fast(tmp_path: Path) -> None:
     other = on_stand_in(work, 2, order="once", watched=False)
     assert other.state != wanted.state
     assert np.allclose(other.losses, wanted.losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("apart", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_tiles_of_matrix_instructions(apart: int) -> None:
+    """Watched, threads in both orders: every tile has the contract's bits where the instruction sums as the contract."""
+    for m, n, k, layout in ((33, 20, 300, "nn"), (9, 40, 37, "tn")):
+        kernel, arrays = narrowed(*matmul(m, n, k, layout, 2, False)[:2])
+        check(kernel, arrays, chosen=possible_schedules(kernel, target_of(90))[::apart])
 
 
 @pytest.mark.parametrize(

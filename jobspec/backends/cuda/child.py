@@ -11,8 +11,10 @@ import sys
 from jobspec.backends.conformance.asking import say
 from jobspec.backends.conformance.examine import agreeing, examine
 from jobspec.backends.cuda.driver import Driver
+from jobspec.backends.cuda.matrix_clause import CLAUSE, matrix_clause
 from jobspec.backends.cuda.pycuda_driver import PycudaDriver
 from jobspec.backends.cuda.trial import Trial
+from jobspec.ir.classes import MATRICES
 from jobspec.ir.plan import Schedule
 
 #: schedules of each kind that a plan may hold; every one must give the same bits
@@ -28,6 +30,8 @@ def main(driver: Driver, asked: bool) -> None:
         return
     for clause, wrong in examine(agreeing(Trial(driver).arrays, SCHEDULES)):
         say(clause=clause, wrong=wrong)
+    if driver.level >= MATRICES:
+        say(clause=CLAUSE, wrong=matrix_clause(Trial(driver).arrays))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""The clause of the profile `jobspec.fast.v1` that a GPU has to answer before it is admitted.
+
+Takes: how a device runs one kernel by a schedule. Promises: every tile of matrix instructions gives the same bits, also
+with rows and columns exchanged (so that no schedule decides about one), and none is further from the contract's sum
+than 2^-16 of the sum of the products' sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jobspec.backends.conformance.examine import Tried
+from jobspec.backends.conformance.sheet import Case, Sheet
+from jobspec.backends.conformance.vectors import noisy
+from jobspec.backends.reference.kernels import run_kernel
+from jobspec.backends.reference.numbers import Array
+from jobspec.ir.kernel import Axis, View
+from jobspec.ir.plan import Schedule
+
+CLAUSE = "matrix instructions: every tile has the same bits, near the contract's"
+SIZE = (19, 21, 300)
+NEAR = 2.0**-16
+#: pieces and groups each way, steps at a time: of each kind that plans hold
+SHAPES = ((1, 1, 1, 1, 16), (1, 2, 2, 2, 32), (2, 4, 2, 2, 16), (4, 4, 2, 4, 32), (4, 8, 2, 2, 32))
+
+
+def matrix_clause(run: Tried) -> str:
+    """What is wrong, empty where nothing is."""
+    case = product()
+    found = [run(case.kernel, case.arrays, schedule)[-1] for schedule in schedules()]
+    if any(other.tobytes() != found[0].tobytes() for other in found[1:]):
+        return "two tiles of one product differ"
+    wanted, most = reference(case, case.arrays), reference(case, tuple(np.abs(x) for x in case.arrays))
+    return "" if (np.abs(found[0] - wanted) <= NEAR * most).all() else "a sum is too far from the contract's"
+
+
+def product() -> Case:
+    """Of matrices that hold bfloat16."""
+    m, n, k = SIZE
+    sheet = Sheet((Axis(m, "m"), Axis(n, "n"), Axis(k, "k")))
+    sums = sheet.op("product", a=View(0, 0, (k, 0, 1)), b=View(1, 0, (0, 1, n)), own=1)
+    sheet.store(sums, 2, (n, 1, 0))
+    operands = (narrow(noisy(m * k)), narrow(noisy(k * n, 2)))
+    return sheet.case(CLAUSE, "contract", *operands, np.zeros(m * n, np.float32))
+
+
+def narrow(x: Array) -> Array:
+    found: Array = (x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    return found
+
+
+def schedules() -> Iterator[Schedule]:
+    for shape in SHAPES:
+        named = dict(zip(("rows", "columns", "high", "wide", "stage"), shape, strict=True))
+        yield from (Schedule(tuple(sorted({**named, "matrices": 1, "swap": swap}.items()))) for swap in (0, 1))
+
+
+def reference(case: Case, given: tuple[Array, ...]) -> Array:
+    arrays = [x.copy() for x in given]
+    run_kernel(case.kernel, arrays, np.zeros(1, np.int32))
+    return arrays[-1]
