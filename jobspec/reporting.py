@@ -20,12 +20,10 @@ from jobspec.report.page import Content, page
 from jobspec.report.timeline import Trace, read_trace
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.journal import read_history
+from jobspec.runtime.workers.timeline import FILE as WORKERS
 from jobspec.scaling import step_routines
 from jobspec.store.files import explained
 from jobspec.store.home import Home
-
-#: what workers did, where they left it in the run's folder
-WORKERS = "workers.json"
 
 
 def folder_of(path: Path, home: Home) -> RunFolder | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from jobspec.ir.codec.receipt import Receipt
@@ -134,7 +135,26 @@ def throughput(content: Content) -> Markup:
         for one in begun
     ]
     heads = ("process", "begun (UTC)", "backend", "threads", "plan")
-    return Markup(table(rows, heads) + tag("p", speed(content)))
+    return Markup(table(rows, heads) + tag("p", speed(content)) + chart("examples a second", [paces(content)]))
+
+
+def paces(content: Content) -> Series:
+    """Examples a second between two times that the last process noted, by steps done."""
+    noted = content.facts.get("splits")
+    times = [entry for entry in noted if is_split(entry)] if isinstance(noted, list) else []
+    points = [
+        (float(after), (after - before) * content.job.phase_of(after).batches.size / (end - begun))
+        for (before, begun), (after, end) in pairwise(times)
+        if before < after and begun < end
+    ]
+    return Series("last process", points)
+
+
+def is_split(entry: object) -> bool:
+    """Whether it is (steps done, seconds)."""
+    return (
+        isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], int) and isinstance(entry[1], int | float)
+    )
 
 
 def speed(content: Content) -> str:

@@ -22,7 +22,8 @@ LARGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Facts:
-    """`seconds`: spent in this process; `data`: folders the data was found in."""
+    """`seconds`: spent in this process; `data`: folders the data was found in; `splits`: (steps done, after so many
+    seconds of it)."""
 
     plan: str
     backend: str
@@ -32,6 +33,7 @@ class Facts:
     seconds: float
     finished: str
     data: list[str]
+    splits: list[tuple[int, float]]
     jobspec: str = VERSION
     python: str = platform.python_version()
     system: str = platform.platform()

@@ -25,6 +25,7 @@ from jobspec.runtime.facts import Facts, now, write_facts
 from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.history import History
 from jobspec.runtime.journal import Journal
+from jobspec.runtime.splits import Splits
 from jobspec.store.files import explained, write_file
 
 Metrics = Mapping[str, Mapping[str, np.float32]]
@@ -69,7 +70,7 @@ def stopped_result(
 
 
 def close_run(
-    compiled: Compiled, course: Course, folder: RunFolder, journal: Journal, threads: int, seconds: float
+    compiled: Compiled, course: Course, folder: RunFolder, journal: Journal, threads: int, splits: Splits
 ) -> Result:
     """Publish weights, receipt and facts of a course whose steps are all done. Raises MismatchError where an
     earlier run of the job came to another receipt."""
@@ -81,7 +82,7 @@ def close_run(
     _check_same(folder, receipt)
     about = weights_metadata(compiled.job_hash, chain.state, job.steps)
     write_weights(folder.files, folder.weights, job, course.state(), about)
-    write_facts(folder.files, folder.facts, _facts(compiled, course, threads, seconds))
+    write_facts(folder.files, folder.facts, _facts(compiled, course, threads, splits))
     write_file(folder.files, folder.receipt, [data])
     journal.add(Finished(data), sync=True)
     return _closed(compiled, folder, receipt, journal.history)
@@ -160,14 +161,15 @@ def _check_same(folder: RunFolder, receipt: Receipt) -> None:
         raise MismatchError("E0507", reason, help="check both with `jobspec verify`; suspect memory or processor")
 
 
-def _facts(compiled: Compiled, course: Course, threads: int, seconds: float) -> Facts:
+def _facts(compiled: Compiled, course: Course, threads: int, splits: Splits) -> Facts:
     return Facts(
         plan=str(compiled.plan_hash),
         backend=compiled.backend.name,
         cpu=compiled.plan.target.cpu,
         threads=threads,
         compilers=dict(compiled.backend.compilers),
-        seconds=round(seconds, 3),
+        seconds=round(splits.seconds, 3),
         finished=now(),
         data=course.folders,
+        splits=splits.taken,
     )

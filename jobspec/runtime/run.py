@@ -31,6 +31,7 @@ from jobspec.runtime.journal import Journal, open_journal, read_history
 from jobspec.runtime.outcome import Result, close_run, known_result, stopped_result
 from jobspec.runtime.reporter import Reporter, Silent
 from jobspec.runtime.saver import Saver
+from jobspec.runtime.splits import Splits
 from jobspec.runtime.start import Weights
 from jobspec.runtime.stops import closes_record, due, looks_of
 from jobspec.runtime.workers.trouble import Tainted
@@ -102,6 +103,7 @@ class Run:
         self.compiled, self.course, self.folder = compiled, course, folder
         self.journal, self.order, self.reporter = journal, order, reporter
         job = compiled.job
+        self.splits = Splits()
         self.saver = Saver(folder, journal, compiled.job_hash, job.keep, job.milestones, self._recorded_up_to)
 
     @property
@@ -114,8 +116,8 @@ class Run:
 
     def go(self) -> Result:
         """Run to the end, to `until`, or to a signal."""
-        begun = time.monotonic()
         self._take_up()
+        self.splits.at(self.course.done)
         with Interrupts() as interrupts:
             self.reporter.begin(self.job, self.course.done)
             try:
@@ -125,8 +127,7 @@ class Run:
                 self.reporter.end()
             if self.course.done < self.job.steps:
                 return stopped_result(self.compiled, self.course, self.folder, self.history, interrupts.asked)
-            seconds = time.monotonic() - begun
-            return close_run(self.compiled, self.course, self.folder, self.journal, self.order.threads, seconds)
+            return close_run(self.compiled, self.course, self.folder, self.journal, self.order.threads, self.splits)
 
     def _take_up(self) -> None:
         """Go on from the newest whole checkpoint, or begin."""
@@ -182,6 +183,7 @@ class Run:
 
     def _stepped(self, portion: Portion) -> None:
         self.journal.add(Stepped(portion.first, portion.names, portion.reports))
+        self.splits.at(self.course.done)
         self.reporter.progress(self.course.done, portion.last)
 
     def _poll(self) -> None:

@@ -34,7 +34,7 @@ def test_the_page_holds_the_run(call: Call, run: RunFolder, tiny: Path, tmp_path
     assert run.path.name in html and tiny.read_text() in page.text("code")
     assert page.ids >= {"the-run", "curves", "throughput", "memory", "hashes-and-receipt", "the-text"}
     assert "finished after 12 steps" in page.text("p") and "a second, all told" in page.text("p")
-    assert page.text("td").count("reference") == 1
+    assert page.text("td").count("reference") == 1 and "examples a second" in captions
 
 
 def test_it_is_the_same_however_the_run_is_named(call: Call, run: RunFolder, tiny: Path, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_changed_job_or_receipt_is_named(call: Call, run: RunFolder, tmp_path:
 
 
 def test_facts_that_say_nothing_are_left_out(call: Call, run: RunFolder, tmp_path: Path) -> None:
-    for facts in ("{", "[]", '{"seconds": "<b>", "cpu": 3}'):
+    for facts in ("{", "[]", '{"seconds": "<b>", "cpu": 3, "splits": [3, [1], ["a", "b"], [1, 2], [1, 2]]}'):
         run.facts.write_text(facts)
         assert call("report", run.path, "-o", tmp_path / "a.html").code == 0
         need_closed((tmp_path / "a.html").read_text())

@@ -15,6 +15,7 @@ from jobspec.report.chart import COLUMNS, Series, chart, thinned
 from jobspec.report.memory_map import blocks, memory_map
 from jobspec.report.scales import round_step, said, scale
 from jobspec.report.timeline import MOST, drawn, read_trace
+from jobspec.runtime.workers.timeline import Span, Timeline
 from jobspec.scaling import step_routines
 from tests.estimating.shipped import job_of
 
@@ -74,6 +75,17 @@ def test_a_lane_for_each_thread() -> None:
     assert bars == [("a", 0, 0.0, 2.0), ("b", 1, 1.0, 1.0)]
     picture = drawn("work", found)
     assert "worker &lt;2&gt;" in picture and "<td>66.7%</td>" in picture and "a, 2000.000 ms: m:4" in picture
+
+
+def test_what_workers_leave_is_drawn() -> None:
+    timeline = Timeline()
+    timeline.spans += [Span("w1", "piece 0", "done", 3.0, 3.5), Span("w2", "piece 1", "redone", 3.25, 4.0)]
+    found = read_trace(json.dumps(timeline.trace()).encode(), "workers.json")
+    assert found.lanes == ("w1", "w2")
+    assert [(b.name, b.kind, b.lane, b.begun, b.length) for b in found.bars] == [
+        ("piece 0", "done", 0, 0.0, 0.5), ("piece 1", "redone", 1, 0.25, 0.75),
+    ]  # fmt: skip
+    assert "redone" in drawn("workers", found)
 
 
 def test_only_so_many_bars_are_drawn_and_all_are_counted() -> None:
