@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from jobspec.ir.contract import PROFILE
 from jobspec.ir.types import Type
 from jobspec.passes.split.graph import check_graph
+from jobspec.passes.split.mesh import Meshed
 from jobspec.passes.split.placed import ANYWHERE
+from jobspec.passes.split.task_job import task_job
 from jobspec.passes.split.traffic import traffic
+from jobspec.runtime.engine import compile_for
 from tests.passes.meshes import DEEP, PLAIN, at_once, in_parts, job, meshed, same, spec
 from tests.passes.task_graphs import runner
 
@@ -203,3 +207,16 @@ def test_stages_send_activations_and_keep_their_parameters() -> None:
     activations = 2 * Type("f32", (12, 64)).nbytes
     ends = sum(slot.type.nbytes for slot in one.state if slot.name in ("w1", "b1"))
     assert activations <= moved < 3 * (activations + ends) < one.slot("w").type.nbytes
+
+
+def arena(cut: Meshed) -> int:
+    """Bytes that the largest task takes where it runs: what it reads, gives and needs in between."""
+    plans = (compile_for(task_job(task.program, PROFILE), "llvm").plan for task in cut.graph.tasks)
+    return max(plan.routine("step").arena for plan in plans)
+
+
+def test_two_positions_need_half_the_memory_each() -> None:
+    sizes = ("X=64", "H=512", "Y=64", "B=16")
+    one, two = (meshed(job(PLAIN, f"mesh = [tp={n}]; shard H Y over tp", *sizes)) for n in (1, 2))
+    assert max(traffic(two).held.values()) * 2 == max(traffic(one).held.values())
+    assert arena(two) < 0.55 * arena(one)
