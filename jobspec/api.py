@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import jobspec.debug as debug
 from jobspec.backends.registry import DEFAULT
 from jobspec.ir.codec.job import job_hash
-from jobspec.ir.codec.plan_file import PlanFileError, decode_plan_file
+from jobspec.ir.codec.plan_file import LIMITS, PlanFileError, decode_plan_file
 from jobspec.ir.codec.receipt import ReceiptFormatError
 from jobspec.ir.errors import CompileError, DataError, UsageError
 from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
@@ -49,6 +49,7 @@ from jobspec.runtime.workers.opening import on_workers
 from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
+from jobspec.store.files import FileLayer
 from jobspec.store.home import Home, beside, open_home
 from jobspec.verify import settling
 from jobspec.verify.challenge import fresh
@@ -169,7 +170,7 @@ def read_plan(path: Path, home: Path | None = None) -> Program:
     one that this version makes of the job in it, but for how its kernels are executed. Raises UsageError,
     CompileError."""
     try:
-        job, plan = decode_plan_file(path.read_bytes())
+        job, plan = decode_plan_file(FileLayer().read(path, LIMITS.size + 1))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError("E0801", f"cannot read `{path}`: {reason}") from error

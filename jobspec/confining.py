@@ -16,6 +16,7 @@ from types import FrameType
 
 import click
 
+from jobspec.ir.codec.plan_file import LIMITS
 from jobspec.runtime.forecast import machine_memory
 from jobspec.runtime.made import is_ours
 from jobspec.sandbox.confine import confine
@@ -28,10 +29,10 @@ PLAN = ".plan"
 
 def is_strange(file: Path, home: Home) -> bool:
     """Whether a plan file comes from elsewhere. Nothing in it is read but its bytes' hash."""
-    if not file.is_file():
+    if not file.exists():
         return False
     with explained("read", file):
-        return not is_ours(home, file.read_bytes())
+        return not is_ours(home, home.files.read(file, LIMITS.size + 1))
 
 
 def run_confined(arguments: Sequence[str], home: Home) -> int:

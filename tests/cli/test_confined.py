@@ -95,6 +95,22 @@ def test_of_the_store_it_writes_the_runs_alone(plan: Path, home: Path) -> None:
         assert (done.returncode == 0) == allowed, (name, done.stderr)
 
 
+def test_what_is_no_plan_at_all(call: Call, tiny: Path, home: Path) -> None:
+    """A pipe that nobody writes to, a device, 64 GiB of nothing: refused, and not waited for or read whole."""
+    path = tiny.with_suffix(".plan")
+    os.mkfifo(path)
+    said = call("run", path)
+    assert said.code == 1 and "it is no file" in said.err
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "it is no file" in call("run", path).err
+    path.unlink()
+    path.touch()
+    os.truncate(path, 1 << 36)
+    found = finished(spawn("run", path))
+    assert found.code == 3 and "E0601" in found.err
+
+
 def test_errors_come_through(plan: Path) -> None:
     plan.write_bytes(b"not a plan")
     found = finished(spawn("run", plan))
