@@ -50,8 +50,7 @@ def test_stages_of_layers(run: str) -> None:
     same(in_parts(one, meshed(one), REFERENCE), at_once(one, REFERENCE))
 
 
-@pytest.mark.parametrize("shards", ["4", "6", "per_piece(4)"])
-@pytest.mark.parametrize("dp", [1, 2, 3])
+@pytest.mark.parametrize(("shards", "dp"), [("4", 1), ("6", 3), ("per_piece(4)", 2)])
 def test_blocks_of_the_batch_besides(shards: str, dp: int) -> None:
     one = job(DEEP, f"mesh = [dp={dp}, tp=2, pp=2]; shard H over tp; shard L over pp; shard B over dp",
               f"train.shards={shards}")  # fmt: skip
