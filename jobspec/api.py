@@ -325,8 +325,8 @@ def dispute(
     data: tuple[Path, ...] = (),
     home: Path | None = None,
 ) -> Settlement:
-    """Where two runs of one job part, and who is wrong. `one`, `other`: their folders, or the receipts in them. Raises
-    UsageError E0845 for runs of different jobs, DataError where job or data is missing."""
+    """Where two runs of one job part, and who is wrong. `one`, `other`: their folders, or the receipts in them, here or
+    at URLs. Raises UsageError E0845 for runs of different jobs, DataError where job or data is missing."""
     store = open_home(home)
     with debug.stage("dispute"):
-        return settling.dispute(Path(one), Path(other), Means(store, on, threads or default_threads(), data))
+        return settling.dispute(one, other, Means(store, on, threads or default_threads(), data))

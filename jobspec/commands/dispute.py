@@ -15,14 +15,14 @@ WRONG = 4
 
 
 @click.command()
-@click.argument("one", type=FILE)
-@click.argument("other", type=FILE)
+@click.argument("one")
+@click.argument("other")
 @click.option("--data", "data", type=FILE, multiple=True, help="A folder to look for data in.")
 @backend_option
 @threads_option
 @json_option
-def command(one: Path, other: Path, data: tuple[Path, ...], on: str, threads: int | None, as_json: bool) -> int:
-    """Settle between two runs, by record, step, operation and element; ONE and OTHER are their folders."""
+def command(one: str, other: str, data: tuple[Path, ...], on: str, threads: int | None, as_json: bool) -> int:
+    """Settle between two runs, by record, step, operation and element; ONE and OTHER are folders, or URLs of such."""
     found = api.dispute(one, other, on=on, threads=threads, data=data)
     if as_json:
         say_json(asdict(found))

@@ -7,6 +7,7 @@ A run travels with its job, log, receipt and checkpoints; its weights follow fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,10 @@ from jobspec.store.home import DATA, Home
 from jobspec.store.remote import Remote
 from jobspec.store.runlog import MAGIC, entries
 
-RUNS = "runs"
+RUNS, TRACES = "runs", "traces"
+TRACE = re.compile(r"(segment|step)-\d+\.(cbor|values)")
+#: bytes of a trace that is fetched
+LARGEST_TRACE = 16 << 30
 
 
 @dataclass
@@ -150,6 +154,23 @@ def pull_run(home: Home, remote: Remote, job: Digest) -> Moved:
         write_file(home.files, folder.path / name, [data])
         moved.one(len(data))
     return moved
+
+
+def fetch_folder(remote: Remote, folder: RunFolder) -> None:
+    """Fetch the run's folder that `remote` is, to look into it: receipt, job, log, the checkpoints that the log
+    names, traces. Nothing of it is believed. Raises DataError E0714 where there is no receipt."""
+    if not remote.has(RECEIPT):
+        raise DataError("E0714", f"{remote.shown} is no run's folder: it has no {RECEIPT}")
+    small = {name: remote.read(name, SMALL) for name in (RECEIPT, JOB, LOG) if remote.has(name)}
+    for name, data in small.items():
+        write_file(folder.files, folder.path / name, [data])
+    for name in remote.names(TRACES):
+        if TRACE.fullmatch(name) and remote.size(f"{TRACES}/{name}") <= LARGEST_TRACE:
+            write_file(folder.files, folder.path / TRACES / name, remote.chunks(f"{TRACES}/{name}", 0))
+    job = decode_receipt(small[RECEIPT]).job
+    for saved in _history(remote, job, small[LOG]).saved if LOG in small else []:
+        for _ in _pull_checkpoint(folder, remote, STATES, saved.name):
+            pass
 
 
 def _history(remote: Remote, job: Digest, log: bytes) -> History:

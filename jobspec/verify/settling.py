@@ -6,15 +6,20 @@ what cannot be read is an error that names the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jobspec.ir.classes import CONTRACT, claimed_class
 from jobspec.ir.codec.receipt import SIZE, Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
 from jobspec.runtime.folder import RECEIPT, RunFolder
+from jobspec.runtime.transfer import fetch_folder
 from jobspec.store.files import explained
 from jobspec.store.home import Home
+from jobspec.store.remote import Remote, without_password
 from jobspec.verify import beside
 from jobspec.verify.claims import find_job
 from jobspec.verify.dispute import Settlement, settle
@@ -38,15 +43,32 @@ def trace(run: Path, step: int, values: bool, means: Means) -> list[Path]:
         return write_traces(course, folder, segment, step, values)
 
 
-def dispute(one: Path, other: Path, means: Means) -> Settlement:
-    """Settle between two runs."""
-    folders = [folder_of(path, means.home) for path in (one, other)]
-    receipts = [receipt_of(folder) for folder in folders]
-    job = job_of(receipts[0], folders[0], means.home)
-    for receipt in receipts:
-        need_contract(receipt)
-    first, second = (party(str(p), f, r) for p, f, r in zip((one, other), folders, receipts, strict=True))
-    return settle((first, second), job, means)
+def dispute(one: str | Path, other: str | Path, means: Means) -> Settlement:
+    """Settle between two runs, each in a folder here or at a URL."""
+    with at_hand(one, means.home) as first, at_hand(other, means.home) as second:
+        folders = (first, second)
+        receipts = [receipt_of(folder) for folder in folders]
+        job = job_of(receipts[0], folders[0], means.home)
+        for receipt in receipts:
+            need_contract(receipt)
+        names = [without_password(str(where)) for where in (one, other)]
+        sides = [party(n, f, r) for n, f, r in zip(names, folders, receipts, strict=True)]
+        return settle((sides[0], sides[1]), job, means)
+
+
+@contextmanager
+def at_hand(where: str | Path, home: Home) -> Iterator[RunFolder]:
+    """The folder of a run; what lies at a URL is fetched for as long as it is looked at."""
+    if "://" not in str(where):
+        yield folder_of(Path(where), home)
+        return
+    with TemporaryDirectory(prefix="jobspec-") as place:
+        folder = RunFolder(Path(place), home.files)
+        try:
+            fetch_folder(Remote(str(where).removesuffix(f"/{RECEIPT}")), folder)
+        except ReceiptFormatError as error:
+            raise DataError("E0603", f"{without_password(str(where))} is not a receipt: {error}") from error
+        yield folder
 
 
 def need_contract(receipt: Receipt) -> None:
