@@ -15,8 +15,11 @@ import pytest
 
 from jobspec import api
 from jobspec.backends.registry import surveyed
+from jobspec.ir.codec.job import job_hash
 from jobspec.ir.errors import UsageError
 from jobspec.loading import Spec, read_spec
+from jobspec.runtime.folder import run_folder
+from jobspec.runtime.journal import read_history
 from jobspec.runtime.workers.seats import Asked
 from jobspec.store.home import Home
 from tests.runtime.clusters import Killer, Nodes, cluster
@@ -72,11 +75,13 @@ def test_the_head_is_killed(tmp_path: Path) -> None:
     """The command line, killed while it trains on workers; again, on a new cluster, it goes on from the checkpoint."""
     home = made_up(tmp_path)
     sets = {**SETS, **roots("digits", home), "train.steps": "300", "save.every": "20"}
+    spec = read_spec(SPECS / "digits.job", sets, home)
     words = [f"--set={name}={value}" for name, value in sets.items()]
     words = [sys.executable, "-m", "jobspec", "run", str(SPECS / "digits.job"), *words, "--workers", "2"]
     environment = {**os.environ, "JOBSPEC_HOME": str(home.folder)}
     head = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    while not any(home.runs.glob("*/states/*")) and head.poll() is None:
+    folder = run_folder(home, job_hash(spec.job))
+    while not (folder.log.is_file() and read_history(folder).saved) and head.poll() is None:
         time.sleep(0.1)
     head.send_signal(signal.SIGKILL)
     assert head.wait() == -signal.SIGKILL
@@ -84,7 +89,6 @@ def test_the_head_is_killed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "step 1/" not in done.stdout and "2 workers" in done.stdout
     receipt = Path(done.stdout.split()[-1]).read_bytes()
-    spec = read_spec(SPECS / "digits.job", sets, home)
     run = api.run(api.compile(spec, home=home.folder), again=True, home=home.folder)
     assert run.receipt is not None and run.receipt.read_bytes() == receipt
 
