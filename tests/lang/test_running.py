@@ -89,7 +89,9 @@ def test_no_hash_and_no_plan_is_over_the_mesh() -> None:
 
 
 def test_the_meshes_of_the_specs_fit() -> None:
-    for path in sorted(SPECS.glob("*.job")):
+    said = [path for path in sorted(SPECS.glob("*.job")) if "\nrun " in path.read_text("utf-8")]
+    assert len(said) > 1
+    for path in said:
         for mesh in load(Source.read(path)).runs:
             mesh.need_fit()
 

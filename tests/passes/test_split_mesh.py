@@ -115,8 +115,15 @@ def test_an_embedding_in_slices() -> None:
 def test_a_small_llama(run: str) -> None:
     """Its operands are bfloat16 before they are cut, and stay that."""
     one = spec("llama3_8b", run, *LLAMA)
-    for run_on in (runner("reference", one.profile), runner("llvm", one.profile)):
-        same(in_parts(one, meshed(one), run_on), at_once(one, run_on))
+    run_on = runner("reference", one.profile)
+    same(in_parts(one, meshed(one), run_on), at_once(one, run_on))
+
+
+@pytest.mark.slow
+def test_a_small_llama_as_native_code() -> None:
+    one = spec("llama3_8b", "mesh = [tp=2, pp=2]; shard G F V over tp; shard L over pp", *LLAMA)
+    run_on = runner("llvm", one.profile)
+    same(in_parts(one, meshed(one), run_on), at_once(one, run_on))
 
 
 def test_native_code_has_the_same_bits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from jobspec.backends.session import Session
 from jobspec.ir.job import Job, Phase, routine_name
+from jobspec.ir.mesh import Mesh
 from jobspec.passes.layout import feed_buffers
 from jobspec.runtime.engine import compile_for
 from jobspec.runtime.workers.cutting import Cutting
@@ -20,6 +22,8 @@ from jobspec.runtime.workers.session import WorkersSession
 from jobspec.runtime.workers.worker import Worker
 from tests.passes.meshes import DEEP, batch_of, job
 from tests.runtime.crews import SETUP, StandIns
+from tests.runtime.jobs import home_at, regression, regression_data, train
+from tests.runtime.test_workers_run import on_stand_ins
 
 STEPS = 2
 MESH = "mesh = [tp=2, pp=2]; shard H over tp; shard L over pp"
@@ -82,3 +86,14 @@ def test_phases_on_meshes_of_their_own() -> None:
     one = job(TWO, OTHER, "train.shards=2")
     assert [one.mesh(phase.name).count for phase in one.phases] == [2, 8]
     assert on_workers(one, {"w0": (), "w1": ()}) == alone(one)
+
+
+def test_one_receipt(tmp_path: Path) -> None:
+    """A whole run, its evaluations and checkpoints, with a mesh in the job and none."""
+    one, other = home_at(tmp_path / "one"), home_at(tmp_path / "other")
+    plain = regression(str(regression_data(one)))
+    regression_data(other)
+    cut = replace(plain, runs=(Mesh((("tp", 3),), (("X", "tp"),)),))
+    alone = train(plain, one)
+    many = on_stand_ins(cut, other, StandIns({"w0": ["ok"] * 9 + ["die"], "w1": (), "w2": ["ok"] * 5 + ["hang"]}))
+    assert alone.receipt and many.receipt and alone.receipt.read_bytes() == many.receipt.read_bytes()
