@@ -71,7 +71,7 @@ def test_fast(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("apart", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_tiles_of_matrix_instructions(apart: int) -> None:
-    """Watched, threads in both orders: every tile has the contract's bits where the instruction sums as the contract."""
+    """Watched, threads in both orders: all have the contract's bits where the instruction sums as the contract does."""
     for m, n, k, layout in ((33, 20, 300, "nn"), (9, 40, 37, "tn")):
         kernel, arrays = narrowed(*matmul(m, n, k, layout, 2, False)[:2])
         check(kernel, arrays, chosen=possible_schedules(kernel, target_of(90))[::apart])
