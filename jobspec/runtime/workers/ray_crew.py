@@ -24,6 +24,7 @@ from jobspec.ir.errors import UsageError
 from jobspec.runtime.workers.crew import Done, Event, Gone, Joined, Left, Lost, Order, Parcel, Refused
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.station import Answer, Ready, Station, own_sources
+from jobspec.runtime.workers.trouble import nobody_came
 from jobspec.runtime.workers.worker import Setup
 from jobspec.store.checkpoint import array_digest
 
@@ -34,7 +35,7 @@ SMALL = 1 << 16
 ROOM = 128 << 20
 #: seconds to wait for a value; between two looks at who is there; before a worker that died is started anew
 TAKE, LOOK, PAUSE = 120.0, 2.0, 1.0
-#: seconds that one call of Ray may wait for another's answer
+#: workers that may come to nothing in a seat, one after another
 STARTS = 3
 
 
@@ -70,7 +71,7 @@ def connected(address: str | None, workers: int, state: int) -> Any:
 class Seat:
     """A place for a worker. `node`: the machine it is bound to; `name`: of the worker who has it, with `actor`;
     `asked`: the first word that is waited for; `again`: not before that time; `starts`: that came to nothing, in a row;
-    `number`: of workers who had it; `closed`: nobody comes any more."""
+    `number`: of workers who had it; `closed`: nobody comes any more; `wrong`: why."""
 
     title: str
     backend: str
@@ -82,6 +83,7 @@ class Seat:
     starts: int = 0
     number: int = 0
     closed: bool = False
+    wrong: str = "it answered wrongly"
 
     @property
     def empty(self) -> bool:
@@ -166,6 +168,8 @@ class RayCrew:
         for seat in self._seats:
             if seat.empty and now >= seat.again:
                 self._start(seat)
+        if self._asked.backends and all(seat.closed for seat in self._seats):
+            raise nobody_came(seat.wrong for seat in self._seats)
 
     def _seat_machines(self) -> None:
         alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
@@ -242,7 +246,7 @@ class RayCrew:
             return [Joined(seat.name, word.about)]
         self._free(seat)
         seat.starts += 1
-        seat.closed = seat.starts >= STARTS
+        seat.closed, seat.wrong = seat.starts >= STARTS, wrong
         self._tell(f"{seat.name} cannot work: {wrong}")
         return []
 

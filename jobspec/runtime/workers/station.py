@@ -23,7 +23,7 @@ from jobspec.runtime.workers.crew import Order, Parcel
 from jobspec.runtime.workers.worker import Missing, Setup, Worker
 
 #: whoever has other sources may mean something else by a program
-EVERYTHING = ("**/*.py",)
+DECIDING = ("ir/**/*.py", "passes/**/*.py", "backends/**/*.py", "runtime/workers/*.py")
 
 
 @dataclass(frozen=True)
@@ -79,4 +79,4 @@ class Station:
 
 def own_sources() -> Digest:
     """Of all that decides what a program means, and how it is carried out."""
-    return sources(*EVERYTHING)
+    return sources(*DECIDING)

@@ -5,6 +5,8 @@ Promises: every error names the worker where there is one, and says what is kept
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jobspec.ir.errors import JobspecError, MismatchError
 
 
@@ -22,6 +24,11 @@ def nobody_left(seconds: float) -> JobspecError:
     return JobspecError(
         "E0521", reason, help="the last checkpoint is kept: run again when there are workers, and it goes on"
     )
+
+
+def nobody_came(reasons: Iterable[str]) -> JobspecError:
+    listed = "; ".join(dict.fromkeys(reasons))
+    return JobspecError("E0521", f"no worker can be had: {listed}", help="the last checkpoint is kept, if there is one")
 
 
 def nobody_can(task: str, reason: str) -> JobspecError:
