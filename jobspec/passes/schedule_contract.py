@@ -144,7 +144,8 @@ def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int)
 def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
     rows run along k; 2 for b, a panel of which is a few lines of each step; 4 for what the epilogue reads and writes,
-    `touched` tensors of the result's size; 8 for both operands of the next turn of the loops outside."""
+    `touched` tensors of the result's size; 8 for both operands of the next turn of the loops outside; 16 for the lines
+    beside those of a, whose rows lie side by side."""
     form = c.form
     if not form.plain:
         return 0
@@ -154,7 +155,10 @@ def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
     operands = 4 * c.outer * form.k_size * (size(form.m) + form.n[-1].size)
     turns = c.outer > 1 and c.columns.parts == 1 and operands > target.l2 // 2
-    return sum(bit for bit, wanted in ((1, rows_of_a), (2, panels_of_b), (4, results), (8, turns)) if wanted)
+    apart = len(form.ka) == 1 and form.m[-1].a == 1 and 4 * abs(form.ka[0].a) >= FAR_APART and not c.slab
+    beside = apart and c.outer == 1 and 4 * size(form.m) * form.k_size > 2 * target.l1
+    bits = ((1, rows_of_a), (2, panels_of_b), (4, results), (8, turns), (16, beside))
+    return sum(bit for bit, wanted in bits if wanted)
 
 
 def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Target) -> int:

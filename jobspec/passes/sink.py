@@ -16,6 +16,8 @@ from jobspec.passes.groups import VIRTUAL_COST, VIRTUAL_LOADS, Group, Grouping, 
 from jobspec.passes.reads import chain_of
 
 MANY_READERS = 3
+#: elements for each of which what is computed once for all of them costs next to nothing
+VECTOR = 16
 
 
 def find_sunk(grouping: Grouping, nodes: list[Node], operands: list[Node], kept: set[Node]) -> dict[Node, int]:
@@ -66,7 +68,7 @@ def sunk_cost(grouping: Grouping, node: Node, readers: dict[Node, set[Group]]) -
     if not row.has("elementwise") or node.shape != grouping.home[node].domain or len(readers[node]) > MANY_READERS:
         return None
     below = [chain_of(a, grouping.copied)[0] for a in node.args]
-    cost = weight(node) + sum(grouping.virtual.get(b, 0) for b in below)
+    cost = weight(node) + sum(grouping.virtual.get(b, 0) for b in below if b.type.size * VECTOR > node.type.size)
     large = [b for b in grouping.bases(node) if b.op != "loop" and b.type.size >= node.type.size]
     fresh = [b for b in large if b in grouping.home and b not in readers]
     fits = cost <= VIRTUAL_COST and len(large) <= VIRTUAL_LOADS and len(fresh) <= 1

@@ -44,7 +44,7 @@ SCHEDULES = (
     schedule(rows=8, vectors=3, pack=0, slab=1, group=1),
     schedule(rows=3, vectors=1, slab=2, swap=1, ahead=3),
     schedule(rows=4, vectors=2, across=1),
-    schedule(rows=8, vectors=1, pack=0, across=1, through=0, swap=1, ahead=15),
+    schedule(rows=8, vectors=1, pack=0, across=1, through=0, swap=1, ahead=31),
 )
 
 
@@ -280,7 +280,7 @@ def drawn_view(draw: st.DrawFn, buffer: int, roles: list[str], lengths: list[int
 
 def drawn_schedule(draw: st.DrawFn) -> Schedule:
     choices: dict[str, Any] = {name: draw(st.integers(0, 1)) for name in ("pack", "flat", "swap", "across", "through")}
-    choices["ahead"], choices["slab"] = draw(st.integers(0, 15)), draw(st.integers(0, 3))
+    choices["ahead"], choices["slab"] = draw(st.integers(0, 31)), draw(st.integers(0, 3))
     return schedule(
         rows=draw(st.integers(1, 9)),
         vectors=draw(st.integers(1, 3)),

@@ -31,7 +31,7 @@ def next_rows(f: Function) -> Ahead:
     return fetch
 
 
-def rows_further(f: Function, further: int, along_k: bool) -> Ahead:
+def rows_further(f: Function, further: Int, along_k: bool) -> Ahead:
     """The tile's rows `further` bytes on, at the steps of the block: a line of each row where they run along k, else a
     line of each step."""
 

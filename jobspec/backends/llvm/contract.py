@@ -247,15 +247,20 @@ class Tiles:
             found.append(finish.during(f, t.steps, here.steps[0]))
         if t.ahead & 8 and t.outer > 1:
             found += self._turn_further(here, tile)
+        if t.ahead & 16 and not t.slab and not self.along_a.outer:
+            found.append(rows_further(f, BYTES, False))
         return found
 
     def _turn_further(self, here: Here, tile: Int) -> list[Ahead]:
-        """What the next turn of the loops outside takes, as long as the innermost of them goes on."""
-        turn, one_step = outer_extents(self.form)[-1], len(self.form.kb) == 1
-        found = [rows_further(self.f, 4 * turn.a, self.form.ka[-1].a in (0, 1))] if turn.a else []
-        return [*found, self._panel_further(here, tile, 4 * turn.b)] if turn.b and one_step else found
+        """What the next turn of the loops outside takes."""
+        f, extents, sizes = self.f, outer_extents(self.form), self._outer_sizes()
+        now, then = (digits(f, at, sizes) for at in (here.outer, total(f, here.outer, 1)))
+        a, b = (f.isub(_moved(f, then, extents, side), _moved(f, now, extents, side)) for side in "ab")
+        found = [rows_further(f, a, self.form.ka[-1].a in (0, 1))] if any(e.a for e in extents) else []
+        one_step = len(self.form.kb) == 1 and any(e.b for e in extents)
+        return [*found, self._panel_further(here, tile, b)] if one_step else found
 
-    def _panel_further(self, here: Here, tile: Int, further: int) -> Ahead:
+    def _panel_further(self, here: Here, tile: Int, further: Int) -> Ahead:
         """The panel `further` bytes from this one."""
         f, t, k, n = self.f, self.tiling, self.form.kb[0], self.form.n[-1]
         base = f.offset(here.source, total(f, times(f, here.steps[0], 4 * k.b), further))
