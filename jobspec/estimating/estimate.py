@@ -275,7 +275,8 @@ def layers_of(layers: int, stages: int, chunks: int) -> list[list[int]]:
 
 def too_many(mesh: Mesh, cluster: Cluster) -> UsageError:
     said = ", ".join(f"{name}={size}" for name, size in mesh.sizes)
-    reason = f"the mesh [{said}] has {mesh.count:,} positions, and {cluster.source} says {cluster.devices:,} devices"
+    have = "one device" if cluster.devices == 1 else f"{cluster.devices:,} devices"
+    reason = f"the mesh [{said}] has {mesh.count:,} positions, and {cluster.source} says {have}"
     return UsageError("E0873", reason, help="make an axis of the mesh smaller, or name a larger cluster")
 
 
