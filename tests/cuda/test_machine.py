@@ -122,3 +122,35 @@ def test_what_lies_between_barriers_is_ordered() -> None:
     """In global memory too, within a block."""
     body = "  const float y = x[b + 63 - i]; __syncthreads(); x[b + i] = y;"
     assert run(body).tolist() == [*range(63, -1, -1), *range(127, 63, -1)]
+
+
+#: as the compiler prints it for sm_120
+SCOPED = """
+.version 9.0
+.target sm_120
+.address_size 64
+.visible .entry k(
+  .param .u64 .ptr .align 1 k_param_0
+)
+{
+  .reg .b16 %rs<2>;
+  .reg .b32 %r<3>;
+  .reg .b64 %rd<3>;
+  ld.param.b64 %rd1, [k_param_0];
+  cvta.to.global.u64 %rd2, %rd1;
+  ld.global.b32 %r1, [%rd2];
+  { .reg .b16 tmp; mov.b32 {tmp, %rs1}, %r1; }
+  cvt.u32.u16 %r2, %rs1;
+  st.global.b32 [%rd2], %r2;
+  ret;
+}
+"""
+
+
+def test_statements_with_a_register_of_their_own() -> None:
+    """The high half of a word."""
+    program, block = Program(SCOPED), Block(4)
+    block.bytes.view(np.uint32)[:] = 0x12345678
+    program.launch("k", 1, 1, [block.address], [block])
+    assert block.bytes.view(np.uint32)[0] == 0x1234
+    program.close()

@@ -74,6 +74,8 @@ PARAM = re.compile(r"\.param \.(\w+)(?: \.ptr(?: \.\w+)?(?: \.align \d+)?)? ([\w
 REGISTERS = re.compile(r"\.reg \.(\w+)\s+(%\w+)(?:<\d+>)?;")
 ARRAY = re.compile(r"\.(shared|local) \.align (\d+) \.b8\s+([\w$]+)\[(\d+)\];")
 LABEL = re.compile(r"(\$?[\w$]+):")
+#: a statement with a register of its own, as for sm_120
+SCOPED = re.compile(r"\{ \.reg \.(\w+) (\w+); (.+;) \}")
 STATEMENT = re.compile(r"(?:@(!?%\w+)\s+)?([a-z]\w*(?:\.\w+)*)(?:\s+(.*?))?\s*;")
 #: what says nothing about what is computed, and the frame of an entry
 SILENT = re.compile(r"[(){}]|\.pragma\b.*|\.(maxntid|reqntid|minnctapersm)\b.*")
@@ -98,7 +100,10 @@ def read(text: str) -> Module:
 
 def take(entry: Entry, number: int, line: str) -> None:
     """One line inside an entry."""
-    if found := STATEMENT.fullmatch(line):
+    if found := SCOPED.fullmatch(line):
+        entry.registers[f"%{found[2]}"] = found[1]
+        take(entry, number, re.sub(rf"\b{found[2]}\b", f"%{found[2]}", found[3]))
+    elif found := STATEMENT.fullmatch(line):
         args = tuple(part.strip() for part in PARTS.findall(found[3] or ""))
         entry.body.append(Instruction(number, found[1] or "", tuple(found[2].split(".")), args))
     elif found := LABEL.fullmatch(line):
