@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jobspec.backends.session import Session
+from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job, Phase, routine_name
 from jobspec.ir.mesh import Mesh
 from jobspec.passes.layout import feed_buffers
@@ -97,3 +98,10 @@ def test_one_receipt(tmp_path: Path) -> None:
     alone = train(plain, one)
     many = on_stand_ins(cut, other, StandIns({"w0": ["ok"] * 9 + ["die"], "w1": (), "w2": ["ok"] * 5 + ["hang"]}))
     assert alone.receipt and many.receipt and alone.receipt.read_bytes() == many.receipt.read_bytes()
+
+
+def test_a_mesh_that_does_not_fit_is_told_before_anything_starts() -> None:
+    one = job(DEEP, "mesh = [tp=3]; shard H over tp", "train.shards=2")
+    with pytest.raises(UsageError) as raised:
+        Cutting(one, 2).check()
+    assert raised.value.code == "E0868"

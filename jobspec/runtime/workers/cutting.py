@@ -52,7 +52,10 @@ class Cutting:
         return Routine(meshed.graph, places)
 
     def check(self) -> None:
-        """Raises UsageError E0865 where there is more than one worker and a step in one piece."""
+        """Raises UsageError E0865 where there is more than one worker and a step in one piece, E0868 where a mesh does
+        not fit."""
+        for phase in self.job.phases:
+            self.job.mesh(phase.name).need_fit()
         whole = [phase for phase in self.job.phases if not cuts(self.job.mesh(phase.name)) and not nests(phase.step)]
         if self.workers > 1 and whole:
             raise in_one_piece(whole[0], self.workers)
