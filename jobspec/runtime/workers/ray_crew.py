@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ SMALL = 1 << 16
 ROOM = 128 << 20
 #: seconds to wait for a value; between two looks at who is there; before a worker that died is started anew
 TAKE, LOOK, PAUSE = 120.0, 2.0, 1.0
+#: seconds that a cluster may take to answer at all
+KNOCK = 20.0
 #: workers that may come to nothing in a seat, one after another
 STARTS = 3
 
@@ -59,12 +62,20 @@ def connected(address: str | None, workers: int, state: int) -> Any:
         if address is None:
             ray.init(address="local", num_cpus=workers, object_store_memory=max(ROOM, 16 * state), **quiet)
         else:
+            need_listener(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no one class for what goes wrong here
         said = str(error).strip().splitlines()
         reason = f"there is no cluster at {address or 'this machine'}: {said[0] if said else type(error).__name__}"
         raise UsageError("E0867", reason, help="`ray start --head` starts one, and says its address") from error
     return ray
+
+
+def need_listener(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
 
 
 @dataclass(eq=False)
