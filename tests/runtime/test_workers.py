@@ -49,12 +49,12 @@ def rows(job: Job) -> np.ndarray:
 class Trial:
     """A session of a job on stand-ins."""
 
-    def __init__(self, crew: StandIns, recheck: float = 0.0, blocks: int = 4, seed: int = 1) -> None:
+    def __init__(self, crew: StandIns, recheck: float = 0.0, blocks: int = 4, shared: bool = False) -> None:
         self.crew, self.job, self.told = crew, job(), list[str]()
         plan = compile_for(self.job, "reference").plan
         referee = Worker(SETUP, crew.fetch)
-        self.scheduler = Scheduler(crew, referee.said, recheck, PATIENCE, self.told.append, random.Random(seed))
-        self.session = WorkersSession(self.job, plan, self.scheduler, Cutting(self.job, blocks).routine)
+        self.scheduler = Scheduler(crew, referee.said, recheck, PATIENCE, self.told.append, random.Random(1))
+        self.session = WorkersSession(self.job, plan, self.scheduler, Cutting(self.job, blocks, shared).routine)
 
     def trained(self, portion: int = STEPS) -> Bits:
         """The steps in portions of so many."""
@@ -92,6 +92,15 @@ def test_a_fault(fault: str, when: int) -> None:
     trial = Trial(StandIns({"w0": ["ok"] * when + [fault], "w1": (), "w2": ()}))
     assert trial.trained(portion=1 + when % 3) == wanted()
     assert trial.scheduler.tally.redone or fault in ("change", "leave", "refuse")
+
+
+@pytest.mark.parametrize("fault", ["die", "leave", "hang"])
+def test_updates_are_shared_out(fault: str) -> None:
+    """Each worker has its part of the optimizer's state, and one of them goes with it."""
+    crew = StandIns({"w0": (), "w1": ["ok"] * 12 + [fault], "w2": ()})
+    trial = Trial(crew, recheck=0.1, blocks=3, shared=True)
+    assert trial.trained(portion=1) == wanted()
+    assert trial.scheduler.tally.redone or fault == "leave"
 
 
 def test_mixed_backends() -> None:
