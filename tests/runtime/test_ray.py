@@ -69,6 +69,7 @@ def test_nodes_are_killed_and_others_join(nodes: Nodes, home: Home) -> None:
     assert on(spec, home, asked, killer) == by_one(spec, home)
     assert nodes.killed == 3 and asked.tally.redone > 0 and asked.tally.checked > 0
     assert any("left" in note for note in killer.notes)
+    assert any(home.runs.glob("*/workers.json"))
 
 
 def test_the_head_is_killed(tmp_path: Path) -> None:
