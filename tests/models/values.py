@@ -13,7 +13,7 @@ CURVES = ("tanh({})", "sin({})", "cos({})", "erf({})", "-{}", "({}/3)^2", "sqrt(
           "log({}^2 + 1)", "exp(-({})^2)", "nn.sigmoid({})", "nn.softplus({})", "nn.gelu({})", ".5*{} + .25",
           "1/({}^2 + 2)", "({}^2 + 1)^.3")  # fmt: skip
 KINKS = ("max({}, 0)", "abs({})", "min({}, .5)", "sign({})", "floor({})", "round({}*4)/4", "stop({})", "bf16({})",
-         "f16({})", "{} + stop(1 - {})", "nn.leaky_relu({})", "{} % .7", "({}*5) % 3")  # fmt: skip
+         "f16({})", "{} + stop(.37 - {})", "nn.leaky_relu({})", "{} % .7", "({}*5) % 3")  # fmt: skip
 
 
 def curve(w: Writer) -> None:

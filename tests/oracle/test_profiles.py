@@ -39,9 +39,10 @@ class Narrow(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", ["llama3_8b", "mixtral_8x7b"])
+@pytest.mark.parametrize("name", ["llama3_8b", "mixtral_8x7b", "deepseek_v3"])
 def test_narrow_operands(name: str, tmp_path: Path) -> None:
-    """Largest measured: a twelfth (llama3_8b, attention.wk), where it is a ninth for PyTorch in float32."""
+    """Largest measured: a twelfth (llama3_8b, attention.wk), where it is a ninth for PyTorch in float32; a fifteenth
+    (deepseek_v3, attention.uk)."""
     both = opened(name, tmp_path, {"train.compute": "bf16"})
     run = both.ran(tmp_path)
     for at in (run.first, run.last):

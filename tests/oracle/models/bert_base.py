@@ -39,14 +39,14 @@ def masked(batch: Batch, guess: Tensor) -> Tensor:
 
 
 def loss(w: Weights, kept: Kept, batch: Batch) -> Tensor:
-    guess = (batch["guess"] < 0.15) & (batch["tok"] > MASK)
+    guess = (batch["guess"] < 0.4) & (batch["tok"] > MASK)
     words, follows = bert(w, masked(batch, guess), batch["seg"])
     return cross_entropy(words[guess], batch["tok"][guess]) + cross_entropy(follows, batch["follows"])
 
 
 MODEL = Model(
     loss,
-    warmup_linear(50, 6e-3),
+    warmup_linear(100, 3e-3),
     eps=1e-6,
     decay=0.01,
     decayed=("word", "place", "segment", "attention.w?", "mlp.w?", "w", "pool", "wf"),
