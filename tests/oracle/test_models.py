@@ -35,7 +35,7 @@ pytestmark = pytest.mark.oracle
 Array = NDArray[Any]
 NAMES = sorted(p.stem for p in (Path(__file__).parent / "models").glob("*.py") if p.stem != "__init__")
 STEPS = 30
-#: the largest that any model needs is 1.3 (a key bias of bert_base, whose gradient is 0 but for rounding)
+#: the largest that any gradient needs is 1.0 (a key bias of dit_xl2, whose gradient is 0 but for rounding)
 TIMES = 3.0
 #: sixteen roundings
 FLOOR = 2.0**-20
