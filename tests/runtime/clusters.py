@@ -77,6 +77,7 @@ class Killer(Silent):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+        print(text)
 
     def end(self) -> None:
         if self.timer is not None:
