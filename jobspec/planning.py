@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobspec.backends.registry import backend
+from jobspec.ir.amounts import amount, in_bytes
 from jobspec.ir.codec.plan import encode_plan
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Batches, Job
@@ -20,8 +21,7 @@ from jobspec.ir.plan import Plan
 from jobspec.loading import Spec, need_whole_roots
 from jobspec.passes.pipeline import compile_traced
 from jobspec.passes.tally import Tally
-from jobspec.runtime.forecast import Forecast, Memory, forecast, largest, machine_memory, shown
-from jobspec.views import amount
+from jobspec.runtime.forecast import Forecast, Memory, forecast, largest, machine_memory
 
 LISTED = 8
 
@@ -206,7 +206,7 @@ def lines_of(report: Report) -> Iterator[str]:
     width = max(len(value.type) for value in report.largest)
     for value in report.largest:
         where = f"{report.file}:{value.line}" if value.line else ""
-        yield f"  {shown(value.bytes):>8}  {value.type:<{width}}  {where}  {value.text}".rstrip()
+        yield f"  {in_bytes(value.bytes):>8}  {value.type:<{width}}  {where}  {value.text}".rstrip()
 
 
 def summary(report: Report) -> Iterator[str]:
@@ -217,7 +217,7 @@ def summary(report: Report) -> Iterator[str]:
     yield f"steps       {job.steps:,}; {amount(report.examples)} examples{tokens}"
     yield f"operations  {power(total.contractions)} FLOP in contractions, {power(total.others)} others"
     yield f"moved       {power(total.moved)} B, as if no cache outlived a kernel"
-    yield f"compiled    in {report.seconds:.2f} s: {report.kernels:,} kernels, a plan of {shown(report.plan_bytes)}"
+    yield f"compiled    in {report.seconds:.2f} s: {report.kernels:,} kernels, a plan of {in_bytes(report.plan_bytes)}"
 
 
 def power(count: float) -> str:
@@ -246,15 +246,15 @@ def evaluation_name(name: str) -> str:
 def row(report: Report, shown_as: str, name: str, runs: int, batches: Batches) -> tuple[str, ...]:
     part, tokens = report.taken.part(name), batches.size * batches.stream.window
     counts = (f"{runs:,}", f"{batches.size:,}", amount(tokens) if tokens else "-")
-    return (shown_as, *counts, power(part.once.operations), shown(part.once.moved), shown(part.memory))
+    return (shown_as, *counts, power(part.once.operations), in_bytes(part.once.moved), in_bytes(part.memory))
 
 
 def memory_lines(report: Report) -> Iterator[str]:
     memory = report.memory
     fits = "fits" if report.fits else "does not fit"
-    yield f"peak memory {shown(memory.peak)}: {fits} into {shown(report.limit)}"
-    yield f"  {shown(memory.arena):>8}  state ({shown(memory.checkpoint)}) and values"
-    yield f"  {shown(memory.checkpoint):>8}  copy of the state while a checkpoint is written"
-    yield f"  {shown(memory.scratch):>8}  of native code, for all threads"
-    yield f"  {shown(memory.batches):>8}  batches on their way"
-    yield f"  {shown(memory.program):>8}  the program itself"
+    yield f"peak memory {in_bytes(memory.peak)}: {fits} into {in_bytes(report.limit)}"
+    yield f"  {in_bytes(memory.arena):>8}  state ({in_bytes(memory.checkpoint)}) and values"
+    yield f"  {in_bytes(memory.checkpoint):>8}  copy of the state while a checkpoint is written"
+    yield f"  {in_bytes(memory.scratch):>8}  of native code, for all threads"
+    yield f"  {in_bytes(memory.batches):>8}  batches on their way"
+    yield f"  {in_bytes(memory.program):>8}  the program itself"

@@ -12,11 +12,11 @@ from typing import Any
 
 from jobspec.estimating.estimate import Estimate, estimate
 from jobspec.estimating.offers import TIERS, Offer
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Routine
 from jobspec.loading import Spec, need_whole_roots
-from jobspec.runtime.forecast import shown
 from jobspec.scaling import money, step_routines
 
 ORDERS = ("cost", "time")
@@ -92,8 +92,8 @@ def too_little_memory(found: Estimate) -> str | None:
         return None
     most = max(found.steps, key=lambda step: step.room.total)
     where = f" in {most.phase.name}" if most.phase.name else ""
-    needs = f"{shown(most.room.total)} of memory a device{where}, though layers are computed again"
-    return f"the job needs {needs}, and there are {shown(found.cluster.memory)}"
+    needs = f"{in_bytes(most.room.total)} of memory a device{where}, though layers are computed again"
+    return f"the job needs {needs}, and there are {in_bytes(found.cluster.memory)}"
 
 
 def ranked(found: Sequence[Quote], by: str) -> list[Quote]:

@@ -13,13 +13,12 @@ from typing import Any
 from jobspec.backends.cuda.target import target_of
 from jobspec.estimating.cluster import Cluster
 from jobspec.estimating.estimate import HOUR, Estimate, Step, estimate
+from jobspec.ir.amounts import amount, in_bytes
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Routine
 from jobspec.loading import Spec, need_whole_roots
 from jobspec.passes.pipeline import compile_routine
-from jobspec.runtime.forecast import shown
-from jobspec.views import amount
 
 #: kernels are the same for every target; this one is scheduled fastest
 LEVEL = 90
@@ -140,7 +139,7 @@ def row(found: Estimate, step: Step) -> tuple[str, ...]:
     hours = step.seconds * step.phase.steps / HOUR / (found.effective or 1.0)
     return (
         step.phase.name or "step", f"{step.phase.steps:,}", said_mesh(step), f"{step.micro:,}", f"{step.seconds:.3g} s",
-        f"{step.rate / 1e12:.3g}", f"{step.rate / found.peak:.1%}", shown(step.room.total), f"{hours:,.1f}",
+        f"{step.rate / 1e12:.3g}", f"{step.rate / found.peak:.1%}", in_bytes(step.room.total), f"{hours:,.1f}",
     )  # fmt: skip
 
 
@@ -167,13 +166,13 @@ def memory_lines(found: Estimate) -> Iterator[str]:
     room, limit = most.room, found.cluster.memory
     fits = "fits" if found.fits else "does not fit"
     where = f" in {most.phase.name}" if most.phase.name else ""
-    yield f"peak memory {shown(room.total)} a device{where}: {fits} into {shown(limit)}"
+    yield f"peak memory {in_bytes(room.total)} a device{where}: {fits} into {in_bytes(limit)}"
     kept = "what goes into each layer, computed again" if most.again else "results kept for the way back"
-    yield f"  {shown(room.weights):>8}  weights, as contractions take them"
-    yield f"  {shown(room.gradients):>8}  sums of gradients"
-    yield f"  {shown(room.optimizer):>8}  its part of float32 weights and optimizer state"
-    yield f"  {shown(room.activations):>8}  {kept}"
-    yield f"  {shown(room.values):>8}  the largest values at the ends of the model"
+    yield f"  {in_bytes(room.weights):>8}  weights, as contractions take them"
+    yield f"  {in_bytes(room.gradients):>8}  sums of gradients"
+    yield f"  {in_bytes(room.optimizer):>8}  its part of float32 weights and optimizer state"
+    yield f"  {in_bytes(room.activations):>8}  {kept}"
+    yield f"  {in_bytes(room.values):>8}  the largest values at the ends of the model"
 
 
 def said_attained(found: Estimate) -> str:

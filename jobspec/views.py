@@ -38,11 +38,3 @@ def memory(plan: Plan) -> Iterator[str]:
     for routine in plan.routines:
         yield f"# {routine.name}"
         yield print_memory(routine)
-
-
-def amount(n: float, unit: str = "") -> str:
-    """`26.1k`, `1.2M`; three significant digits."""
-    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= power:
-            return f"{n / power:.3g}{letter}{unit}"
-    return f"{n:g}{unit}"

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from jobspec.commands.options import FILE, json_option, say_json
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, known_roots, open_set, remove_set, resolve_root
 from jobspec.store.home import Home, open_home
 from jobspec.store.importers.add import AddedSet, add
 from jobspec.store.names import drop_names, names_of
-from jobspec.views import amount
 
 
 @click.group()
@@ -95,7 +95,7 @@ def ls_command(as_json: bool) -> None:
         say_json({"sets": listed})
         return
     for entry in listed:
-        size = amount(entry["bytes"], "B")
+        size = in_bytes(entry["bytes"])
         lines = [f"# {entry['records']:,} records, {size}", entry["axes"], entry["line"]]
         click.echo("\n".join(line for line in lines if line))
     if not listed:
@@ -153,7 +153,7 @@ def rm_command(root: str) -> None:
     found = resolve_root(home.data(), rooted(home, root))
     freed = remove_set(home.data(), found)
     drop_names(home, found)
-    click.echo(f"removed {found} ({amount(freed, 'B')} freed)")
+    click.echo(f"removed {found} ({in_bytes(freed)} freed)")
 
 
 def rooted(home: Home, text: str) -> str:

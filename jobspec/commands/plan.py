@@ -19,11 +19,12 @@ from jobspec.commands.options import (
     threads_option,
 )
 from jobspec.fitting import Search
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import JobspecError
 from jobspec.loading import Spec
 from jobspec.planning import Report, report_of
 from jobspec.runtime.engine import default_threads
-from jobspec.runtime.forecast import machine_memory, shown, too_large
+from jobspec.runtime.forecast import machine_memory, too_large
 
 
 @click.command()
@@ -58,7 +59,7 @@ def refused(spec: Spec, report: Report, file: Path, sets: tuple[str, ...], on: s
     if found:
         help = "each of these fits by itself: " + ", ".join(f"`--set {setting}`" for setting in found)
     elif 2 * state > limit:
-        help = f"the state alone is {shown(state)}: make several dims smaller"
+        help = f"the state alone is {in_bytes(state)}: make several dims smaller"
     else:
         help = "make several dims smaller"
     return too_large(report.memory, limit, help)

@@ -10,10 +10,11 @@ import click
 from jobspec import api
 from jobspec.commands.check import facts_of, length_of
 from jobspec.commands.options import backend_option, job_argument, spec_of
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.loading import Spec
-from jobspec.views import amount, kernels, memory, programs, schedule
+from jobspec.views import kernels, memory, programs, schedule
 
 
 @click.command()
@@ -46,14 +47,14 @@ def lines_of(spec: Spec, on: str, view: str | None) -> Iterator[str]:
 def overview(job: Job, plan: Plan) -> Iterator[str]:
     facts = facts_of(job)
     yield job.heading
-    yield f"parameters  {facts['parameters']:,} ({amount(facts['state_bytes'], 'B')} of state)"
+    yield f"parameters  {facts['parameters']:,} ({in_bytes(facts['state_bytes'])} of state)"
     yield f"steps       {length_of(facts)}, seed {job.seed}"
     yield from phases(job)
     yield f"profile     {job.profile}"
     for source in job.sources:
         yield f"data        {source.name} {source.root}"
     for routine in plan.routines:
-        memory = f"{amount(routine.arena, 'B')} of memory, {amount(routine.feed, 'B')} a batch"
+        memory = f"{in_bytes(routine.arena)} of memory, {in_bytes(routine.feed)} a batch"
         yield f"{routine.name:<11} {len(routine.kernels)} kernels, {memory}"
     yield f"job         {plan.job}"
 

@@ -8,13 +8,13 @@ import click
 
 from jobspec.commands.options import json_option, say_json
 from jobspec.commands.wanted import Here, There, wanted
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import DataError
 from jobspec.runtime import keeping, transfer
 from jobspec.runtime.transfer import Moved
 from jobspec.store.home import open_home
 from jobspec.store.remote import Remote
-from jobspec.views import amount
 
 
 @click.group()
@@ -33,7 +33,7 @@ def ls_command(as_json: bool) -> None:
         return
     for kept in found:
         state = "done" if kept.closed else f"{kept.steps:,} of {kept.of:,} steps"
-        click.echo(f"{kept.job.short}  {kept.name:<24} {state:<24} {amount(kept.bytes, 'B')}")
+        click.echo(f"{kept.job.short}  {kept.name:<24} {state:<24} {in_bytes(kept.bytes)}")
     if not found:
         click.echo(f"no runs in {home.folder}")
 
@@ -66,7 +66,7 @@ def gc_command(dry_run: bool, as_json: bool) -> None:
         return
     for why in dict.fromkeys(w.why for w in found):
         these = [w for w in found if w.why == why]
-        click.echo(f"{len(these)} files, {amount(sum(w.bytes for w in these), 'B')}: {why}")
+        click.echo(f"{len(these)} files, {in_bytes(sum(w.bytes for w in these))}: {why}")
     click.echo("nothing is removed without need" if not found else "would go" if dry_run else "gone")
 
 
@@ -106,7 +106,7 @@ def say_moved(told: list[tuple[Digest, Moved]], verb: str, left: list[str], as_j
         say_json({verb: rows, "left": left})
         return
     for name, moved in told:
-        size = amount(moved.bytes, "B")
+        size = in_bytes(moved.bytes)
         click.echo(f"{name.short}  {moved.sent} files {verb} ({size}), {moved.kept} there already")
     if not told:
         click.echo("there is nothing to move")

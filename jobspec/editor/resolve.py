@@ -68,7 +68,6 @@ class Resolver:
             case tree.Def():
                 self.define(self.functions, item.name, Symbol(DEFINITION[item.kind], item.name.text, None, item))
                 self.formal(item)
-        return
 
     def library(self, item: tree.Import) -> None:
         word = item.alias or (item.source[-1] if isinstance(item.source, tuple) else None)
@@ -241,8 +240,9 @@ class Resolver:
 
     def library_of(self, node: tree.Field) -> Module | None:
         owner = node.value
-        known = isinstance(owner, tree.Name) and owner.id in self.libraries
-        return self.module.imports.get(owner.id) if known and isinstance(owner, tree.Name) else None
+        if not isinstance(owner, tree.Name) or owner.id not in self.libraries:
+            return None
+        return self.module.imports.get(owner.id)
 
     def foreign(self, definition: tree.Def) -> Symbol:
         """A function of another file; its definition is mentioned there."""

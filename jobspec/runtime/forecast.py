@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobspec.backends.registry import Backend
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Batches, Evaluation, Job
 from jobspec.ir.plan import Plan, Routine
@@ -159,17 +160,10 @@ def machine_memory() -> int:
 
 def too_large(memory: Memory, limit: int, help: str) -> JobspecError:
     """E0511 in words."""
-    parts = f"{shown(memory.arena)} for state and values, {shown(memory.checkpoint)} to copy the state for a checkpoint"
-    reason = f"the run takes {shown(memory.peak)} of memory ({parts}), and there are {shown(limit)}"
+    copy = f"{in_bytes(memory.checkpoint)} to copy the state for a checkpoint"
+    parts = f"{in_bytes(memory.arena)} for state and values, {copy}"
+    reason = f"the run takes {in_bytes(memory.peak)} of memory ({parts}), and there are {in_bytes(limit)}"
     return JobspecError("E0511", reason, help=help)
-
-
-def shown(size: float) -> str:
-    """`4.87 TB`."""
-    for power, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= power:
-            return f"{size / power:.3g} {unit}"
-    return f"{size:g} B"
 
 
 def largest(routine: Routine, count: int) -> Sequence[int]:

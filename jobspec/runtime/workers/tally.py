@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobspec.ir.amounts import in_bytes
+
 
 @dataclass
 class Tally:
@@ -26,13 +28,4 @@ class Tally:
         counted = [f"{self.redone:,} redone"] if self.redone else []
         counted += [f"{self.checked:,} checked"] if self.checked else []
         plural = "" if self.workers == 1 else "s"
-        return "  ".join([f"{self.workers} worker{plural}", *counted, f"{size(self.moved)} moved"])
-
-
-def size(count: float) -> str:
-    """`1.3 GB`"""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.2g} {unit}"
-        count /= 1000
-    raise AssertionError
+        return "  ".join([f"{self.workers} worker{plural}", *counted, f"{in_bytes(self.moved)} moved"])
