@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 TINY = entries()
 #: what is trained on keeps its name apart from what is measured on
 MEASURED = ("val", "test")
-#: noise is told from noise as images are from images; a teacher can be asked about noise, and its student learns as much
+#: noise is told from noise as images are; a teacher can be asked about noise, and its student learns as much
 ALIKE = ("contrastive", "distillation")
 
 
