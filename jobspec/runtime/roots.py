@@ -55,7 +55,7 @@ class Copied:
 
 
 class Roots:
-    """A context manager: leaving it waits for the thread. `fixed`: slots that no step of the job changes."""
+    """A context manager: leaving it waits for the thread, and copies go. `fixed`: slots that no step of the job changes."""
 
     def __init__(self, session: Session, slots: Sequence[Slot], fixed: Collection[str]) -> None:
         self._session, self._slots, self._fixed = session, slots, frozenset(fixed)
@@ -115,6 +115,7 @@ class Roots:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._worker.shutdown()
+        self._copies = {}
 
 
 def digests_of(arrays: Mapping[str, Array]) -> dict[str, Digest]:
