@@ -55,7 +55,7 @@ class Copied:
 
 
 class Roots:
-    """A context manager: leaving it waits for the thread, and copies go. `fixed`: slots that no step of the job changes."""
+    """A context manager: leaving it waits for the thread and drops copies. `fixed`: slots that no step changes."""
 
     def __init__(self, session: Session, slots: Sequence[Slot], fixed: Collection[str]) -> None:
         self._session, self._slots, self._fixed = session, slots, frozenset(fixed)
