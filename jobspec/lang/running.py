@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobspec.ir.mesh import Mesh, Misfit
 from jobspec.lang import tree
@@ -26,31 +26,33 @@ EXAMPLE = "mesh = [dp=8]"
 
 @dataclass(frozen=True)
 class Known:
-    """What the job has: `sizes` of its axes by phase; `stacked`: axes of a `repeat`, whose turns go to stages."""
+    """What the job has: `sizes` of its axes by phase; `stacked`: axes of a `repeat`, whose turns go to stages;
+    `meshes`: axes of any of its meshes."""
 
     sizes: Mapping[str, Mapping[str, int]]
     stacked: Collection[str]
+    meshes: Collection[str] = ()
 
 
 @dataclass
 class Running:
-    """One section in the making. `phases`: those that it names; `known`: what it has to fit."""
+    """One section in the making. `sizes`: of its mesh; `phases`: those that it names; `known`: what it has to fit."""
 
     frame: Frame
     node: tree.Section
     settings: Settings
+    sizes: Mapping[str, int]
     phases: tuple[str, ...]
     known: Known
-    sizes: dict[str, int] = field(default_factory=dict)
     shards: dict[str, str] = field(default_factory=dict)
     misfits: list[Misfit] = field(default_factory=list)
 
-    def mesh(self) -> Mesh:
-        self.sizes = self.settings.value("mesh", sizes_of) or {}
-        for statement in list(self.settings.others):
-            if isinstance(statement, tree.ShardOver):
-                self.settings.others.remove(statement)
-                self.shard(statement)
+    def mesh(self, general: Sequence[tree.ShardOver]) -> Mesh:
+        """`general`: what the section for all phases says; it holds where this one says nothing."""
+        own = shards_of(self.settings)
+        for statement in own or general:
+            self.shard(statement)
+        self.settings.others[:] = [node for node in self.settings.others if node not in own]
         self.settings.only("run", (*STATIC, "shard"))
         name = self.node.name.text if self.node.name else ""
         shards, misfits = tuple(self.shards.items()), tuple(self.misfits)
@@ -59,19 +61,19 @@ class Running:
     def shard(self, statement: tree.ShardOver) -> None:
         """Each wrong axis is reported once; all that are named count as used."""
         try:
-            axes = [(axis, self.frame.one(axis)) for axis in statement.axes]
+            axes = [(axis, self.frame.one(axis).rstrip("'")) for axis in statement.axes]
             self.frame.resolve_all(statement.axes)
             self.check_mesh_axis(statement.mesh)
         except Refusal as refusal:
             self.frame.report(refusal, statement.span)
             return
         for node, axis in axes:
-            if self.is_new(node, axis):
+            if self.is_new(node, axis) and statement.mesh.text in self.sizes:
                 self.shards[axis] = statement.mesh.text
                 self.misfits += self.unfit(axis, statement.mesh.text)
 
     def check_mesh_axis(self, over: tree.Ident) -> None:
-        if over.text not in self.sizes:
+        if over.text not in self.known.meshes:
             help = f"say how many positions it has: `mesh = [{self.with_axis(over.text)}]`"
             raise Located("E0361", f"the mesh has no axis `{over.text}`", over.span, help)
 
@@ -108,16 +110,33 @@ def sizes_of(value: object) -> dict[str, int]:
     return {name: need_whole(size, 1) for name, size in value.named.items()}
 
 
+def mesh_sizes(settings: Settings) -> dict[str, int] | None:
+    """None after a report."""
+    try:
+        return settings.value("mesh", sizes_of) or {}
+    except Silenced:
+        return None
+
+
+def shards_of(settings: Settings) -> list[tree.ShardOver]:
+    return [node for node in settings.others if isinstance(node, tree.ShardOver)]
+
+
 def runs(frame: Frame, sections: Sequence[tree.Section], known: Known) -> tuple[Mesh, ...]:
     """The mesh of each section; what two of them say of one phase is reported."""
     begun = [(node, Settings(frame, node.body, STATIC)) for node in sections]
     phases = [phases_in(frame, settings, "on", tuple(known.sizes)) for _, settings in begun]
+    meshes = [mesh_sizes(settings) for _, settings in begun]
+    general = next((shards_of(settings) for (_, settings), own in zip(begun, phases, strict=True) if not own), [])
     named = {phase for one in phases for phase in one}
     found: list[Mesh] = []
-    for (node, settings), own in zip(begun, phases, strict=True):
-        here = {p: sizes for p, sizes in known.sizes.items() if (p in own if own else p not in named)}
+    for (node, settings), sizes, own in zip(begun, meshes, phases, strict=True):
+        here = {p: at for p, at in known.sizes.items() if (p in own if own else p not in named)}
+        fits = replace(known, sizes=here, meshes={axis for mesh in meshes for axis in mesh or ()})
+        if sizes is None:
+            continue
         with suppress(Silenced):
-            mesh = Running(frame, node, settings, own, Known(here, known.stacked)).mesh()
+            mesh = Running(frame, node, settings, sizes, own, fits).mesh(general)
             for refusal in met_again(mesh, found):
                 frame.report(refusal, keyword(node))
             found.append(mesh)

@@ -55,6 +55,18 @@ def test_phases_run_on_their_own_mesh() -> None:
     assert [job.mesh(phase).size("dp") for phase in ("warm", "main", "late")] == [4, 4, 3]
 
 
+def test_what_is_cut_is_said_once() -> None:
+    """A section that says no `shard` has those of the section for all phases; what its mesh lacks stays whole."""
+    general = "run { mesh = [dp=2]; shard B over dp; shard X over tp }\n"
+    job = compiled(f"dim L=5\n{PHASES}{general}run more {{ on = [late]; mesh = [tp=3, dp=3] }}")
+    assert [job.mesh(phase).shards for phase in ("main", "late")] == [(("B", "dp"),), (("B", "dp"), ("X", "tp"))]
+    assert [job.mesh(phase).parts("X") for phase in ("main", "late")] == [1, 3]
+
+
+def test_an_axis_by_its_other_name_is_the_axis() -> None:
+    assert compiled("run { mesh = [tp=3]; shard X' over tp }").mesh("").shards == (("X", "tp"),)
+
+
 def test_stages_may_differ_by_a_turn() -> None:
     """L = 5 layers are two stages; five equal slices there would not be."""
     job = compiled(f"dim L=5\n{PHASES}run {{ mesh = [pp=2]; shard L over pp }}")
