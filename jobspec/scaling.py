@@ -94,7 +94,7 @@ def phase_of(found: Estimate, step: Step) -> dict[str, Any]:
         "model_flop": step.useful,
         "flops_per_device": step.rate,
         "mfu": step.rate / found.peak,
-        "hours": step.seconds * step.phase.steps / HOUR / (found.effective or 1.0),
+        "hours": found.hours_for(step.seconds * step.phase.steps),
         "memory": {**vars(room), "total": room.total, "limit": found.cluster.memory},
     }
 
@@ -136,7 +136,7 @@ def table(found: Estimate) -> Iterator[str]:
 
 
 def row(found: Estimate, step: Step) -> tuple[str, ...]:
-    hours = step.seconds * step.phase.steps / HOUR / (found.effective or 1.0)
+    hours = found.hours_for(step.seconds * step.phase.steps)
     return (
         step.phase.name or "step", f"{step.phase.steps:,}", said_mesh(step), f"{step.micro:,}", f"{step.seconds:.3g} s",
         f"{step.rate / 1e12:.3g}", f"{step.rate / found.peak:.1%}", in_bytes(step.room.total), f"{hours:,.1f}",

@@ -74,14 +74,17 @@ class Estimate:
         """Seconds of steps alone."""
         return sum(step.seconds * step.phase.steps for step in self.steps)
 
+    def hours_for(self, seconds: float) -> float:
+        """Hours in which so many seconds of training get done, interruptions included."""
+        return seconds / HOUR / (self.effective or 1.0)
+
     @property
     def hours(self) -> float:
-        return self.training / HOUR / (self.effective or 1.0)
+        return self.hours_for(self.training)
 
     @property
     def device_hours(self) -> float:
-        each = sum(step.seconds * step.phase.steps * step.roles.devices for step in self.steps)
-        return each / HOUR / (self.effective or 1.0)
+        return self.hours_for(sum(step.seconds * step.phase.steps * step.roles.devices for step in self.steps))
 
     @property
     def cost(self) -> float | None:
