@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from jobspec.ir.mesh import Mesh, Misfit
 from jobspec.lang import tree
@@ -129,14 +129,15 @@ def runs(frame: Frame, sections: Sequence[tree.Section], known: Known) -> tuple[
     meshes = [mesh_sizes(settings) for _, settings in begun]
     general = next((shards_of(settings) for (_, settings), own in zip(begun, phases, strict=True) if not own), [])
     named = {phase for one in phases for phase in one}
+    everywhere = {axis for sizes in meshes if sizes for axis in sizes}
     found: list[Mesh] = []
     for (node, settings), sizes, own in zip(begun, meshes, phases, strict=True):
-        here = {p: at for p, at in known.sizes.items() if (p in own if own else p not in named)}
-        fits = replace(known, sizes=here, meshes={axis for mesh in meshes for axis in mesh or ()})
         if sizes is None:
             continue
+        here = {p: at for p, at in known.sizes.items() if (p in own if own else p not in named)}
         with suppress(Silenced):
-            mesh = Running(frame, node, settings, sizes, own, fits).mesh(general)
+            known_here = Known(here, known.stacked, everywhere)
+            mesh = Running(frame, node, settings, sizes, own, known_here).mesh(general)
             for refusal in met_again(mesh, found):
                 frame.report(refusal, keyword(node))
             found.append(mesh)
