@@ -12,12 +12,6 @@ from dataclasses import dataclass, field
 from jobspec.lang import tree
 from jobspec.lang.source import Span
 
-#: what a symbol can be; the last column of docs/editor.md's table of renames is in `rename.py`
-KINDS = (
-    "axis", "axis parameter", "function", "layer", "optimizer", "argument", "value", "parameter", "state", "label",
-    "data", "field", "library", "setting", "section", "word",
-)  # fmt: skip
-
 
 @dataclass(eq=False)
 class Symbol:

@@ -13,7 +13,6 @@ from difflib import SequenceMatcher
 
 from jobspec.lang import tree
 from jobspec.lang.source import Span
-from jobspec.lang.write import imported
 
 Block = tree.Repeat | tree.If | tree.Phase
 
@@ -49,6 +48,12 @@ def called(item: tree.Item) -> str:
             return f"data {item.name.text}"
         case tree.Section():
             return f"{item.kind} {item.name.text}" if item.name else item.kind
+
+
+def imported(node: tree.Import) -> str:
+    alias = f" as {node.alias.text}" if node.alias else ""
+    source = node.source.text if isinstance(node.source, tree.Hash) else ".".join(word.text for word in node.source)
+    return f"import {source}{alias}"
 
 
 def item_changes(where: str, first: tree.Item | None, second: tree.Item | None) -> Iterator[Change]:

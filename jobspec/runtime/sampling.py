@@ -24,8 +24,6 @@ from jobspec.ir.job import Stream
 Positions = NDArray[np.int64]
 Halves = NDArray[np.uint32]
 
-#: most examples a stream may have
-LIMIT = 1 << 62
 #: `lowbias32` of Chris Wellons' hash-prospector: a bijection of 32 bits with low measured bias
 SHIFTS = (np.uint32(16), np.uint32(15), np.uint32(16))
 FACTORS = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))

@@ -169,12 +169,3 @@ def _check_size(store: BlobStore, tensor: Tensor) -> None:
     if size != tensor.type.nbytes:
         reason = f"tensor `{tensor.name}` is {tensor.type}, but its blob is damaged: it has {size} bytes"
         raise DataError("E0709", reason)
-
-
-def is_whole(store: BlobStore, name: Digest) -> bool:
-    """Whether the checkpoint and every tensor of it can be loaded: what a resume asks, newest first."""
-    try:
-        load(store, name)
-    except DataError:
-        return False
-    return True

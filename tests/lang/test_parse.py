@@ -11,7 +11,7 @@ from jobspec.lang import tree
 from jobspec.lang.diagnostics import DiagnosticsError
 from jobspec.lang.parse import MAX_DEPTH, parse
 from jobspec.lang.source import Source
-from jobspec.lang.write_expressions import expression
+from tests.lang.write_expressions import expression
 
 
 def read(text: str) -> tree.Job:

@@ -15,8 +15,8 @@ from jobspec.lang.format import format_source
 from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
 from jobspec.lang.tokens import COMMENT, tokenize
-from jobspec.lang.write import write
 from tests.lang import trees
+from tests.lang.write import write
 
 JOBS = sorted((Path(__file__).parent / "jobs").glob("*.job"))
 GENEROUS = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -13,7 +13,7 @@ from jobspec.ir.errors import DataError
 from jobspec.ir.job import Job
 from jobspec.runtime.journal import read_history
 from jobspec.store.blobs import BlobStore
-from jobspec.store.checkpoint import is_whole
+from jobspec.store.checkpoint import load
 from jobspec.store.home import Home
 from tests.runtime.jobs import home_at, regression, regression_data, train
 from tests.runtime.test_run import folder_of, receipt_of
@@ -50,7 +50,8 @@ def check(job: Job, wanted: bytes, home: Home) -> None:
         assert folder.receipt.read_bytes() == wanted
     if folder.log.is_file():
         saved = sorted(read_history(folder).saved, key=lambda s: s.chain.done)
-        assert all(is_whole(folder.states, s.name) for s in saved[-1:])
+        for newest in saved[-1:]:
+            load(folder.states, newest.name)
     whole_or_refused(folder.states)
     train(job, home)
     assert receipt_of(job, home) == wanted

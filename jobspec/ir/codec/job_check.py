@@ -14,7 +14,7 @@ from jobspec.ir.check import check
 from jobspec.ir.codec.values import distinct, require
 from jobspec.ir.job import Batches, Evaluation, Feed, Job, Phase, Source, Stream, routine_name
 from jobspec.ir.program import Program
-from jobspec.ir.types import DTYPES, Type
+from jobspec.ir.types import Type
 
 SLOT_KINDS = ("parameter", "optimizer", "layer")
 SOURCE_KINDS = ("table", "tokens")
@@ -174,8 +174,3 @@ def _check_scalars(what: str, program: Program, names: Iterable[str], prefix: st
     for name in names:
         require(name.startswith(prefix), f"`{what}` gives `{name}`, which is not called `{prefix}…`")
         require(program.output(name).type == SCALAR, f"`{what}` gives `{name}`, which is no f32 scalar")
-
-
-def stored(type: Type) -> bool:
-    """Whether a field of a data set may have this element type."""
-    return type.dtype in DTYPES and type.dtype != "bool"

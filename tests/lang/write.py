@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobspec.lang import tree
-from jobspec.lang.write_expressions import axes, axis_type, expression, quoted
+from jobspec.lang.changes import imported
+from tests.lang.write_expressions import axes, axis_type, expression, quoted
 
 
 def write(job: tree.Job) -> str:
@@ -31,15 +32,6 @@ def item(node: tree.Item) -> str:
             return f"data {node.name.text} = {expression(node.value)}"
         case tree.Section():
             return f"{node.kind} {node.name.text + ' ' if node.name else ''}{body(node.body)}"
-
-
-def imported(node: tree.Import) -> str:
-    return f"import {source_of(node)}" + (f" as {node.alias.text}" if node.alias else "")
-
-
-def source_of(node: tree.Import) -> str:
-    """`std.nn`, or the hash of a file."""
-    return node.source.text if isinstance(node.source, tree.Hash) else ".".join(word.text for word in node.source)
 
 
 def params(nodes: Sequence[tree.Param]) -> str:
