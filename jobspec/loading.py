@@ -18,6 +18,7 @@ from jobspec.lang.check import load as load_source
 from jobspec.lang.inline import inlined
 from jobspec.lang.override import overridden, said
 from jobspec.lang.source import Source
+from jobspec.lang.work import Watcher
 from jobspec.runtime.start import Weights
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, open_set, resolve_root
@@ -32,13 +33,15 @@ WHOLE = len("b3:") + 64
 @dataclass(frozen=True)
 class Spec:
     """A job as it was loaded. `search`: folders its data may lie in, besides the store. `text`: what it was read
-    from, values set (None from a plan file); `sets`: those values, as `NAME=VALUE`; `file`: what the text is called."""
+    from, values set (None from a plan file); `sets`: those values, as `NAME=VALUE`; `file`: what the text is called;
+    `unknown`: data sets that are not here although their number of records decides about steps."""
 
     job: Job
     search: tuple[Path, ...] = ()
     text: str | None = None
     sets: tuple[str, ...] = ()
     file: str = "<text>"
+    unknown: tuple[str, ...] = ()
 
 
 def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
@@ -65,11 +68,24 @@ def closed_text(path: Path, home: Home) -> str:
 
 def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:
     store = home.data(search)
-    meant, weights = overridden(source, values), Weights(home, search)
-    job = load_source(meant, catalog=Catalog(store), fetch=Library(store), weights=weights.shapes)
+    meant, weights, assumptions = overridden(source, values), Weights(home, search), Assumptions()
+    job = load_source(
+        meant, catalog=Catalog(store), fetch=Library(store), watcher=assumptions, weights=weights.shapes
+    )
     known = tuple(_whole(store, used) for used in job.sources)
     start = replace(job.start, root=weights.resolve(job.start.root)) if job.start else None
-    return Spec(replace(job, sources=known, start=start), search, meant.text, tuple(said(values)))
+    unknown = tuple(dict.fromkeys(assumptions.data))
+    return Spec(replace(job, sources=known, start=start), search, meant.text, tuple(said(values)), unknown=unknown)
+
+
+class Assumptions(Watcher):
+    """Names of the data sets for whose epochs one step was taken."""
+
+    def __init__(self) -> None:
+        self.data: list[str] = []
+
+    def assumed(self, data: str) -> None:
+        self.data.append(data)
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,11 @@ def open_data(spec: Spec, home: Home, more: tuple[Path, ...] = ()) -> dict[str, 
 
 
 def need_whole_roots(spec: Spec) -> None:
-    """Raise DataError where a data set is named by a short root that is not known here: it has no hash then."""
+    """Raise DataError where a data set is named by a short root that is not known here, or its epochs decide about
+    steps and it is not here: the job has no hash then."""
+    for name in spec.unknown:
+        help = "add the data, or say `steps` in numbers"
+        raise DataError(UNKNOWN, f"`{name}` is not here, and how long its epochs are decides about steps", help=help)
     for source in spec.job.sources:
         try:
             Digest.parse(source.root)

@@ -59,6 +59,12 @@ def epoch_steps(frame: Frame, stream: Ordered) -> float | None:
     return 1.0 if examples is None else examples / frame.work.sizes[BATCH]
 
 
+def tell_assumed(frame: Frame, stream: Ordered) -> None:
+    """An epoch of the stream is asked for, and it may be one of unknown length."""
+    if stream.single is not None and examples_of(stream.single) is None:
+        frame.work.places.watcher.assumed(stream.single.name)
+
+
 def step_count(frame: Frame, phase: Setting, settings: Settings, stream: Ordered, seen: Seen) -> int:
     """Steps of the phase. Raises Silenced after a report."""
     given = [name for name in LENGTHS if name in settings.given]
@@ -84,6 +90,7 @@ def of_epochs(frame: Frame, value: Any, stream: Ordered) -> int:
     per_epoch = epoch_steps(frame, stream)
     if per_epoch is None:
         raise no_epoch("say `steps`")
+    tell_assumed(frame, stream)
     count = -int(-need_number(value) * per_epoch // 1)
     need(count >= 1, "E0222", "this is not even one step")
     return count

@@ -21,7 +21,7 @@ from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import execute
 from jobspec.lang.frame import Frame, Located
 from jobspec.lang.hints import SETTINGS
-from jobspec.lang.lengths import Seen, epoch_steps, no_epoch, step_count
+from jobspec.lang.lengths import Seen, epoch_steps, no_epoch, step_count, tell_assumed
 from jobspec.lang.phases import GROUPED, LENGTHS, Setting
 from jobspec.lang.refusal import Refusal, Silenced, need
 from jobspec.lang.scope import Bound
@@ -152,6 +152,7 @@ def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
     """The step program's outputs. Raises Silenced after reports."""
     shards.enter(frame, known.shards)
     bind_names(frame, known)
+    epoch = frame.scope.names["epoch"]
     lets = [
         s
         for s in node.body
@@ -164,6 +165,8 @@ def step_of(frame: Frame, node: tree.Section, known: Course) -> Step:
     norm, gradients = updates.clipped(changes, clip)
     lr = updates.apply_all(frame, changes, gradients)
     averages.average_all(frame, node)
+    if epoch.used:
+        tell_assumed(frame, known.stream)
     reports = [("report.loss", loss.node)]
     reports += [("report.grad_norm", norm)] if norm is not None else []
     reports += [("report.lr", lr)] if lr is not None else []

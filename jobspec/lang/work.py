@@ -28,6 +28,9 @@ class Watcher:
     def passed(self, frame: Any, statement: Any) -> None:
         """A statement was executed, or had an error; the names that it binds are in the frame's scope."""
 
+    def assumed(self, data: str) -> None:
+        """A step, or their number, hangs on an epoch of a data set that is not at hand: one step was taken for it."""
+
 
 @dataclass(eq=False)
 class Places:

@@ -52,6 +52,21 @@ def test_check_needs_no_data(call: Call, tiny: Path, home: Path) -> None:
     assert call("check", tiny).code == 0
 
 
+@pytest.mark.parametrize("sets", [["epochs=3"], ["steps=3", "lr=.1/epoch"]])
+def test_epochs_of_data_that_is_not_here(call: Call, tiny: Path, home: Path, sets: list[str]) -> None:
+    """Its number of records is part of the job's hash, so there is none."""
+    words = [tiny, *(word for pair in sets for word in ("--set", pair))]
+    assert call("hash", *words).code == 0 and "unknown" not in call("check", *words).out
+    for path in (home / "data").iterdir():
+        path.unlink()
+    checked = call("check", *words)
+    assert checked.code == 0 and "steps unknown before `train` is here" in checked.out
+    assert call("check", *words, "--json").json["steps"] is None
+    for command in ("hash", "compile", "plan", "run"):
+        said = call(command, *words)
+        assert said.code == 5 and "error[E0401]: `train` is not here" in said.err and "help: add the data" in said.err
+
+
 def test_a_job_that_does_not_compile(call: Call, tiny: Path) -> None:
     tiny.write_text(tiny.read_text().replace("x @ w + b", "x @ ww + b"))
     for command in ("check", "run", "hash"):
