@@ -5,6 +5,7 @@ Takes: a mistake. Promises: a Diagnostic if the text is such a habit, else None.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from jobspec.lang.diagnostics import Diagnostic, Edit
@@ -33,6 +34,8 @@ WORDS = {
     "assert": "sizes are checked at compile time, indices while the job runs",
 }
 AFTER_NAME = ("EQUAL", "BECOMES", "COLON", "COMMA", "DOT", "LPAR", "LSQB")
+THOUSANDS = re.compile(r"\d{3}")
+SEVERAL = "several values stand in brackets, `[a, b]`; `a, b = f(x)` takes them"
 DOUBLED = {"*": "a power is written `x^2`", "/": "a comment starts with `#`; a quotient is `a/b`", "|": "write `or`"}
 BLOCK_COLON = "blocks stand in `{ }`; indentation means nothing"
 BRACE_BELOW = "the `{` stands on the same line: a line that could end does end"
@@ -87,7 +90,7 @@ def choice_reversed(m: Mistake) -> Diagnostic | None:
 def grouped_digits(m: Mistake) -> Diagnostic | None:
     """steps = 1,000"""
     joined = m.before.end == m.token.start and m.token.end == m.after.start
-    if m.before.kind != "NUMBER" or m.token.kind != "COMMA" or m.after.kind != "NUMBER" or not joined:
+    if m.token.kind != "COMMA" or not m.before.text.isdigit() or not THOUSANDS.fullmatch(m.after.text) or not joined:
         return None
     number = Span(m.source, m.before.start, m.after.end)
     digits = f"{m.before.text}_{m.after.text}"
@@ -130,6 +133,15 @@ def doubled(m: Mistake) -> Diagnostic | None:
     return Diagnostic("E0104", f"`{text}{text}` means nothing here", both, help=help)
 
 
+def bare_tuple(m: Mistake) -> Diagnostic | None:
+    """`(a, b)`, and `a, b` as the value of a block."""
+    comma = m.token.kind == "COMMA" and "TIMES" in m.want and bool(m.want & {"RPAR", END})
+    names = m.at_line_end and "EQUAL" in m.want and any(token.kind == "COMMA" for token in m.statement)
+    if not comma and not names:
+        return None
+    return Diagnostic("E0101", f"expected {m.expectation}, found {m.found}", m.span, help=SEVERAL)
+
+
 def semicolon_in_brackets(m: Mistake) -> Diagnostic | None:
     if m.token.text != ";" or m.token.depth <= m.first.depth:
         return None
@@ -150,4 +162,5 @@ HABITS = (
     assignment_operator,
     doubled,
     semicolon_in_brackets,
+    bare_tuple,
 )

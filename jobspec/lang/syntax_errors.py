@@ -101,6 +101,13 @@ def wrong_case(m: Mistake) -> Diagnostic | None:
     return None
 
 
+def size_for_axis(m: Mistake) -> Diagnostic | None:
+    """param w: 3 -> 4"""
+    if m.token.kind != "NUMBER" or "AXIS" not in m.want or "NUMBER" in m.want:
+        return None
+    return replace(unexpected(m), help=f"sizes have names: `dim N={m.token.text}` at the top, and `N` here")
+
+
 def chained_comparison(m: Mistake) -> Diagnostic | None:
     if m.token.kind != "COMPARE" or "TIMES" not in m.want:
         return None
@@ -160,6 +167,7 @@ CAUSES: tuple[Cause, ...] = (
     statement_outside,
     index_without_axis,
     wrong_case,
+    size_for_axis,
     chained_comparison,
     types_without_colon,
     equals_sign,
