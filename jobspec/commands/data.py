@@ -43,7 +43,7 @@ def add_command(
     into: Path | None,
     as_json: bool,
 ) -> None:
-    """Add .npy, .npz, idx, CSV, text or token files, and print the lines to paste into a job."""
+    """Add .npy, .npz, idx, CSV, text or token files. Prints the lines to paste into a job."""
     added = add(
         files,
         open_home(),
@@ -88,7 +88,7 @@ def described(item: AddedSet) -> dict[str, Any]:
 @command.command("ls")
 @json_option
 def ls_command(as_json: bool) -> None:
-    """List the data sets in the store, each with the lines to paste into a job."""
+    """List the data sets in the store, with the lines to paste."""
     home = open_home()
     listed = [listing(home, opened) for opened in opened_sets(home)]
     if as_json:
@@ -148,7 +148,7 @@ def report(store: BlobStore, root: str) -> bool:
 @command.command("rm")
 @click.argument("root", metavar="NAME|b3:…")
 def rm_command(root: str) -> None:
-    """Remove a data set from the store; shards that another set needs stay."""
+    """Remove a data set from the store. Shards that another set needs stay."""
     home = open_home()
     found = resolve_root(home.data(), rooted(home, root))
     freed = remove_set(home.data(), found)

@@ -28,7 +28,7 @@ LISTED = 20
 @job_argument
 @backend_option
 @click.option("--steps", type=click.IntRange(1), default=10, metavar="N", help="Steps to time (default: 10).")
-@click.option("--kernels", type=click.IntRange(0), default=LISTED, metavar="N", help="Kernels to list; 0: all.")
+@click.option("--kernels", type=click.IntRange(0), default=LISTED, metavar="N", help="Kernels to list (20); 0: all.")
 @click.option("--trace", "traced", type=FILE, metavar="FILE", help="Write every call, as Perfetto opens it.")
 @json_option
 def command(

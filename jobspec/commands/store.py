@@ -25,7 +25,7 @@ def command() -> None:
 @command.command("ls")
 @json_option
 def ls_command(as_json: bool) -> None:
-    """List the runs in the store; `jobspec data ls` lists the data."""
+    """List the runs in the store. `jobspec data ls` lists the data."""
     home = open_home()
     found = keeping.runs(home)
     if as_json:
@@ -58,7 +58,7 @@ def verify_command() -> int:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
 def gc_command(dry_run: bool, as_json: bool) -> None:
-    """Remove what nothing needs: torn drafts, loose blobs of runs, compiled code."""
+    """Remove what nothing needs. That is torn drafts, loose blobs of runs, compiled code."""
     home = open_home()
     found = list(keeping.waste(home)) if dry_run else keeping.clear(home)
     if as_json:
@@ -75,7 +75,7 @@ def gc_command(dry_run: bool, as_json: bool) -> None:
 @click.argument("what", nargs=-1, metavar="[NAME|b3:…|FILE.job]…")
 @json_option
 def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
-    """Send data sets and runs (default: all) to the store at URL; what is there already stays."""
+    """Send data sets and runs (default: all) to the store at URL. What is there already stays."""
     home, remote = open_home(), Remote(url)
     found = wanted(home, Here(home), what)
     told = [(root, transfer.push_set(home, remote, root, beside)) for root, beside in found.sets.items()]
@@ -89,7 +89,7 @@ def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
 @click.argument("what", nargs=-1, metavar="[NAME|b3:…|FILE.job]…")
 @json_option
 def pull_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
-    """Fetch data sets and runs (default: all) from the store at URL; everything is hashed on arrival."""
+    """Fetch data sets and runs (default: all) from the store at URL. All is hashed on arrival."""
     home, remote = open_home(), Remote(url)
     found = wanted(home, There(remote), what)
     told = [(root, transfer.pull_set(home, remote, root)) for root in found.sets]

@@ -29,7 +29,7 @@ def command() -> None:
 @click.option("--for", "job", type=FILE, metavar="JOB", help="With --names: the job that begins with them.")
 @json_option
 def add_command(file: Path, into: Path | None, names: str | None, job: Path | None, as_json: bool) -> None:
-    """Copy a safetensors file into the store, and print the line to paste into a job."""
+    """Copy a safetensors file into the store. Prints the line to paste into a job."""
     home = open_home()
     if not file.is_file():
         raise UsageError("E0801", f"there is no file {file}", help="give the path of a safetensors file")
@@ -66,7 +66,7 @@ def checked(file: Path) -> dict[str, tuple[int, ...]]:
 @click.argument("root", metavar="b3:…|FILE")
 @json_option
 def show_command(root: str, as_json: bool) -> None:
-    """List the tensors of weights in the store, of a state that a run keeps, or of a file."""
+    """List the tensors of weights. They are in the store, in a state that a run keeps, or in a file."""
     shapes = shapes_of(root)
     if as_json:
         say_json({"tensors": {name: list(shape) for name, shape in shapes.items()}})
