@@ -11,6 +11,7 @@ state and reports, each evaluation maps state and a batch to metrics. The state 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -76,11 +77,13 @@ class Stream:
 class Feed:
     """One batch input: `field` of the stream's sources as the input `name` of type `type` (first axis: the
     batch). For token streams the fields are `tok`, `next` (the token one position later), `doc` (documents
-    begun in the window so far) and `pos` (place in the document), both i32."""
+    begun in the window so far) and `pos` (place in the document), both i32. `axes`: their names in the text; in no
+    hash and no plan."""
 
     name: str
     field: str
     type: Type
+    axes: tuple[str, ...] = dataclasses.field(default=(), compare=False, hash=False)
 
 
 @dataclass(frozen=True)

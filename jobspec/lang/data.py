@@ -173,5 +173,5 @@ def batches_of(work: Work, stream: Ordered, first: int = 0) -> Batches:
     """The stream from position `first` on, cut into batches, with the feeds that the program uses."""
     key = draws.key_of(work.seed, ("order",)) if stream.order == "shuffle" else bytes(32)
     parts = tuple(Part(data.name, count) for data, count in stream.parts)
-    feeds = tuple(Feed(f"batch.{name}", name, t.node.type) for name, t in sorted(work.feeds.items()))
+    feeds = tuple(Feed(f"batch.{name}", name, t.node.type, t.axes) for name, t in sorted(work.feeds.items()))
     return Batches(Stream(parts, stream.order, stream.window, key), work.sizes[BATCH], feeds, first)

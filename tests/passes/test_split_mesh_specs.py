@@ -1,6 +1,7 @@
-"""Every spec made small, all axes of its parameters cut over a mesh that can be: one step has the whole step's bits.
+"""Every spec made small, all axes of its parameters and of its batch cut over a mesh that can be: one step has the
+whole step's bits.
 
-Slow: two minutes on an idle core.
+Slow: minutes on an idle core.
 """
 
 from __future__ import annotations
@@ -27,23 +28,49 @@ def even(job: Job) -> list[str]:
     return [axis for axis, n in sizes.items() if n % 2 == 0 and axis not in "LB"]
 
 
+def places(job: Job) -> list[str]:
+    """Axes of the batch that have two equal parts; not the examples."""
+    sizes = {a: n for feed in job.phases[0].batches.feeds for a, n in zip(feed.axes, feed.type.shape, strict=True)}
+    return [axis for axis, n in sizes.items() if n % 2 == 0 and axis != "B"]
+
+
+def runs(job: Job) -> dict[str, str]:
+    """What `run` may say of a job: slices alone, with stages of layers, places of the batch, and all at once."""
+    slices, layers = even(job), ["L"] if dict(job.sizes).get("L", 1) >= 2 else []
+    across = [axis for axis in places(job) if axis not in slices]
+    found = {"slices": run(tp=slices)}
+    if layers:
+        found["stages"] = run(pp=layers, tp=slices)
+    if places(job):
+        found["places"] = run(cp=places(job))
+    if layers and across:
+        found["all"] = run(dp=["B"], pp=layers, cp=across, tp=slices)
+    return found
+
+
+def run(**cuts: list[str]) -> str:
+    """A mesh of two positions along each axis, and what is cut over it."""
+    mesh = ", ".join(f"{over}=2" for over in cuts)
+    return "; ".join(
+        [f"mesh = [{mesh}]", *(f"shard {' '.join(axes)} over {over}" for over, axes in cuts.items() if axes)]
+    )
+
+
 def told_apart(batch: dict[str, Array]) -> dict[str, Array]:
     """For BERT: words, not padding and marks; two sentences."""
     return {name: (x + 104 if "tok" in name else x % 2).astype(x.dtype) for name, x in batch.items()}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stages", [1, 2])
+@pytest.mark.parametrize("cut", ["slices", "stages", "places", "all"])
 @pytest.mark.parametrize("name", SMALL)
-def test_one_step(name: str, stages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_step(name: str, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "bert_base":
         plain = meshes.batch_of
         monkeypatch.setattr(meshes, "batch_of", lambda phase: told_apart(plain(phase)))
-    alone = spec(name, "", *settings(SMALL[name]))
-    layers = stages > 1 and dict(alone.sizes).get("L", 1) >= stages
-    if stages > 1 and not layers:
-        pytest.skip("no layers to be stages")
-    cut = f"mesh = [pp={stages}, tp=2]; shard {' '.join(even(alone))} over tp"
-    job = spec(name, f"{cut}; shard L over pp" if layers else cut, *settings(SMALL[name]))
-    run = runner("reference", job.profile)
-    same(in_parts(job, meshed(job), run), at_once(job, run))
+    said = runs(spec(name, "", *settings(SMALL[name]))).get(cut)
+    if said is None:
+        pytest.skip("it has no such axes")
+    job = spec(name, said, *settings(SMALL[name]))
+    run_on = runner("reference", job.profile)
+    same(in_parts(job, meshed(job), run_on), at_once(job, run_on))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jobspec.ir.job import Slot
-from jobspec.ir.mesh import Mesh
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
 from jobspec.passes.split.axes import Sources, place_in, sources, span_out
@@ -22,53 +20,45 @@ Layout = Mapping[str, int]
 Grid = Mapping[str, int]
 WHOLE: Layout = {}
 #: operations that do much for each element, so that their results are cut even where no operand's axis goes on
-HEAVY = frozenset({"contract", "sum", "reduce_max", "argmax", "gather", "experts"})
-
-
-def slot_layout(slot: Slot, mesh: Mesh) -> Layout:
-    """Of several axes that are cut over the same axis of the mesh, the last: of a linear map one that it leads to, so
-    that what it gives and its gradient are cut alike without a move."""
-    found: dict[str, int] = {}
-    for d, axis in enumerate(slot.axes):
-        over = mesh.over(axis.rstrip("'")) or ""
-        if over and mesh.size(over) > 1 and divides(slot.type.shape[d], mesh.size(over), d):
-            found[over] = d
-    return found
-
-
-def divides(size: int, parts: int, axis: int) -> bool:
-    """The first axis may be a `repeat`'s, whose stages differ by a turn."""
-    return size % parts == 0 or (axis == 0 and size >= parts)
+HEAVY = frozenset({"contract", "sum", "reduce_max", "argmax", "gather", "scatter_add", "experts"})
 
 
 def layout_of(node: Node, given: list[Layout], grid: Grid, wish: Layout = WHOLE) -> Layout:
     """The layout of `node` where its operands have those in `given`. `wish`: how what is made of it would best be cut;
     it decides where an operation goes element by element, or where several axes cost the same."""
-    if node.op == "scatter_add" and wish:
-        return wish
-    found: dict[str, int] = {}
-    tables = sources(node)
+    found, tables = wished(node, given, wish), sources(node)
     for over, parts in grid.items():
-        if parts == 1 or not any(over in layout for layout in given):
+        if parts == 1 or over in found or not any(over in layout for layout in given):
             continue
-        if over in wish and OPS[node.op].has("elementwise"):
-            found[over] = wish[over]
-        elif axes := candidates(node, given, over, parts) - set(found.values()):
+        if axes := candidates(node, given, over, parts) - set(found.values()):
             costs = {d: moved(node, tables, given, over, parts, d) for d in sorted(axes)}
-            found[over] = min(costs, key=lambda d: (costs[d], d != wish.get(over), d))
+            stays = kept(node, given, over, parts)
+            found[over] = min(costs, key=lambda d: (costs[d], d != wish.get(over), d not in stays, d))
     return found
+
+
+def wished(node: Node, given: list[Layout], wish: Layout) -> dict[str, int]:
+    """What of `wish` an operation follows without a choice: each place of a scatter_add has its own contributions, and
+    nothing is saved where single elements are computed elsewhere than they are wanted."""
+    if OPS[node.op].has("elementwise"):
+        return {over: d for over, d in wish.items() if any(over in layout for layout in given)}
+    return dict(wish) if node.op == "scatter_add" else {}
 
 
 def candidates(node: Node, given: list[Layout], over: str, parts: int) -> set[int]:
     """Axes of the result that operands are cut along; all others too where the work is worth it."""
+    worth = {d for d, n in enumerate(node.shape) if n % parts == 0} if node.op in HEAVY else set()
+    return kept(node, given, over, parts) | worth
+
+
+def kept(node: Node, given: list[Layout], over: str, parts: int) -> set[int]:
+    """Axes of the result that operands are cut along."""
     axes: set[int] = set()
     for i, layout in enumerate(given):
         if over in layout:
             d = place_in(node, i, layout[over])
             if d is not None and goes_on(node, i, layout[over], d, parts):
                 axes.add(d)
-    if node.op in HEAVY:
-        axes |= {d for d, n in enumerate(node.shape) if n % parts == 0}
     return axes
 
 

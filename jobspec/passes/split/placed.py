@@ -30,10 +30,13 @@ from jobspec.passes.split.boxes import (
     within,
 )  # fmt: skip
 from jobspec.passes.split.graph import STEP, Cut, Take
+from jobspec.passes.split.layouts import Grid, Layout
 from jobspec.passes.split.unrolled import Unrolled, size
 
 #: computed again rather than kept or moved
 AGAIN = frozenset({"const", "iota", "broadcast", "reshape", "permute", "slice"})
+#: position along axes of the mesh, 0 along others → place
+PlaceOf = Callable[[Mapping[str, int]], int]
 #: a place that every position has at hand: batches, which are fed to whoever reads them
 ANYWHERE = -1
 
@@ -49,10 +52,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Held:
-    """A value as its blocks."""
+    """A value as its blocks, and how these were cut where that is known."""
 
     type: Type
     blocks: tuple[Block, ...]
+    layout: Layout = field(default_factory=dict)
 
     def given(self) -> list[tuple[str, Type]]:
         """The blocks as values of a graph."""
@@ -83,7 +87,7 @@ class Placed:
 
     unrolled: Unrolled
     given: Mapping[str, Given]
-    place_of: Callable[[Mapping[str, int]], int]
+    place_of: PlaceOf
     counterpart: Callable[[int, str, int], int]
     images: dict[tuple[Node, Box, int], Node] = field(default_factory=dict)
     takes: dict[str, Take] = field(default_factory=dict)
@@ -110,17 +114,8 @@ class Placed:
             return []
         return [Block(whole(node.shape), self.counterpart(place, known.pipe, stage), "")]
 
-    def grid_of(self, node: Node, layout: Mapping[str, int], at: Mapping[str, int]) -> list[Block]:
-        """A block for each position along the axes of the layout."""
-        axes = list(layout)
-        cuts = [list(enumerate(spans(node.shape[layout[over]], self.unrolled.grid[over]))) for over in axes]
-        blocks = []
-        for chosen in product(*cuts):
-            box, where = whole(node.shape), dict(at)
-            for over, (number, span) in zip(axes, chosen, strict=True):
-                box, where[over] = with_span(box, layout[over], span), number
-            blocks.append(Block(box, self.place_of(where), ""))
-        return blocks
+    def grid_of(self, node: Node, layout: Layout, at: Mapping[str, int]) -> list[Block]:
+        return blocks_of(node.shape, layout, at, self.unrolled.grid, self.place_of)
 
     # ---- what a place computes
 
@@ -283,6 +278,20 @@ class Placed:
                 given = 0 if node.op == "input" else -1
                 self.depths[node] = max((self.depths[a] for a in node.args), default=given)
         return self.depths[x]
+
+
+def blocks_of(
+    shape: tuple[int, ...], layout: Layout, at: Mapping[str, int], grid: Grid, place_of: PlaceOf
+) -> list[Block]:
+    """A block for each position along the axes of the layout; `at`: along others."""
+    cuts = [list(enumerate(spans(shape[d], grid[over]))) for over, d in layout.items()]
+    blocks = []
+    for chosen in product(*cuts):
+        box, where = whole(shape), dict(at)
+        for (over, d), (number, span) in zip(layout.items(), chosen, strict=True):
+            box, where[over] = with_span(box, d, span), number
+        blocks.append(Block(box, place_of(where), ""))
+    return blocks
 
 
 def is_size(node: Node, axis: int) -> bool:

@@ -8,19 +8,20 @@ is not, which one position computes for all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from itertools import product
 from math import prod
 
 from jobspec.ir.build import full, reshape, slice_axis
 from jobspec.ir.contract import ROW_BLOCK
 from jobspec.ir.ops import OPS
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program, body_of, make, order, rebuild, replace
 from jobspec.ir.regions import Loop, get, parts
 from jobspec.ir.types import Type
 from jobspec.passes.split.boxes import spans
-from jobspec.passes.split.layouts import WHOLE, Grid, Layout, layout_of, least_moved, loses
+from jobspec.passes.split.layouts import WHOLE, Grid, Layout, layout_of, loses
 from jobspec.passes.split.partial import Owned, Parts, folded, parts_of
 
 #: chunks of a sum of everything for each position, so that most lie where what they sum does
@@ -44,9 +45,11 @@ UNKNOWN = Known()
 @dataclass(eq=False)
 class Unrolled:
     """`layouts`: by node; `stages`: part of the pipeline, where it is known; `pipe`: axis of the mesh that has the
-    stages; `alone`: position along each axis of the mesh; `results`: the program's outputs."""
+    stages; `across`: those that cut places of the batch; `alone`: position along each axis of the mesh; `results`: the
+    program's outputs."""
 
     grid: Grid
+    across: Collection[str] = ()
     layouts: dict[Node, Layout] = field(default_factory=dict)
     stages: dict[Node, int | None] = field(default_factory=dict)
     alone: dict[Node, Mapping[str, int]] = field(default_factory=dict)
@@ -65,9 +68,8 @@ class Unrolled:
         chunks = self.chunks(node) if node.op == "sum" and not node.shape and any(given) else 1
         if chunks > 1:
             return self.sum_in_chunks(node, chunks)
-        parts = parts_of(node, given, self.grid) if node.op == "contract" else None
-        if parts and parts.moved * node.type.size < least_moved(node, given, self.grid):
-            return self.sum_of_parts(node, parts)
+        if parts := parts_of(node, given, self.grid):
+            return self.sum_of_parts(node, parts, wish)
         layout = layout_of(node, given, self.grid, wish)
         if not layout and loses(node, given):
             self.alone[node] = self.position(len(self.alone))
@@ -120,36 +122,46 @@ class Unrolled:
         row = place * x.shape[0] // x.type.size
         return next(i for i, (a, b) in enumerate(spans(x.shape[0], self.grid[self.pipe])) if a <= row < b)
 
-    def note_alone(self, node: Node, at: Mapping[str, int], stage: int | None) -> Node:
+    def note_alone(self, node: Node, at: Mapping[str, int], stage: int | None, layout: Layout = WHOLE) -> Node:
         if node in self.layouts:
             return node
         self.alone[node] = at
-        return self.note(node, WHOLE, stage)
+        return self.note(node, layout, stage)
 
-    # ---- a contraction over what is cut
+    # ---- a sum over what is cut
 
-    def sum_of_parts(self, node: Node, parts: Parts) -> Node:
+    def sum_of_parts(self, node: Node, parts: Parts, wish: Layout) -> Node:
         """Subtrees where their operands lie; what is folded of several positions is cut along an axis of the result."""
         stage = self.stage if self.stage is not None else self.stage_of(node)
-        cut = [d for d, n in enumerate(node.shape) if n % parts.positions == 0]
-        layout = {parts.over: cut[-1]} if cut else WHOLE
+        rest = {over: n for over, n in self.grid.items() if over != parts.over}
+        made: list[Owned[Node]] = []
+        for x, owner in parts.nodes(node):
+            made.append((self.part(x, {parts.over: owner}, stage, rest, wish), owner))
+        mine = self.layouts[made[0][0]]
+        across = self.across_parts(node, parts, mine, wish)
 
         def fold(a: Owned[Node], b: Owned[Node]) -> Owned[Node]:
             both = make("add", a[0], b[0])
             owner = a[1] if a[1] == b[1] else None
             if owner is not None:
-                return self.note_alone(both, {parts.over: owner}, stage), owner
-            return (both if both in self.layouts else self.note(both, layout, stage)), None
+                return self.note_alone(both, {parts.over: owner}, stage, mine), owner
+            return (both if both in self.layouts else self.note(both, across, stage)), None
 
-        made: list[Owned[Node]] = []
-        for x, owner in parts.nodes(node):
-            made.append((self.part(x, {parts.over: owner}, stage), owner))
         return folded(made, fold)[0]
 
-    def part(self, node: Node, at: Mapping[str, int], stage: int | None) -> Node:
+    def across_parts(self, node: Node, parts: Parts, mine: Layout, wish: Layout) -> Layout:
+        """How what several positions have is cut: along the axis that is wished for, or the last that can be."""
+        free = [d for d, n in enumerate(node.shape) if n % parts.positions == 0 and d not in mine.values()]
+        if not free:
+            return mine
+        wanted = wish.get(parts.over)
+        return {**mine, parts.over: wanted if wanted in free else free[-1]}
+
+    def part(self, node: Node, at: Mapping[str, int], stage: int | None, grid: Grid, wish: Layout) -> Node:
+        """One subtree, cut over other axes of the mesh as any operation is."""
         for x in node.args:
             self.add(x)
-        return self.note_alone(node, at, stage)
+        return self.note_alone(node, at, stage, layout_of(node, [self.layouts[x] for x in node.args], grid, wish))
 
     # ---- programs and bodies
 
@@ -166,16 +178,17 @@ class Unrolled:
         args = tuple(images[a][0] for a in node.args)
         if node.op != "loop":
             return [self.add(rebuild(node, args), self.wishes.get(node, WHOLE))]
-        if any(self.layouts[a] for a in args):
-            return self.unroll(parts(node), args)
         loop = rebuild(node, args)
+        if over := self.over_rows(parts(loop)):
+            return self.in_stretches(loop, over)
+        if any(self.layouts[a] for a in args):
+            return self.unroll(parts(loop))
         self.note(loop, WHOLE, self.stage if self.stage is not None else self.stage_of(loop))
         return [self.add(get(loop, i)) for i in range(len(body_of(node).results))]
 
-    def unroll(self, loop: Loop, args: tuple[Node, ...]) -> list[Node]:
-        carried, cuts = list(args[: len(loop.inits)]), len(loop.inits) + len(loop.sliced)
-        rows, shared = args[len(loop.inits) : cuts], args[cuts:]
-        over = next((m for x in rows for m, d in self.layouts[x].items() if d == 0), "")
+    def unroll(self, loop: Loop) -> list[Node]:
+        carried, rows, shared = list(loop.inits), loop.sliced, loop.shared
+        over = next((m for x in rows for m, d in self.layouts[x].items() if d == 0 and m not in self.across), "")
         stages = spans(loop.count, self.grid[over]) if over else []
         self.pipe = self.pipe or over
         stacked: list[list[Node]] = [[] for _ in loop.stacked]
@@ -192,6 +205,27 @@ class Unrolled:
             self.stage = outside
         return [*carried, *(self.stack(v[::-1] if loop.reverse else v, over) for v in stacked)]
 
+    def over_rows(self, loop: Loop) -> str:
+        """The axis of the mesh over which the turns are cut and nothing else is; it cuts places of the batch."""
+        over = next((over for x in loop.sliced for over in self.layouts[x] if over in self.across), "")
+        rows = all(self.layouts[x] in (WHOLE, {over: 0}) for x in loop.sliced)
+        return over if rows and not any(self.layouts[x] for x in (*loop.inits, *loop.shared)) else ""
+
+    def in_stretches(self, node: Node, over: str) -> list[Node]:
+        """Each position along `over` takes the turns whose rows it has, and hands on what is carried."""
+        stage, loop = self.stage if self.stage is not None else self.stage_of(node), parts(node)
+        carried, stacked = list(loop.inits), [list[Node]() for _ in loop.stacked]
+        stretches = [*enumerate(spans(loop.count, self.grid[over]))]
+        for number, (first, last) in reversed(stretches) if loop.reverse else stretches:
+            mine = [self.add(slice_axis(x, 0, first, last)) for x in loop.sliced]
+            part = self.note_alone(stretch(loop, carried, mine, first, last), {over: number}, stage)
+            made = [self.note_alone(get(part, i), {over: number}, stage) for i in range(len(loop.results))]
+            carried = made[: len(carried)]
+            for values, x in zip(stacked, made[len(carried) :], strict=True):
+                values.append(x)
+        whole = [make("concat", *(v[::-1] if loop.reverse else v), axis=0) for v in stacked]
+        return [*carried, *(x if x in self.layouts else self.note(x, {over: 0}, stage) for x in whole)]
+
     def row(self, x: Node, turn: int) -> Node:
         """What a turn has of an operand that is cut along its first axis."""
         if x in self.turns:
@@ -207,6 +241,16 @@ class Unrolled:
         if over:
             self.layouts[whole] = {over: 0, **{m: d for m, d in self.layouts[whole].items() if m != over}}
         return whole
+
+
+def stretch(loop: Loop, inits: Sequence[Node], rows: Sequence[Node], first: int, last: int) -> Node:
+    """Turns first … last-1 of a loop as a loop; `inits`: what is carried before them; `rows`: theirs."""
+    turn = make("add", loop.turn, full(loop.turn.type, first))
+    results = replace(loop.results, {loop.turn: turn})
+    named = tuple((name, x) for (name, _), x in zip((*loop.step, *loop.stacked), results, strict=True))
+    step, stacked = named[: len(loop.step)], named[len(loop.step) :]
+    part = changed(loop, count=last - first, inits=tuple(inits), sliced=tuple(rows), step=step, stacked=stacked)
+    return part.node()
 
 
 def size(node: Node) -> int:
