@@ -27,6 +27,8 @@ from jobspec.runtime.tuning import unplaced
 
 #: the call that only texts of the profile `fast` make
 MATRICES = "f_matrices(s0"
+#: how a function begins
+HEAD = re.compile(r"^KERNEL (BOUND\(\d+\) )?k", re.MULTILINE)
 #: data centre of 2020 and of 2022, desk of 2025
 LEVELS = (80, 90, 120)
 #: kernels that are compiled as one program; bytes between buffers
@@ -51,7 +53,7 @@ class Distinct:
         functions = [text for text in self._functions(job) if text not in self.seen]
         self.seen |= set(functions)
         for some in batched(functions, TOGETHER):
-            bodies = (text.replace("KERNEL k", f"KERNEL k{i}_") for i, text in enumerate(some))
+            bodies = (HEAD.sub(rf"\g<0>{i}_", text) for i, text in enumerate(some))
             yield names("cuda") + "".join(bodies)
 
     def _functions(self, job: Job) -> Iterator[str]:
@@ -81,7 +83,7 @@ def clean(name: str, text: str, level: int, machine: bool = False) -> Compiled:
     compiled = compile_text(text, level, EXACT, machine)
     violations = audit(compiled.ptx, text, MATRICES in text)
     assert not violations, f"{name}, sm_{level}: {violations[0]}"
-    assert f".target sm_{level}" in compiled.ptx and compiled.ptx.count(".entry ") == text.count("KERNEL k")
+    assert f".target sm_{level}" in compiled.ptx and compiled.ptx.count(".entry ") == len(HEAD.findall(text))
     assert not spilled(compiled.log), f"{name}, sm_{level}: registers are spilled to memory: {spilled(compiled.log)}"
     return compiled
 

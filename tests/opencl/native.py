@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -49,13 +49,23 @@ TILES = (
 
 
 COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16))
+STRIPS = ((4, 1), (4, 3), (8, 64), (16, 1), (16, 4))
 MAPS = (Schedule(), made(lanes=8))
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:
     if kernel.kind == "fill" or (kernel.kind == "columns" and all(inst.op != "reduce" for inst in kernel.body)):
         return MAPS
-    return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
+    if kernel.kind == "columns":
+        return [*COLUMNS, *strips(kernel)]
+    return {"rows": ROWS, "contract": TILES}.get(kernel.kind, (Schedule(),))
+
+
+def strips(kernel: Kernel) -> Iterator[Schedule]:
+    """Columns in vectors, whole and in parts, along the first and the last axis."""
+    kept = kernel.axes_of("kept")
+    for axis in sorted({*kept[:1], *kept[-1:]}):
+        yield from (made(along=axis, lanes=lanes, parts=parts) for lanes, parts in STRIPS)
 
 
 def check(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jobspec.backends.c.folds import ended
 from jobspec.backends.c.found import Found, found_by_index
 from jobspec.backends.c.packing import Packing
-from jobspec.backends.c.request import GROUP, Launch, Request
+from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tree import Tree, add
@@ -124,19 +124,16 @@ class Tiles:
         m, outer = size(form.m), self.outer
         runs = -(-m // self.rows)
         tasks = size(outer) * part.strips * runs
-        items = max(1, min(TOGETHER, tasks // SHARED_OUT))
         with q.function(w, self.symbol, nest, live) as top:
             top.site.open((form.a, form.b))
-            task = w.let(q.index, f"({q.index})GROUP * {items} + ITEM", "task")
-            if tasks % items:
-                w.line(f"if ({task} >= {tasks}) return;")
+            task, groups, items = spread(w, q.index, tasks, max(1, min(TOGETHER, tasks // SHARED_OUT)))
             *at, strip, run = self._tile(task, runs)
             column = w.let(q.index, f"{part.first} + {strip} * {part.width}", "column")
             row = w.let(q.index, f"{run} * {self.rows}", "row")
             scope = top.enter((e.axis for e in outer), at)
             self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
             self._finish(scope, live, stores, row, column)
-        return Launch(self.symbol, -(-tasks // items), items, q.turns, self.packing.bytes if part.pack else 0)
+        return Launch(self.symbol, groups, items, q.turns, self.packing.bytes if part.pack else 0)
 
     def _tile(self, task: str, runs: int) -> list[str]:
         """Positions outside, strip, run of rows. Tiles beside each other go first where all of b stays near, as results

@@ -5,6 +5,8 @@ typedef unsigned char uchar;
 typedef unsigned short ushort;
 typedef unsigned int uint;
 #define KERNEL extern "C" __global__ void
+// So many work-items of a group, or more than 65,536 / items registers might be given to each, and no group could start.
+#define BOUND(items) __launch_bounds__(items)
 #define GLOBAL
 #define LOCAL __shared__ __align__(16)
 #define ROLLED _Pragma("unroll 1")

@@ -74,14 +74,13 @@ class Sweeps:
             here = self.scope.enter(self.inner, digits(w, self.q.index, at, [self.q.size(a) for a in self.inner]))
             here.run(needed)
             here.store(stores)
-            return {i: here.values[nest.kernel.body[i].args[0]].text for i in reduces}
+            return {i: here.everywhere(nest.kernel.body[i].args[0]) for i in reduces}
 
         def wide(at: str) -> Mapping[int, str]:
             here = WideScope.of(self.scope, self.inner[0], self.lanes).enter(self.inner, (at,))
             here.run(needed)
             here.store(stores)
-            folded = {i: here.values[nest.kernel.body[i].args[0]] for i in reduces}
-            return {i: here.wide.spread(value).text for i, value in folded.items()}
+            return {i: here.everywhere(nest.kernel.body[i].args[0]) for i in reduces}
 
         if reduces:
             self._fold(reduces, visit, wide)
@@ -104,14 +103,19 @@ class Sweeps:
                 visit(at)
 
     def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        body = self.nest.kernel.body
-        hows = {i: body[i]["how"] for i in reduces}
-        vectors = self.lanes > 1 and "argmax" not in hows.values()
-        folds = Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team, self.lanes if vectors else 1)
-        rows = self.q.kernel.kind == "rows"
-        results = folds.rows(visit, wide if vectors else None) if rows else folds.columns(visit)
+        folds = self._folds(reduces)
+        if self.q.kernel.kind == "rows":
+            results = folds.rows(visit, wide if folds.lanes > 1 else None)
+        else:
+            results = folds.columns(visit)
         for i, name in results.items():
-            self.scope.values[i] = Typed(body[i].dtype, name)
+            self.scope.values[i] = Typed(self.nest.kernel.body[i].dtype, name, self.scope.width)
+
+    def _folds(self, reduces: list[int]) -> Folds:
+        hows = {i: str(self.nest.kernel.body[i]["how"]) for i in reduces}
+        one_by_one = self.q.kernel.kind == "rows" and "argmax" in hows.values()
+        lanes = 1 if one_by_one else max(self.lanes, self.scope.width)
+        return Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team, lanes)
 
     def _stores(self, number: int) -> None:
         stores = self.nest.stores(number, False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, tiled
+from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, strips, tiled
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
@@ -22,6 +22,8 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 def of_fold(q: Request, writer: Writer) -> list[Launch]:
     if not any(inst.op == "reduce" for inst in q.kernel.body):
         return maps.render(q, writer)
+    if q.kernel.kind == "columns" and q.schedule.get("lanes", 1) > 1:
+        return strips.render(q, writer)
     shared_out = q.schedule.get("parts", 1) > 1 and q.kernel.kind == "columns" and parted.suits(q.kernel)
     return parted.render(q, writer) if shared_out else folded.render(q, writer)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scope import Scope, digits
-from jobspec.backends.c.wide import WideScope
+from jobspec.backends.c.wide import neighbours
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 
@@ -29,21 +29,8 @@ def render(q: Request, writer: Writer) -> list[Launch]:
             ended(outer.enter(axes[-1:], (vector,)), live, stores)
         else:
             first = writer.let(q.index, f"{vector} * {lanes}", "first")
-            neighbours(q, outer, lanes, first, live, stores)
+            neighbours(outer, axes[-1], lanes, first, lambda here: ended(here, live, stores))
     return [Launch(q.name, groups, items, q.turns)]
-
-
-def neighbours(q: Request, outer: Scope, lanes: int, first: str, live: frozenset[int], stores: list[int]) -> None:
-    """`lanes` elements from `first` on in one; one by one where the axis ends before."""
-    w, axis = outer.writer, len(q.kernel.axes) - 1
-    last = q.size(axis)
-    whole = last >= lanes
-    if whole:
-        with w.block(f"if ({first} + {lanes} <= {last})" if last % lanes else ""):
-            ended(WideScope.of(outer, axis, lanes).enter((axis,), (first,)), live, stores)
-    if last % lanes:
-        with w.block("else" if whole else ""), w.count(q.index, last, "e", first) as at:
-            ended(outer.enter((axis,), (at,)), live, stores)
 
 
 def ended(here: Scope, live: frozenset[int], stores: list[int]) -> None:

@@ -4,6 +4,7 @@
 // digits and two, so rounding its quotient or root once more gives the correctly rounded one.
 #pragma OPENCL FP_CONTRACT OFF
 #define KERNEL __kernel void
+#define BOUND(items)
 #define GLOBAL __global
 #define LOCAL __local
 #define ROLLED

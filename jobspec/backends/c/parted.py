@@ -15,13 +15,11 @@ from jobspec.backends.c.folds import Visit, ended
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import digits
-from jobspec.backends.c.tree import COMBINE, Tree
+from jobspec.backends.c.tree import COMBINE
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
 from jobspec.ir.kernel import Kernel
-
-SEEDS = {"sum": "0.0f", "max": "to_float(0x7fc00000u)"}
 
 
 def suits(kernel: Kernel) -> bool:
@@ -29,15 +27,21 @@ def suits(kernel: Kernel) -> bool:
     return all(inst["how"] in COMBINE for inst in kernel.body if inst.op == "reduce")
 
 
+def run_of(leaves: int, parts: int) -> int:
+    """Leaves of each of at most `parts` parts, whose trees are subtrees of the whole."""
+    run = 1
+    while run * parts < leaves:
+        run *= 2
+    return run
+
+
 def render(q: Request, writer: Writer) -> list[Launch]:
     kept, inner = tuple(q.kernel.axes_of("kept")), tuple(q.kernel.axes_of("reduced"))
     nest = Nest(q.kernel, (kept, inner), -1, 1)
     columns, leaves = nest.size(0), -(-nest.size(1) // LEAF)
-    beside, run = q.schedule.get("beside", 32), 1
-    while run * q.schedule.get("parts", 1) < leaves:
-        run *= 2
+    beside, run = q.schedule.get("beside", 32), run_of(leaves, q.schedule.get("parts", 1))
     parts = -(-leaves // run)
-    with q.function(writer, q.name, nest, nest.live) as top:
+    with q.function(writer, q.name, nest, nest.live, beside * parts) as top:
         writer.line(f"LOCAL float shared[{beside * parts}];")
         writer.line(f"const int part = ITEM / {beside};")
         column = writer.let(q.index, f"({q.index})GROUP * {beside} + ITEM % {beside}", "column")
@@ -64,35 +68,11 @@ class Parted(Sweeps):
             visit(at)
 
     def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        w, body = self.scope.writer, self.nest.kernel.body
-        hows = {i: str(body[i]["how"]) for i in reduces}
-        results = {i: w.name("fold") for i in reduces}
-        for i, name in results.items():
-            w.line(f"float {name} = {SEEDS[hows[i]]};")
-        trees = {i: Tree.open(w, COMBINE[hows[i]], self.run) for i in reduces} if self.run > 1 else {}
-        self._leaves(hows, results, trees, visit)
-        with w.block("if (from < upto)"):
-            for i, tree in trees.items():
-                tree.result(results[i])
-        for i, name in results.items():
-            self._joined(hows[i], name)
+        body = self.nest.kernel.body
+        folds = self._folds(reduces)
+        for i, name in folds.part(visit, self.run).items():
+            self._joined(folds.hows[i], name)
             self.scope.values[i] = Typed(body[i].dtype, name)
-
-    def _leaves(self, hows: dict[int, str], results: dict[int, str], trees: dict[int, Tree], visit: Visit) -> None:
-        """The part's own leaves, up their own tree."""
-        w, index = self.scope.writer, self.q.index
-        with w.count("int", self.run, "leaf") as leaf:
-            first = w.let(index, f"from + ({index}){leaf} * {LEAF}", "first")
-            w.line(f"if ({first} >= upto) break;")
-            stop = ended(w, index, "upto", first, LEAF)
-            for i, name in results.items():
-                w.line(f"{name} = {SEEDS[hows[i]]};")
-            with w.count(index, stop, "e", first) as at:
-                values = visit(at)
-                for i, name in results.items():
-                    w.line(f"{name} = {COMBINE[hows[i]](name, values[i])};")
-            for i, tree in trees.items():
-                tree.push(leaf, results[i])
 
     def _joined(self, how: str, name: str) -> None:
         """Pairs of parts, pairs of pairs, …; an odd one is carried up. Then every part has the result."""

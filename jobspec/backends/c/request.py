@@ -64,19 +64,23 @@ class Request:
         return self.kernel.axes[axis].size
 
     @contextmanager
-    def function(self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int]) -> Iterator[Scope]:
-        """A kernel function; gives the scope outside all loops, pointers for `insts` opened."""
+    def function(
+        self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int], items: int = 0
+    ) -> Iterator[Scope]:
+        """A kernel function; gives the scope outside all loops, pointers for `insts` opened. `items`: of a group, where
+        these are so many that each may have only a part of the registers that it could use."""
         turns = "".join(f", int turn{i}" for i in range(self.turns))
         spaces = ", ".join(f"GLOBAL uchar* {space}" for space in ("arena", "feed", "scratch"))
-        with writer.block(f"KERNEL {symbol}({spaces}, float one{turns})"):
+        bound = f"BOUND({items}) " if items else ""
+        with writer.block(f"KERNEL {bound}{symbol}({spaces}, float one{turns})"):
             site = Site(writer, nest, self.buffers, self.flags, self.index)
             site.open(nest.views(insts))
             yield Scope(site)
 
 
-def spread(writer: Writer, index: str, tasks: int) -> tuple[str, int, int]:
-    """A task for each work-item, groups of GROUP: the task's name, groups, items. Work-items behind the last return."""
-    items = min(GROUP, tasks)
+def spread(writer: Writer, index: str, tasks: int, most: int = GROUP) -> tuple[str, int, int]:
+    """A task for each work-item, groups of `most`: its name, groups, items. Work-items behind the last return."""
+    items = min(most, tasks)
     groups = -(-tasks // items)
     task = writer.let(index, f"({index})GROUP * {items} + ITEM", "task")
     if groups * items != tasks:

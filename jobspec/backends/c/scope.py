@@ -71,6 +71,15 @@ class Scope:
     def writer(self) -> Writer:
         return self.site.writer
 
+    @property
+    def width(self) -> int:
+        """Elements that are computed in one."""
+        return 1
+
+    def everywhere(self, i: int) -> str:
+        """The value of inst `i` for all elements that are computed in one."""
+        return self.values[i].text
+
     def enter(self, axes: Iterable[int], positions: Iterable[str]) -> Scope:
         """Inside loops over `axes`, at `positions`; values of the outside are at hand."""
         values = ChainMap({}, *(self.values.maps if isinstance(self.values, ChainMap) else [self.values]))

@@ -8,7 +8,7 @@ an operation needs it in every lane. A choice is a mask: all ones or all zeros.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c.scalars import CScalars, Typed
@@ -101,6 +101,13 @@ class WideScope(Scope):
     def wide(self) -> WideScalars:
         return WideScalars(self.writer, self.lanes)
 
+    @property
+    def width(self) -> int:
+        return self.lanes
+
+    def everywhere(self, i: int) -> str:
+        return self.wide.spread(self.values[i]).text
+
     def _computed(self, inst: Inst) -> Typed:
         if inst.op == "index" and inst["axis"] == self.axis:
             counts = ", ".join(map(str, range(self.lanes)))
@@ -164,6 +171,23 @@ class WideScope(Scope):
             words = f"as_uint{self.lanes}({value.text})"
             self.raise_flag(inst["flag"], f"any(({words} & 0x7f800000u) == 0x7f800000u)")
         return self._named("f32", f"f_canonical{self.lanes}({value.text})")
+
+
+def vector_of(type_: str, lanes: int) -> str:
+    """The C type of `lanes` elements."""
+    return f"{type_}{lanes}" if lanes > 1 else type_
+
+
+def neighbours(outer: Scope, axis: int, lanes: int, first: str, body: Callable[[Scope], None]) -> None:
+    """`lanes` elements of `axis` from `first` on in one; one by one where the axis ends before."""
+    w, last = outer.writer, outer.nest.kernel.axes[axis].size
+    whole = last >= lanes
+    if whole:
+        with w.block(f"if ({first} + {lanes} <= {last})" if last % lanes else ""):
+            body(WideScope.of(outer, axis, lanes).enter((axis,), (first,)))
+    if last % lanes:
+        with w.block("else" if whole else ""), w.count(outer.site.index, last, "e", first) as at:
+            body(outer.enter((axis,), (at,)))
 
 
 def combined(how: str, a: str, b: str, lanes: int) -> str:

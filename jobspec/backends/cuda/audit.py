@@ -131,7 +131,7 @@ def constants_of(entry: Entry) -> dict[str, int]:
 def asked_for(text: str) -> dict[str, Counter[str]]:
     """Primitives by name in each function of a rendered text; `loops` counts its loops."""
     found: dict[str, Counter[str]] = {}
-    for part in text.split("KERNEL ")[1:]:
+    for part in re.split(r"^KERNEL (?:BOUND\(\d+\) )?", text, flags=re.MULTILINE)[1:]:
         name = part[: part.index("(")]
         counts = Counter(re.findall(r"\bf_\w+", part))
         counts["loops"] = len(re.findall(r"\b(?:for|while) \(", part))
