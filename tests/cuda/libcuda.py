@@ -41,6 +41,7 @@ GRAPHS = (
     "cuGraphExecDestroy",
     "cuEventRecordWithFlags",
     "cuEventElapsedTime",
+    "cuCtxPopCurrent_v2",
 )
 #: NVRTC looks for a driver too, and asks it for these
 PROBED = ("cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable")
@@ -111,7 +112,7 @@ class Device:
     def cuDeviceComputeCapability(self, a: Any) -> None:
         ctypes.c_int.from_address(a[0]).value, ctypes.c_int.from_address(a[1]).value = 9, 0
 
-    def cuCtxCreate(self, a: Any) -> None:
+    def cuDevicePrimaryCtxRetain(self, a: Any) -> None:
         self.contexts += 1
         ctypes.c_long.from_address(a[0]).value = 0x100
 
@@ -121,7 +122,7 @@ class Device:
     def cuCtxPopCurrent(self, a: Any) -> int:
         return 0 if self.contexts else ABSENT
 
-    def cuCtxDetach(self, a: Any) -> None:
+    def cuDevicePrimaryCtxRelease(self, a: Any) -> None:
         self.contexts -= 1
 
     def cuCtxGetApiVersion(self, a: Any) -> None:

@@ -44,6 +44,7 @@ class StandIn:
     masks: tuple[Bytes, ...] = ()
     name: str = "a stand-in for a GPU"
     machine_code: bool = False
+    speaks: int = 13000
     blocks: dict[int, Block] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     closed: bool = False

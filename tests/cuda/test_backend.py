@@ -61,6 +61,21 @@ def test_what_is_missing_is_one_line(
     assert first.startswith("error[E0837]: ") and says in first and "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize(
+    ("level", "speaks", "says"),
+    [("50", "13000", "of level sm_50, and the compiler here"), ("90", "12040", "driver is of CUDA 12.4")],
+)
+def test_what_the_compiler_cannot_serve_is_one_line(
+    level: str, speaks: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch)
+    line = {"name": "G", "level": level, "speaks": speaks}
+    monkeypatch.setattr(admission.asking, "asked", lambda module, *words: ([line], ""))
+    with pytest.raises(UsageError, match=says) as caught:
+        admission.chosen()
+    assert caught.value.code == "E0837"
+
+
 def test_devices_say_why_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, driver=False)
     found = {device.backend: device for device in registry.surveyed() if device.backend != "opencl"}
@@ -86,7 +101,7 @@ def test_a_gpu_that_computes_wrongly_is_refused_by_clause(monkeypatch: pytest.Mo
 
     def asked(module: str, *words: str) -> tuple[list[dict[str, str]], str]:
         calls.extend(words)
-        return (answers if words else [{"name": "G", "level": "90"}]), ""  # type: ignore[list-item]
+        return (answers if words else [{"name": "G", "level": "90", "speaks": "13000"}]), ""  # type: ignore[list-item]
 
     monkeypatch.setattr(admission.asking, "asked", asked)
     monkeypatch.setattr(admission, "folder", lambda: tmp_path)

@@ -17,6 +17,8 @@ from jobspec.ir.digest import digest
 
 #: seconds that a driver has for its answers
 PATIENCE = 120
+#: how the end of a child begins that a signal ended: the driver's own fault, as it would be another time
+ABORTED = "it stopped with code -"
 Wrong = tuple[tuple[str, str], ...]
 
 
@@ -46,13 +48,16 @@ def ended(code: int, complaint: str) -> str:
 
 
 def examined(file: Path, module: str, *arguments: str) -> Wrong:
-    """The clauses that the child finds broken, each with what was seen; from `file` if it is there."""
+    """The clauses that the child finds broken, each with what was seen; from `file` if it is there. What may be
+    otherwise another time (a device that is in use, a machine too slow to answer) is not kept."""
     try:
         return tuple((clause, wrong) for clause, wrong in json.loads(file.read_text()))
     except (OSError, ValueError):
         pass
     lines, end = asked(module, *arguments)
     wrong = [(line["clause"], line["wrong"]) for line in lines if line["wrong"]]
+    if end and not end.startswith(ABORTED):
+        return (*wrong, ("the driver runs", end))
     wrong += [("the driver runs", end)] if end else []
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(wrong))

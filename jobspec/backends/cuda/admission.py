@@ -54,7 +54,19 @@ def devices() -> Iterator[Device]:
     if end:
         raise missing(f"NVIDIA's driver does not open a GPU: {end}")
     for line in lines:
+        need_compiler(int(line["level"]), int(line["speaks"]))
         yield Device(line["name"], int(line["level"]), examined(line["name"]))
+
+
+def need_compiler(level: int, speaks: int) -> None:
+    """Raises UsageError (E0837) where the compiler here makes nothing that this GPU and its driver can run."""
+    version, levels = nvrtc.version(), nvrtc.levels()
+    if level not in levels:
+        known = f"sm_{levels[0]} to sm_{levels[-1]}"
+        raise missing(f"the GPU is of level sm_{level}, and the compiler here (NVRTC {version}) knows {known}")
+    if speaks // 1000 < int(version.partition(".")[0]):
+        driver = f"{speaks // 1000}.{speaks % 1000 // 10}"
+        raise missing(f"NVIDIA's driver is of CUDA {driver}, older than the compiler here (NVRTC {version}): renew it")
 
 
 def has_driver() -> bool:

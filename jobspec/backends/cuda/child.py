@@ -26,7 +26,7 @@ SCHEDULES: dict[str, tuple[Schedule, ...]] = {
 
 def main(driver: Driver, asked: bool) -> None:
     if not asked:
-        say(name=driver.name, level=driver.level)
+        say(name=driver.name, level=driver.level, speaks=driver.speaks)
         return
     for clause, wrong in examine(agreeing(Trial(driver).arrays, SCHEDULES)):
         say(clause=clause, wrong=wrong)

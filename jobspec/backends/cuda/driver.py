@@ -55,12 +55,13 @@ Work = Iterable[Item]
 
 class Driver(Protocol):
     """One device, opened. Not safe for use from two threads at once. `name`: with its driver's version; `level`: 90 for
-    sm_90; `memory`: bytes; `machine_code`: it loads that, not PTX."""
+    sm_90; `memory`: bytes; `machine_code`: it loads that, not PTX; `speaks`: 13000 for CUDA 13.0."""
 
     name: str
     level: int
     memory: int
     machine_code: bool
+    speaks: int
 
     def allocate(self, size: int) -> int:
         """The address of `size` bytes, all zero, a multiple of 256. Raises JobspecError (E0511)."""

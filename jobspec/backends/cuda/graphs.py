@@ -1,4 +1,4 @@
-"""Captured graphs, which pycuda does not know: ten functions of the driver's own library.
+"""Captured graphs, which pycuda does not know: eleven functions of the driver's own library.
 
 Takes: streams as pycuda numbers them. Promises: what is queued on the stream between `begin` and `end` becomes one
 graph, which `launch` starts at once. An event that is recorded in between is recorded whenever the graph runs.
@@ -7,6 +7,7 @@ graph, which `launch` starts at once. An event that is recorded in between is re
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from functools import cache
 
 #: only this thread is kept from calls that a capture forbids
@@ -63,6 +64,12 @@ def between(first: int, second: int) -> float:
 
 def forget(event: int) -> None:
     said("cuEventDestroy_v2", ctypes.c_void_p(event))
+
+
+def unbind() -> None:
+    """Take back the push with which pycuda releases a primary context."""
+    with suppress(RuntimeError):
+        said("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
 
 
 def said(function: str, *arguments: object) -> None:

@@ -72,6 +72,15 @@ def version() -> str:
     return f"{major.value}.{minor.value}"
 
 
+def levels() -> tuple[int, ...]:
+    """The sm levels that it compiles for, ascending."""
+    count = ctypes.c_int()
+    said(library().nvrtcGetNumSupportedArchs(ctypes.byref(count)))
+    found = (ctypes.c_int * count.value)()
+    said(library().nvrtcGetSupportedArchs(found))
+    return tuple(sorted(found))
+
+
 @cache
 def library() -> ctypes.CDLL:
     """Raises UsageError (E0836) where there is none."""

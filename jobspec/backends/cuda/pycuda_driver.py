@@ -1,7 +1,8 @@
 """The driver by way of pycuda: memory, modules, streams; graphs by the driver's own functions.
 
 Promises: the face of driver.py on GPU 0 (CUDA_VISIBLE_DEVICES says which that is). Importing this imports the driver.
-Work runs on one stream, uploads on another; an event between them makes work wait for the uploads before it.
+Work runs on one stream, uploads on another; an event between them makes work wait for the uploads before it. The
+context is the device's primary one, as PyTorch's is, which sets its own whatever was there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jobspec.ir.errors import JobspecError
 
 
 class PycudaDriver:
-    """Not safe for use from two threads at once; `close` must be called, or pycuda aborts at the end."""
+    """For the thread that made it; `close` must be called, or pycuda aborts at the end."""
 
     machine_code = True
 
@@ -29,7 +30,9 @@ class PycudaDriver:
         major, minor = device.compute_capability()
         self.name = f"{device.name()} (driver {cuda.get_driver_version()})"
         self.level = 10 * major + minor
-        self._context = device.make_context()
+        self.speaks = cuda.get_driver_version()
+        self._context = device.retain_primary_context()
+        self._context.push()
         self.memory, _ = cuda.mem_get_info()
         self._main, self._side, self._uploaded = cuda.Stream(), cuda.Stream(), cuda.Event()
         self._blocks: dict[int, Any] = {}
@@ -68,13 +71,15 @@ class PycudaDriver:
         return self._modules[-1]
 
     def capture(self, module: Any, work: Work) -> int:
-        listed, events = list(work), list[int]()
+        """Functions and events are there before the capture begins, which forbids to load and to make things."""
+        listed = list(work)
         functions = {w.symbol: module.get_function(w.symbol) for w in listed if isinstance(w, Kernel)}
+        events = [graphs.event() for item in listed if isinstance(item, Stamp)]
+        stamps = iter(events)
         graphs.begin(self._main.handle)
         for item in listed:
             if isinstance(item, Stamp):
-                events.append(graphs.event())
-                graphs.record(events[-1], self._main.handle)
+                graphs.record(next(stamps), self._main.handle)
             else:
                 self._queue(functions, item)
         graph = graphs.end(self._main.handle)
@@ -118,3 +123,4 @@ class PycudaDriver:
         del self._main, self._side, self._uploaded
         self._context.pop()
         self._context.detach()
+        graphs.unbind()

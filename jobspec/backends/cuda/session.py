@@ -71,7 +71,9 @@ class CudaSession(DeviceSession["Loaded"]):
         self._builder = Builder(driver.level, cache, driver.machine_code, plan.profile == FAST_PROFILE)
 
     def close(self) -> None:
+        """Nothing of the driver's memory is held when it goes."""
         self._driver.finish()
+        self._loaded = {}
         for address in self._blocks:
             self._driver.free(address)
         self._driver.close()
