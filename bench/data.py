@@ -22,6 +22,8 @@ SIDE_FOLDER = Path(__file__).parents[2] / "shared" / "data"
 #: characters of the text that are cut into GPT-2's tokens
 LETTERS = 300_000
 IMAGES = 512
+#: GPT-2's, and how many are made up
+TOKENS, LENGTH = 50_257, 1 << 20
 
 
 class Missing(Exception):
@@ -73,10 +75,24 @@ def images(home: Home) -> dict[str, str]:
     return {"data.train": str(write_table(home.data(), {"img": pixels.astype("u1"), "lab": labels.astype("u1")}).root)}
 
 
+def made_up_words(home: Home) -> dict[str, str]:
+    """Tokens of GPT-2's in no order: what a step takes does not depend on them."""
+    tokens = np.random.default_rng(11).integers(0, TOKENS, LENGTH).astype("<u2")
+    return {"data.train": str(write_tokens(home.data(), tokens).root)}
+
+
+def made_up_to_judge(home: Home) -> dict[str, str]:
+    """The same, to be evaluated on as well."""
+    words = made_up_words(home)
+    return {**words, "data.val": words["data.train"]}
+
+
 SOURCES: Mapping[str, Callable[[Home], dict[str, str]]] = {
     "shipped": shipped,
     "mnist": mnist,
     "characters": characters,
     "words": words,
     "images": images,
+    "made up": made_up_words,
+    "made up, with val": made_up_to_judge,
 }

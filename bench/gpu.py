@@ -1,9 +1,11 @@
-"""`python -m bench.gpu [--quick] [--ours] [--tune] [--json FILE]`: the figures of a GPU, on the day there is one.
+"""`python -m bench.gpu [NAME…] [--quick] [--ours] [--tune] [--json FILE]`: the figures of a GPU.
 
 Contraction at 4096³ beside cuBLAS float32 (TF32 off), whole training steps of char_gpt and GPT-2 beside PyTorch, eager
-and compiled, on the same batches from the same weights; then the same by matrix instructions (`compute = fast`) beside
-bfloat16. Medians over windows that alternate; `--ours`: ours alone; `--tune`: with the schedules that are
-fastest here. Run `python -m pytest -m gpu` first: these are figures of results that are right.
+and compiled, on the same batches from the same weights; each beside our own kernels in a free order (the price of
+exactness). A GPT of 162 million parameters, beside what mojolearn publishes. Then the same by matrix instructions
+(`fast NAME`: `compute = fast`) beside bfloat16. Medians over windows that alternate; `--ours`: without PyTorch;
+`--tune`: with the schedules that are fastest here. Run `python -m pytest -m gpu` first: these are figures of results
+that are right.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import alone
+from bench import alone, free_order_c
 from bench.data import Missing
 from bench.ours import Stepping
 from bench.timing import Contender, Timing, alternate
-from bench.workloads import begun, open_workload
+from bench.workloads import Workload, begun, fields_of, open_workload, state_of
 from jobspec.backends.registry import Backend, backend
 from jobspec.backends.session import Session
 from jobspec.ir.contract import FAST_PROFILE
@@ -40,9 +42,12 @@ from jobspec.runtime.tuning import key_of, tuned
 from jobspec.store.home import Home, open_home
 
 CUBE = "nn 4096x4096x4096"
-STEPS = ("char_gpt", "baby_gpt", "gpt2", "gpt2_long")
+STEPS = ("char_gpt", "baby_gpt", "gpt2_full", "gpt_162m")
 FAST = "fast "
-OURS = "jobspec"
+OURS, FREE = "jobspec", "jobspec, free order"
+#: tokens a second that others publish for a model of this size in exact float32, and where
+PUBLISHED = {"gpt_162m": (12_390, "mojolearn on an H100")}
+ALL = (CUBE, *STEPS, *(FAST + name for name in (CUBE, *STEPS)))
 #: schedules of a kernel that `--tune` tries, and how often
 CANDIDATES, ROUNDS = 12, 5
 #: batches that are gone round
@@ -52,11 +57,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """Seconds per step by contender; `flops`: of a step's contractions."""
+    """Seconds per step by contender; `flops`: of a step's contractions; `tokens`: that a step trains on, or 0."""
 
     name: str
     flops: int
     timings: Mapping[str, Timing]
+    tokens: int = 0
 
     def lines(self) -> Iterator[str]:
         ours = self.timings[OURS].median
@@ -66,10 +72,20 @@ class Finding:
             yield f"{self.name:<20} {name:<16} {timing.median * 1e3:9.3f} ms ({spread})  {rate:7.2f} TFLOP/s" + (
                 "" if name == OURS else f"  ours: {timing.median / ours:.2f}×"
             )
+        if FREE in self.timings:
+            yield f"{self.name:<20} price of exactness {ours / self.timings[FREE].median - 1:+.1%}"
+        if self.tokens:
+            yield f"{self.name:<20} {self.tokens / ours:,.0f} tokens/s" + self._beside(self.tokens / ours)
+
+    def _beside(self, rate: float) -> str:
+        """What others publish."""
+        published, where = PUBLISHED.get(self.name, (0, ""))
+        return f"; {where}: {published:,}, ours: {rate / published:.2f}×" if published else ""
 
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=ALL, help=f"of {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="few short windows")
     parser.add_argument("--ours", action="store_true", help="without PyTorch beside it")
     parser.add_argument("--tune", action="store_true", help="measure schedules first, and take the fastest")
@@ -80,7 +96,7 @@ def main(words: Sequence[str]) -> int:
         cuda = backend("cuda")
         how = How(cuda, windows, seconds, not chosen.ours, chosen.tune)
         print(" · ".join([cuda.target.cpu, *(f"{name} {version}" for name, version in cuda.compilers)]))
-        found = list(measured(how))
+        found = list(measured(how, chosen.names))
     except JobspecError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -90,7 +106,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def told(finding: Finding) -> dict[str, object]:
-    return {"name": finding.name, "flops": finding.flops, "s": {n: t.windows for n, t in finding.timings.items()}}
+    seconds = {name: timing.windows for name, timing in finding.timings.items()}
+    return {"name": finding.name, "flops": finding.flops, "tokens": finding.tokens, "s": seconds}
 
 
 @dataclass(frozen=True)
@@ -104,10 +121,10 @@ class How:
     tune: bool = False
 
 
-def measured(how: How) -> Iterator[Finding]:
+def measured(how: How, names: Sequence[str]) -> Iterator[Finding]:
     """Every finding, printed as it comes."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in (*(CUBE, *STEPS), *(FAST + name for name in (CUBE, *STEPS))):
+        for name in names:
             try:
                 finding = contraction if name.endswith(CUBE) else training
                 result = finding(name, how, Path(folder))
@@ -124,13 +141,13 @@ def contraction(name: str, how: How, folder: Path) -> Finding:
     job, values = computing(name, alone.job_of(shape)), alone.values(shape)
     plan = compile_job(job, how.cuda.target)
     rows = np.zeros((8, plan.routine("step").feed), np.uint8)
-    session, plan = opened(job, plan, how, rows, folder)
-    for operand, value in values.items():
-        session.write(operand, value)
-    contenders: dict[str, Contender] = {OURS: Stepping(session, rows)}
-    if how.beside:
-        contenders |= peers().product_of(values, name.startswith(FAST))
-    return finished(name, plan, session, contenders, how)
+    plan = fastest(plan, how.cuda, rows[0]) if how.tune else plan
+    sessions = begun_each(name, job, plan, how, rows, folder)
+    for session in sessions.values():
+        for operand, value in values.items():
+            session.write(operand, value)
+    beside = peers().product_of(values, name.startswith(FAST)) if how.beside else {}
+    return finished(name, plan, sessions, rows, beside, how)
 
 
 def training(name: str, how: How, folder: Path) -> Finding:
@@ -139,11 +156,13 @@ def training(name: str, how: How, folder: Path) -> Finding:
     work = replace(work, job=computing(name, work.job))
     plan = compile_job(work.job, how.cuda.target)
     rows = work.rows(plan, 0, BATCHES)
-    session, plan = opened(work.job, plan, how, rows, folder)
-    contenders: dict[str, Contender] = {OURS: Stepping(session, rows)}
-    if how.beside:
-        contenders |= peers().trainers(work, plan, begun(session, work.job), rows, name.startswith(FAST))
-    return finished(name, plan, session, contenders, how)
+    plan = fastest(plan, how.cuda, rows[0]) if how.tune else plan
+    sessions = begun_each(name, work.job, plan, how, rows, folder)
+    beside: Mapping[str, Contender] = {}
+    if how.beside and name.removeprefix(FAST) not in PUBLISHED:
+        state = state_of(sessions[OURS], work.job)
+        beside = peers().trainers(work, plan, state, rows, name.startswith(FAST))
+    return finished(name, plan, sessions, rows, beside, how, tokens_of(work, plan, rows[0]))
 
 
 def computing(name: str, job: Job) -> Job:
@@ -151,12 +170,22 @@ def computing(name: str, job: Job) -> Job:
     return replace(job, profile=FAST_PROFILE) if name.startswith(FAST) else job
 
 
-def opened(job: Job, plan: Plan, how: How, rows: Array, folder: Path) -> tuple[Session, Plan]:
-    """A session behind `init`, and the plan that it runs."""
-    plan = fastest(plan, how.cuda, rows[0]) if how.tune else plan
-    session = how.cuda.open(plan, job, 1, Home(folder).folder / "cache")
-    begun(session, job)
-    return session, plan
+def begun_each(name: str, job: Job, plan: Plan, how: How, rows: Array, folder: Path) -> dict[str, Session]:
+    """A session behind `init`, and one of the same plan in a free order, which compiles its step first."""
+    cache = Home(folder).folder / "cache"
+    sessions = {OURS: how.cuda.open(plan, job, 1, cache)}
+    begun(sessions[OURS], job)
+    if not name.startswith(FAST):
+        with free_order_c.taken():
+            sessions[FREE] = how.cuda.open(plan, job, 1, cache)
+            begun(sessions[FREE], job)
+            sessions[FREE].run("step", 0, rows[:1])
+    return sessions
+
+
+def tokens_of(work: Workload, plan: Plan, row: Array) -> int:
+    """Of a batch; 0 where it has none."""
+    return sum(value.size for name, value in fields_of(work.job, plan.routine("step"), row).items() if name == "tok")
 
 
 def fastest(plan: Plan, cuda: Backend, row: Array) -> Plan:
@@ -170,12 +199,22 @@ def fastest(plan: Plan, cuda: Backend, row: Array) -> Plan:
     return tuned(plan, lambda kernel, target: found.get(key_of(kernel, target)))
 
 
-def finished(name: str, plan: Plan, session: Session, contenders: Mapping[str, Contender], how: How) -> Finding:
+def finished(
+    name: str,
+    plan: Plan,
+    sessions: Mapping[str, Session],
+    rows: Array,
+    beside: Mapping[str, Contender],
+    how: How,
+    tokens: int = 0,
+) -> Finding:
     flops = of_routine(plan.routine("step")).contractions
+    contenders = {name: Stepping(session, rows) for name, session in sessions.items()}
     try:
-        return Finding(name, flops, alternate(contenders, how.windows, how.seconds))
+        return Finding(name, flops, alternate({**contenders, **beside}, how.windows, how.seconds), tokens)
     finally:
-        session.close()
+        for session in sessions.values():
+            session.close()
 
 
 def peers() -> ModuleType:

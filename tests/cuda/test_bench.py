@@ -6,31 +6,87 @@ from pathlib import Path
 
 import pytest
 
-from bench import gpu
+from bench import alone, free_order_c, gpu
+from bench.workloads import open_workload
 from jobspec.backends.c import stepper
-from jobspec.backends.cuda import session
+from jobspec.backends.c.routine import render_routine
+from jobspec.backends.cuda import build, nvrtc, session
 from jobspec.backends.cuda.target import target_of
 from jobspec.backends.registry import Backend
+from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
+from jobspec.passes.pipeline import compile_job
+from jobspec.store.home import Home
 from tests.cuda.stand_in import StandIn
+from tests.spec_jobs import SMALL, made_up, on_made_up
 
 pytestmark = pytest.mark.cuda
+
+
+class Machine:
+    """Stand-ins for GPUs. `drivers`: those that were opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.drivers = folder, list[StandIn]()
+
+    def opened(self, plan: Plan, *given: object) -> session.CudaSession:
+        self.drivers.append(StandIn(watched=False))
+        return session.opened(plan, lambda: self.drivers[-1], self.folder)
+
+    def how(self, tune: bool) -> gpu.How:
+        def begun(plan, routine, row):  # type: ignore[no-untyped-def]
+            return stepper.begun(self.opened(plan), routine, row)
+
+        return gpu.How(Backend("cuda", target_of(90), (), self.opened, stepper=begun), 1, 0.01, False, tune)
+
+    @property
+    def closed(self) -> bool:
+        return all(driver.closed for driver in self.drivers)
 
 
 @pytest.mark.parametrize("name", ["nn 64x32x48", "fast nn 64x32x48"])
 def test_a_contraction_is_timed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the schedules that are fastest: there is more than one device opened, and each is closed."""
     monkeypatch.setattr(gpu, "CANDIDATES", 2)
-    drivers: list[StandIn] = []
+    machine = Machine(tmp_path)
+    found = gpu.contraction(name, machine.how(tune=True), tmp_path)
+    first, *others = found.lines()
+    assert found.flops == 2 * 64 * 32 * 48 and "jobspec" in first and "TFLOP/s" in first
+    exact = name.startswith(gpu.FAST)
+    assert len(others) == (0 if exact else 2) and (exact or "price of exactness" in others[-1])
+    assert found.timings[gpu.OURS].median > 0 and len(machine.drivers) == (2 if exact else 3) and machine.closed
 
-    def opened(plan: Plan, *given: object) -> session.CudaSession:
-        drivers.append(StandIn(watched=False))
-        return session.opened(plan, lambda: drivers[-1], tmp_path)
 
-    cuda = Backend(
-        "cuda", target_of(90), (), opened, stepper=lambda plan, routine, row: stepper.begun(opened(plan), routine, row)
-    )
-    found = gpu.contraction(name, gpu.How(cuda, 1, 0.01, beside=False, tune=True), tmp_path)
-    (line,) = found.lines()
-    assert found.flops == 2 * 64 * 32 * 48 and "jobspec" in line and "TFLOP/s" in line
-    assert found.timings[gpu.OURS].median > 0 and len(drivers) == 2 and all(driver.closed for driver in drivers)
+def test_a_step_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both orders from one plan; tokens a second beside what others publish."""
+    home = made_up(tmp_path)
+    monkeypatch.setattr(gpu, "open_workload", lambda name, home_: on_made_up("char_gpt", home, SMALL["char_gpt"]))
+    monkeypatch.setattr(gpu, "BATCHES", 2)
+    machine = Machine(tmp_path)
+    found = gpu.training("gpt_162m", machine.how(tune=False), tmp_path)
+    lines = list(found.lines())
+    assert found.tokens == 3 * 18 and "tokens/s; mojolearn on an H100: 12,390, ours: " in lines[-1]
+    assert found.timings.keys() == {gpu.OURS, gpu.FREE} and len(machine.drivers) == 2 and machine.closed
+
+
+def test_the_free_order_ends_with_its_session() -> None:
+    """The contract's own text and options are back; what was free differed."""
+    routine = compile_job(alone.job_of("nn 64x600x48"), target_of(90)).routine("step")
+    before = render_routine(routine, "cuda").text
+    with free_order_c.taken():
+        assert "__fadd_rn" not in (free := render_routine(routine, "cuda").text) and "stack" not in free
+        assert "--fmad=true" in build.EXACT
+    assert render_routine(routine, "cuda").text == before and "stack" in before and build.EXACT == nvrtc.EXACT
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("gpt2_full", 124_475_904), ("gpt_162m", 162_240_000)])
+def test_the_jobs_of_a_gpu(name: str, parameters: int, tmp_path: Path) -> None:
+    """They have the sizes they are named by, and plans; data of their own."""
+    work = open_workload(name, Home(tmp_path))
+    plan = compile_job(work.job, target_of(90))
+    slots = [plan.routines[0].buffers[n].type.size for s, n in plan.routines[0].slots if s in parameters_of(work.job)]
+    assert sum(slots) == parameters and gpu.tokens_of(work, plan, work.rows(plan, 0, 1)[0]) == 8 * 1024
+
+
+def parameters_of(job: Job) -> set[str]:
+    return {slot.name for slot in job.state if slot.kind == "parameter"}
