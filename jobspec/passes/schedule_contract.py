@@ -127,12 +127,18 @@ def packing(form: Contraction) -> tuple[int, ...]:
 
 def slabs(form: Contraction, rows: Cut, flat: int, steps: int, target: Target) -> tuple[int, ...]:
     """Tiles whose rows of a are packed at once: none; where rows lie side by side, what the second cache holds, or a
-    few times as much."""
+    few times as much. All slabs of a kernel are about as large, so that threads get equal shares."""
     if not form.plain or form.m[-1].a != 1 or (flat and len(form.m) > 1) or 4 * abs(form.ka[-1].a) < FAR_APART:
         return (0,)
     tiles = rows.parts * (1 if flat else size(form.m[:-1]))
     near = max(1, min(tiles, target.l2 // (4 * steps * rows.size)))
-    return tuple(dict.fromkeys((0, near, min(tiles, FURTHER * near))))
+    return tuple(dict.fromkeys((0, evenly(tiles, near), evenly(tiles, FURTHER * near))))
+
+
+def evenly(tiles: int, most: int) -> int:
+    """The size of parts of at most `most`: one, or an even number of equal ones."""
+    parts = -(-tiles // most)
+    return -(-tiles // (parts + parts % 2 if parts > 1 else 1))
 
 
 def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int) -> float:

@@ -20,6 +20,7 @@ from jobspec.ir.types import Type
 from tests.llvm.native import Array, axes
 from tests.llvm.routines import plan_of, routine_of, session_of, training
 from tests.passes.routines import given, random_inputs
+from tests.passes.test_regions import matmul
 
 pytestmark = pytest.mark.usefixtures("every_step_is_shared_out")
 THREADS = (1, 2, 4)
@@ -80,6 +81,18 @@ def check(routine: Routine, inputs: dict[str, Array], steps: int = STEPS, feeds:
 def test_training_steps() -> None:
     program = training()
     check(routine_of(program), random_inputs(program))
+
+
+@pytest.mark.parametrize("group", [1, 2, 8])
+def test_threads_share_out_parts_of_sums_that_are_not_equal(group: int) -> None:
+    """k of 9 leaves and a bit, in parts of 1, 2 and 8: the last is shorter than the others."""
+    x, w = given("x", 20, 2310), given("w", 2310, 40)
+    routine = routine_of(Program((x, w), (("x", x), ("report.s", make("sum", matmul(x, w), axes=(0, 1))))))
+    schedules = tuple(
+        Schedule((("group", group), ("pack", 1), ("rows", 4), ("vectors", 1))) if kernel.kind == "contract" else s
+        for kernel, s in zip(routine.kernels, routine.schedules, strict=True)
+    )
+    check(replace(routine, schedules=schedules), random_inputs(Program((x, w), (("x", x),))), 1)
 
 
 def test_step_number_and_feeds_arrive() -> None:

@@ -11,7 +11,7 @@ from jobspec.ir.contraction import Extent, cut, normal_form
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.target import Target
 from jobspec.passes.schedule import choose_schedule
-from jobspec.passes.schedule_contract import MOST_GROUPS, choose
+from jobspec.passes.schedule_contract import MOST_GROUPS, choose, evenly
 
 AVX512 = Target("llvm", "x86-64-v4", "", 16, 32, 48 << 10, 1 << 20, 32 << 20)
 AVX2 = replace(AVX512, cpu="x86-64-v3", lanes=8, registers=16)
@@ -76,6 +76,15 @@ def test_cuts_are_even(length: int, most: int) -> None:
     assert len(sizes) == parts.parts == -(-length // most)
     assert max(sizes) - min(sizes) <= 1
     assert [first for first, _, _ in parts.kinds()] == [0, parts.more][: len(parts.kinds())]
+
+
+@pytest.mark.parametrize(("tiles", "most"), [(768, 340), (288, 64), (64, 64), (32, 100), (40, 9)])
+def test_slabs_share_out_evenly(tiles: int, most: int) -> None:
+    size = evenly(tiles, most)
+    parts = -(-tiles // size)
+    assert size <= most
+    assert parts == 1 or parts % 2 == 0
+    assert tiles > (parts - 1) * size
 
 
 SHAPES = [(1, 1, 1), (768, 512, 128), (768, 65, 128), (128, 10, 128), (25, 32, 73728), (1, 512, 512), (512, 1, 512)]

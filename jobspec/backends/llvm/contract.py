@@ -57,7 +57,8 @@ def generate(
     joined = f"{name}.join"
     f = begin(module, joined, kernel)
     join_groups(f, tiling, epilogue(f, kernel, tiling.form, places, flags))
-    phases = (Phase(name, tiling.tiles, tiling.weight(1)), Phase(joined, tiling.vectors, 2 * tiling.groups + finish))
+    sums = Phase(name, tiling.tiles, tiling.weight(1), None, tiling.light)
+    phases = (sums, Phase(joined, tiling.vectors, 2 * tiling.groups + finish))
     return Native(phases, tiling.shared, tiling.private)
 
 

@@ -56,14 +56,24 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Light:
+    """Tasks that are less work: all from `first` on, as `less` to `full` of one before."""
+
+    first: int
+    full: int
+    less: int
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """One function. `weight`: rough cost of one task, in 16-wide instructions; `order`: None where tasks stand for
-    nothing that lies together."""
+    nothing that lies together; `light`: None where all tasks are as much work."""
 
     symbol: str
     tasks: int
     weight: int
     order: Order | None = None
+    light: Light | None = None
 
 
 @dataclass(frozen=True, slots=True)

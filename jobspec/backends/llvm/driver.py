@@ -124,14 +124,24 @@ class Driver:
 
 
 def _share(f: Function, phase: Phase, given: tuple[Value, ...]) -> None:
-    """Call a phase for this thread's tasks: from t * tasks / team to (t + 1) * tasks / team. `given`: what every thread
+    """Call a phase for this thread's tasks: from t * work / team to (t + 1) * work / team. `given`: what every thread
     gives it."""
-    thread, team_ = f.params[5:7]
-    lo = f.udiv(f.imul(thread, phase.tasks), team_)
-    hi = f.udiv(f.imul(f.iadd(thread, 1), phase.tasks), team_)
+    thread = f.params[5]
+    lo, hi = _begins(f, phase, thread), _begins(f, phase, f.iadd(thread, 1))
     args = (*f.params[:4], lo, hi, *given)
     f.module.declare("void", phase.symbol, tuple(a.type for a in args))
     f.call("void", phase.symbol, args)
+
+
+def _begins(f: Function, phase: Phase, thread: Value) -> Value:
+    """The first task of a thread."""
+    light, team_ = phase.light, f.params[6]
+    if light is None:
+        return f.udiv(f.imul(thread, phase.tasks), team_)
+    before = light.first * light.full
+    work = f.udiv(f.imul(thread, before + (phase.tasks - light.first) * light.less), team_)
+    behind = f.iadd(f.udiv(f.isub(work, before), light.less), light.first)
+    return f.select(f.icmp("slt", work, before), f.udiv(work, light.full), behind)
 
 
 def _meet(f: Function) -> None:

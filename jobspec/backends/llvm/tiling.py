@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobspec.backends.llvm.convention import Order
+from jobspec.backends.llvm.convention import Light, Order
 from jobspec.backends.llvm.pack import SLACK
 from jobspec.backends.llvm.scope import WIDTH
 from jobspec.backends.llvm.tile import BYTES, levels
@@ -100,6 +100,14 @@ class Tiling:
         if self.across:
             return self.outer * self.tiles_of_panel
         return self.outer * self.groups * self.slabs * self.columns.parts * self.tiles_at_once
+
+    @property
+    def light(self) -> Light | None:
+        """Tasks of the last group of k, where it has fewer steps."""
+        if self.even or self.outer > 1:
+            return None
+        each = self.tiles // self.groups
+        return Light(self.tiles - each, self.steps, self.form.k_size - (self.groups - 1) * self.steps)
 
     @property
     def vectors(self) -> int:
