@@ -6,16 +6,16 @@ the workshop, and the calls that run them, in order. Raises NeedsCopy (lower.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Call
 from jobspec.ir.program import Node
-from jobspec.ir.types import Type, row_major
+from jobspec.ir.types import row_major
 from jobspec.passes.groups import Group, Grouping
 from jobspec.passes.lower import Location, Store, lower
-from jobspec.passes.views import Strided, tidy
+from jobspec.passes.views import Strided, dense, tidy
 from jobspec.passes.workshop import Workshop
 
 Locate = Callable[[Node], Location]
@@ -29,36 +29,61 @@ class Caller:
     grouping: Grouping
     locate: Locate
 
-    def calls(self, group: Group, stores: list[Store], seen: Locate) -> list[Call]:
-        """What computes a group that is no loop; `seen`: where nodes lie for it."""
+    def calls(self, group: Group, stores: list[Store], seen: Locate, woven: Collection[Node] = ()) -> list[Call]:
+        """What computes a group that is no loop; `seen`: where nodes lie for it; `woven`: parts of a pad or concat that
+        others write."""
         if not stores:
             return []
         if group.nodes and group.nodes[0].op in ("pad", "concat"):
-            return self._place_parts(group.nodes[0], stores)
-        fills = [self._fill(s.target, s.value.type, 0) for s in stores] if group.kind == "scatter" else []
+            return self._place_parts(group.nodes[0], stores, woven)
+        fills = [self._fill(s.target, dense(s.value), 0) for s in stores] if group.kind == "scatter" else []
         return [*fills, self._kernel(group, stores, seen)]
 
     def _kernel(self, group: Group, stores: list[Store], seen: Locate) -> Call:
         return self.shop.call(lower(group, self.grouping, stores, seen, self.shop.flag))
 
-    def _place_parts(self, node: Node, stores: list[Store]) -> list[Call]:
+    def _place_parts(self, node: Node, stores: list[Store], woven: Collection[Node]) -> list[Call]:
         """A pad or concat: fill what stays constant, then copy each operand to its place."""
         calls: list[Call] = []
         for store in stores:
-            if node.op == "pad":
-                calls.append(self._fill(store.target, node.type, node["bits"]))
-            for part, walk in parts(node):
+            left = [(part, walk) for part, walk in parts(node) if part not in woven]
+            calls += self.margins(node, store.target) if left else []
+            for part, walk in left:
                 group = Group(-1, "copy", part.shape)
                 calls.append(self._kernel(group, [Store(part, store.target, walk, store.flag)], self.locate))
         return calls
 
-    def _fill(self, target: Location, type: Type, bits: int) -> Call:
-        view = View(target.buffer, target.offset, (1,), target.turns)
+    def margins(self, node: Node, target: Location) -> list[Call]:
+        """What a pad has around its operand, and between its elements; nothing for others."""
+        if node.op != "pad":
+            return []
+        around = [dense(node)] if any(node["inner"]) else margins(node)
+        return [self._fill(target, place, node["bits"]) for place in around]
+
+    def _fill(self, target: Location, place: Strided, bits: int) -> Call:
+        digits = tidy(tuple(digit for axis in place.axes for digit in axis)) or ((1, 1),)
+        view = View(target.buffer, target.offset + place.offset, tuple(step for _, step in digits), target.turns)
         body = (
-            Inst("const", (), type.dtype, (("bits", bits),)),
-            Inst("store", (0,), type.dtype, (("flag", -1), ("view", view))),
+            Inst("const", (), place.base.dtype, (("bits", bits),)),
+            Inst("store", (0,), place.base.dtype, (("flag", -1), ("view", view))),
         )
-        return self.shop.call(Kernel("fill", "fill", (Axis(type.size, "outer"),), body))
+        return self.shop.call(Kernel("fill", "fill", tuple(Axis(size, "outer") for size, _ in digits), body))
+
+
+def margins(node: Node) -> list[Strided]:
+    """What a pad has before and behind its operand along each axis, each element once; both as one where they are
+    equally wide."""
+    found: list[Strided] = []
+    strides, inside = row_major(node.shape), node.args[0].shape
+    sizes, start = list(node.shape), 0
+    for i, (low, high) in enumerate(zip(node["low"], node["high"], strict=True)):
+        behind = low + inside[i]
+        for first, size, times in ((0, low, 2),) if low == high else ((0, low, 1), (behind, high, 1)):
+            cut = [*zip(sizes[:i], strides[:i], strict=True), (times, behind * strides[i]), (size, strides[i])]
+            digits = tidy((*cut, *zip(sizes[i + 1 :], strides[i + 1 :], strict=True)))
+            found += [Strided(node, start + first * strides[i], (digits,))] if size else []
+        start, sizes[i] = start + low * strides[i], inside[i]
+    return found
 
 
 def parts(node: Node) -> list[tuple[Node, Strided]]:

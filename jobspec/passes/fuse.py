@@ -47,7 +47,7 @@ def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:
     lying: list[Node] = []
     for node in nodes:
         if node.op in PRODUCTS or node.op in ("pad", "concat", "scatter_add"):
-            kept |= {chain_of(a)[0] for a in (node.args if node.op in PRODUCTS else node.args[:1])}
+            kept |= {chain_of(a)[0] for a in (node.args[:1] if node.op == "scatter_add" else node.args)}
         if node.op in PRODUCTS:
             lying += [a for a in node.args if chain_of(a)[0].op in ("const", "iota")]
         if node.op == "gather":

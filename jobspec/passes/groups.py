@@ -139,11 +139,15 @@ class Grouping:
     def add(self, node: Node) -> None:
         """Put `node` into the best group there is, or into a new one."""
         self._bring_together(node)
-        for group in sorted(self._candidates(node), key=lambda g: -g.number):
+        for group in sorted(self._candidates(node), key=lambda g: (-self._together(node, g), -g.number)):
             if self._joins(node, group):
                 self._enter(node, group)
                 return
         self._enter(node, self._start(node))
+
+    def _together(self, node: Node, group: Group) -> int:
+        """How much of what a sum down columns reads is read by `group` anyway."""
+        return sum(b in group.reads for b in self.bases(node)) if group.kind == "columns" else 0
 
     def _bring_together(self, node: Node) -> None:
         """Where `node` reads what several groups make of the same elements, make them one: maps part of a contraction's

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from math import prod
 
 from jobspec.ir.plan import Call, Steps, Turns
-from jobspec.ir.program import Node, Program, body_of
+from jobspec.ir.program import Node, Program, body_of, make
 from jobspec.ir.types import Type
-from jobspec.passes.calls import Caller, Locate
+from jobspec.passes.calls import Caller, Locate, parts
 from jobspec.passes.fuse import fuse
-from jobspec.passes.groups import PRODUCTS, REDUCES, Group
+from jobspec.passes.groups import PRODUCTS, REDUCES, Group, Grouping
 from jobspec.passes.lower import Location, NeedsCopy, Store
 from jobspec.passes.reads import chain_of
+from jobspec.passes.views import Strided, follow, tidy
 from jobspec.passes.workshop import Workshop
+
+#: operand of a pad or concat, the value that it is of another shape, where its elements go
+Part = tuple[Node, Node, Strided]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class Region:
         self.taken: dict[Group, tuple[tuple[int, int], dict[Node, None]]] = {}
         self.places: dict[Node, Location] = {}
         self.carries: dict[Node, list[Location]] = {}
+        self.around: dict[Group, list[Node]] = {}
         self.caller = Caller(shop, self.grouping, self._locate)
+        self.woven = {g: found for g in self.grouping.groups if (found := woven_parts(g, self.grouping))}
 
     def steps(self) -> Steps:
         for group in list(self.grouping.groups):
@@ -123,6 +129,9 @@ class Region:
         if home is not None and node not in self.places and self._may_overwrite(home, node, readers, location):
             self._write(node, location, flag)
             self.places[node] = location
+        elif home in self.woven and node not in self.places and flag < 0 and not self._inputs_at(location):
+            self.places[node] = location
+            self._give(home, node)
         else:
             home = self.grouping.copier(node)
             self.extra.setdefault(home, []).append(Store(node, location, None, flag))
@@ -158,8 +167,9 @@ class Region:
     def _reads_now(self, group: Group) -> dict[Node, None]:
         reads, copied = self.grouping.reads, self.grouping.copied
         found: dict[Node, None] = {}
+        woven = [part for part, _, _ in self.woven.get(group, [])]
         for node in group.nodes:
-            given = node.args[node["carried"] :] if node.op == "loop" else node.args
+            given = node.args[node["carried"] :] if node.op == "loop" else [a for a in node.args if a not in woven]
             if node not in copied:
                 found |= dict.fromkeys(reads.of_all(given))
         for node in [*(s.value for s in self.extra.get(group, [])), *group.nodes]:
@@ -195,7 +205,15 @@ class Region:
                 home = self.grouping.home.get(node)
                 if home is not None and home is not group and home.kind != "loop" and node not in self.places:
                     self.places[node] = self._new(node.op, node.type, node)
-                    self.extra.setdefault(home, []).append(Store(node, self.places[node]))
+                    self._give(home, node)
+
+    def _give(self, home: Group, node: Node) -> None:
+        """Have `home` write `node` to its place; parts that others weave in, those."""
+        self.extra.setdefault(home, []).append(Store(node, self.places[node]))
+        for _, base, walk in self.woven.get(home, []):
+            maker = self.grouping.home[base]
+            self.extra.setdefault(maker, []).append(Store(base, self.places[node], walk))
+            self.around.setdefault(maker, []).append(node)
 
     def _ordered(self) -> list[Group]:
         done, result = 0, []
@@ -228,7 +246,9 @@ class Region:
     def _emit(self, group: Group) -> Sequence[Call | Turns]:
         if group.kind == "loop":
             return [self._loop(group.nodes[0])]
-        return self.caller.calls(group, self.extra.get(group, []), self._seen_from(group))
+        around = [call for pad in self.around.get(group, []) for call in self.caller.margins(pad, self.places[pad])]
+        stores, woven = self.extra.get(group, []), [part for part, _, _ in self.woven.get(group, [])]
+        return [*around, *self.caller.calls(group, stores, self._seen_from(group), woven)]
 
     def _loop(self, loop: Node) -> Turns:
         body, count, carried = body_of(loop), loop["count"], loop["carried"]
@@ -243,6 +263,31 @@ class Region:
         stacks = [deepen(at, node.type.size) for at, node in made]
         targets = [Target(n, at) for n, at in zip(body.results, [*own, *stacks], strict=True)]
         return Turns(count, loop["reverse"], compile_region(self.shop, body, inputs, targets, self.depth + 1))
+
+
+def woven_parts(group: Group, grouping: Grouping) -> list[Part]:
+    """Of the pad or concat that `group` is there for, the parts that a group makes element by element which can as well
+    write them where they belong."""
+    node = group.nodes[0] if group.kind == "copy" and group.nodes else None
+    if node is None or node.op not in ("pad", "concat") or node in grouping.copied:
+        return []
+    found = []
+    for part, walk in parts(node):
+        base, moves = chain_of(part, grouping.copied)
+        home = grouping.home.get(base)
+        if home is None or any(move.op != "reshape" for move in moves):
+            continue
+        there = follow(walk, [make("reshape", part, shape=base.shape)])
+        if there is not None and weaves(home, there):
+            found.append((part, base, there))
+    return found
+
+
+def weaves(home: Group, walk: Strided) -> bool:
+    """Whether `home` can as well go where `walk` leads; what multiplies, only where that is one run of memory."""
+    if home.kind == "contract":
+        return len(tidy(tuple(digit for digits in walk.axes for digit in digits))) <= 1
+    return home.kind in ("rows", "columns") and len(home.inner) < 2
 
 
 def made_by(loop: Node, number: int) -> Node:

@@ -112,6 +112,29 @@ def test_pad_concat_window_convolution() -> None:
     )
 
 
+@pytest.mark.parametrize(("low", "high", "fills"), [(1, 1, 2), (2, 0, 2), (1, 3, 4)])
+def test_what_is_padded_is_written_where_it_belongs(low: int, high: int, fills: int) -> None:
+    """No kernel copies it, and only its margins are filled: both at once where they are equally wide."""
+    x, w = given("x", 2, 5, 6, 3), given("w", 3, 3, 3, 4)
+    h = make("exp", x)
+    padded = make("pad", h, low=(0, low, low, 0), high=(0, high, high, 0), inner=(0, 0, 0, 0), bits=0x3F800000)
+    seen = make("window", padded, axes=(1, 2), sizes=(3, 3), strides=(1, 1))
+    y = make("contract", seen, w, a_over=(3, 4, 5), b_over=(0, 1, 2), a_batch=(), b_batch=())
+    program = Program((x, w), (("report.y", make("sum", y, axes=(0, 1, 2, 3))), ("x", make("neg", h))))
+    assert_same_bits(program, random_inputs(program))
+    kinds = [kernel.name for kernel in compiled(program)[1].kernels]
+    assert (kinds.count("copy"), kinds.count("fill")) == (0, fills)
+
+
+def test_padding_in_a_loop() -> None:
+    a, carried, turn = given("a", 4, 5), given("b", 4, 5), given("turn", dtype="i32")
+    padded = make("pad", make("exp", carried), low=(1, 0), high=(0, 2), inner=(0, 0), bits=0)
+    seen = make("window", padded, axes=(0, 1), sizes=(2, 3), strides=(1, 1))
+    body = Program((turn, carried), (("b", make("sum", seen, axes=(2, 3))),))
+    looped = make("loop", a, count=3, carried=1, sliced=0, reverse=False, body=body)
+    check(("a", make("get", looped, index=0)), inputs=(a,))
+
+
 def test_column_statistics_share_a_pass() -> None:
     x, g = given("x", 40, 6), given("g", 6)
     mean = make("div", make("sum", x, axes=(0,)), const(40.0, (6,)))

@@ -64,6 +64,11 @@ def pad(x: Node, low: int, high: int, inner: int = 0, bits: int = 0) -> Node:
     return make("pad", x, low=(low, low), high=(high, high), inner=(inner, inner), bits=bits)
 
 
+def beside(x: Node, low: int, high: int) -> Node:
+    """Zeros before and behind along the second axis."""
+    return make("pad", x, low=(0, low), high=(0, high), inner=(0, 0), bits=0)
+
+
 def permute(x: Node, *axes: int) -> Node:
     return make("permute", x, axes=axes)
 
@@ -99,6 +104,8 @@ SPEAKS: tuple[tuple[str, Node], ...] = (
     ("rule_plus_nothing", make("add", k(0), N)),
     ("rule_plus_negative", make("add", X, neg(Y))),
     ("rule_plus_negative", make("add", neg(X), Y)),
+    ("rule_added_side_by_side", make("add", beside(X, 0, 5), beside(Y, 4, 1))),
+    ("rule_added_side_by_side", make("add", beside(Y, 5, 0), beside(X, 1, 4))),
     ("rule_minus_nothing", make("sub", X, f(0))),
     ("rule_minus_nothing", make("sub", N, k(0))),
     ("rule_minus_negative", make("sub", X, neg(Y))),

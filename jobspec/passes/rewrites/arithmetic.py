@@ -10,7 +10,7 @@ import struct
 
 from jobspec.ir.build import fill_bits, full
 from jobspec.ir.program import Node, make
-from jobspec.passes.rewrites.patterns import Rule, is_number, other_than
+from jobspec.passes.rewrites.patterns import Rule, filled, is_number, other_than
 
 _MASK = 0xFFFFFFFF
 
@@ -45,6 +45,35 @@ def rule_plus_negative(node: Node) -> Node | None:
     if b.op == "neg":
         return make("sub", a, b.args[0])
     return make("sub", b, a.args[0]) if a.op == "neg" else None
+
+
+def rule_added_side_by_side(node: Node) -> Node | None:
+    """pad(x) + pad(y) that lie side by side along one axis, +0.0 around: joined, each element takes its +0.0 still, as
+    it makes +0.0 of -0.0. The gradient of what was cut into pieces is such a sum."""
+    a, b = node.args
+    axis = padded_along(a)
+    if axis is None or axis != padded_along(b):
+        return None
+    a, b = (a, b) if a["low"][axis] < b["low"][axis] else (b, a)
+    if a["low"][axis] + a.args[0].shape[axis] != b["low"][axis]:
+        return None
+    joined = make("concat", plus_zero(a.args[0], axis), plus_zero(b.args[0], axis), axis=axis)
+    return make("pad", joined, low=a["low"], high=b["high"], inner=a["inner"], bits=0)
+
+
+def padded_along(x: Node) -> int | None:
+    """The one axis along which `x` has zeros before or behind its operand."""
+    if x.op != "pad" or x["bits"] or any(x["inner"]):
+        return None
+    axes = [i for i, margins in enumerate(zip(x["low"], x["high"], strict=True)) if any(margins)]
+    return axes[0] if len(axes) == 1 else None
+
+
+def plus_zero(x: Node, axis: int) -> Node:
+    """x + 0, below a reshape and what is joined along `axis`; once is enough."""
+    if x.op == "reshape" or (x.op == "concat" and x["axis"] == axis):
+        return make(x.op, *(plus_zero(part, axis) for part in x.args), **dict(x.attrs))
+    return x if x.op == "add" and other_than(x, 0) is not None else make("add", x, filled(x.type, 0))
 
 
 def rule_minus_nothing(node: Node) -> Node | None:
@@ -138,7 +167,7 @@ def rule_opposite_comparison(node: Node) -> Node | None:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "mul": (rule_times_one, rule_times_minus_one, rule_integer_times_zero, rule_signs_cancel),
-    "add": (rule_plus_nothing, rule_plus_negative),
+    "add": (rule_plus_nothing, rule_plus_negative, rule_added_side_by_side),
     "sub": (rule_minus_nothing, rule_minus_negative, rule_minus_from_nothing, rule_integer_minus_itself),
     "div": (rule_over_one, rule_over_power_of_two, rule_signs_cancel),
     "neg": (rule_double_negation,),
