@@ -7,6 +7,9 @@ out of bounds raises its flag and reads element 0, so no address ever leaves its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 from jobspec.backends.llvm.scalars import ELEMENT
 from jobspec.backends.llvm.scope import WIDTH, Scope
 from jobspec.backends.llvm.values import (
@@ -109,15 +112,15 @@ def raise_flag(scope: Scope, flag: int, condition: Value) -> None:
     f.when(f.any(condition), write)
 
 
-def checked(scope: Scope, flag: int, value: Value) -> Value:
-    """A NaN made canonical; NaN and infinity raise `flag`. Values that are no floats pass."""
-    if element_of(value.type) != "float":
-        return value
-    if flag >= 0:
-        f = scope.f
-        doubled = f.binary("shl", f.bits(value), integer(like(value.type, "i32"), 1))
-        raise_flag(scope, flag, f.icmp("ugt", doubled, integer(doubled.type, 0xFEFFFFFF)))
-    return canonical(scope, value)
+def not_finite(lanes: Sequence[Scope], values: Sequence[Value]) -> Value:
+    """Whether any of `values`, which are floats, is NaN or infinite in a lane that exists; i1 or a vector of it."""
+    f, whole = lanes[0].f, like(values[0].type, "i32")
+    doubled = [f.binary("shl", f.bits(value), integer(whole, 1)) for value in values]
+    if width_of(whole) > 1:
+        both = zip(lanes, doubled, strict=True)
+        doubled = [d if here.mask is None else f.select(here.mask, d, zero(whole)) for here, d in both]
+    largest = reduce(lambda a, b: f.intrinsic("umax", whole, (a, b), (whole,)), doubled)
+    return f.icmp("ugt", largest, integer(whole, 0xFEFFFFFF))
 
 
 def canonical(scope: Scope, value: Value) -> Value:
@@ -128,11 +131,27 @@ def canonical(scope: Scope, value: Value) -> Value:
 # ---- stores
 
 
-def store(scope: Scope, inst: Inst, value: Value) -> None:
-    """Write `value`, of one lane or many, to the element(s) of a store."""
-    view, f = inst["view"], scope.f
-    stored = narrowed(scope, view, checked(scope, inst["flag"], value))
-    pointer = scope.pointers[view]
+def store(lanes: Sequence[Scope], inst: Inst, values: Sequence[Value]) -> None:
+    """Write `values`, of one lane or many, to the element(s) of a store at each of `lanes`. NaN and infinity raise the
+    store's flag, a NaN is made canonical; where there is a flag, one look at all of them says whether there is any."""
+    f, flag, float_ = lanes[0].f, inst["flag"], element_of(values[0].type) == "float"
+
+    def write(settle: bool) -> None:
+        for here, value in zip(lanes, values, strict=True):
+            _placed(here, inst["view"], canonical(here, value) if settle else narrowed(here, inst["view"], value))
+
+    def found() -> None:
+        f.store(Value("i32", "1"), lanes[0].site.at(lanes[0].site.flags, flag))
+        write(settle=True)
+
+    write(settle=float_ and flag < 0)
+    if float_ and flag >= 0:
+        f.when(f.any(not_finite(lanes, values)), found)
+
+
+def _placed(scope: Scope, view: View, stored: Value) -> None:
+    """Write what memory is to hold."""
+    pointer, f = scope.pointers[view], scope.f
     if width_of(stored.type) == 1:
         f.store(stored, pointer)
     elif stride_of(scope, view) == 0:

@@ -9,6 +9,7 @@ optimisation pipeline: write it as it should run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from jobspec.backends.llvm.module import Module
 from jobspec.backends.llvm.values import (
@@ -26,6 +27,8 @@ from jobspec.backends.llvm.values import (
 )
 
 Int = Value | int  #: an i64, known or not
+#: chains of instructions that go side by side: enough that none waits, few enough for the registers
+ABREAST = 4
 Body = Callable[..., Sequence[Value] | None]
 
 
@@ -306,6 +309,20 @@ class Builder:
         self._lines[hole:hole] = [f"  {h.text} = " + _phi(h.type, [(a, before), (b, self.block)]) for h, a, b in edges]
         self.label(after)
         return results
+
+    def beside(self, bodies: Sequence[Callable[[], None]]) -> None:
+        """Bodies that need nothing of each other: of ABREAST of them an instruction of each in turn, then of the next;
+        one behind the other where one opens a block, or registers are few."""
+        before, block, written = self._lines, self.block, []
+        for body in bodies:
+            self._lines = []
+            body()
+            written.append(self._lines)
+        self._lines = before
+        each = ABREAST if self.block == block and self.module.has("avx512f") else 1
+        for first in range(0, len(written), each):
+            turns = zip_longest(*written[first : first + each], fillvalue="")
+            self._lines += [line for turn in turns for line in turn if line]
 
     # ---- inside
 

@@ -140,7 +140,7 @@ def element(
     for v, lane in enumerate(strip.lanes):
         here = outside.lanes(v, lane.mask).beside(lane)
         run(here, nest.depth, needed)
-        run_stores(here, nest.stores(number, True))
+        run_stores([here], nest.stores(number, True))
         scopes.append(here)
     return entered(scopes, nest.reduces(number), r, states)
 

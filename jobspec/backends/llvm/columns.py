@@ -70,4 +70,4 @@ def after(strip: Strip, stores: list[int]) -> None:
     """Stores per column, and those per outer position."""
     nest = strip.nest
     for v, here in enumerate(strip.lanes):
-        run_stores(here, [i for i in stores if v == 0 or nest.depths[i] == 2])
+        run_stores([here], [i for i in stores if v == 0 or nest.depths[i] == 2])

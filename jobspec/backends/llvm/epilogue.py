@@ -63,7 +63,7 @@ class Epilogue:
         scope = row.lanes(vector, None if lanes == WIDTH else prefix_mask(lanes, WIDTH))
         put(scope, self.form.product, sums)
         run(scope, LANE, self.insts)
-        run_stores(scope, self._stores)
+        run_stores([scope], self._stores)
 
     @property
     def _stores(self) -> list[int]:

@@ -7,7 +7,7 @@ more lanes need of one lane is repeated there and then, outside the inner loops.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from jobspec.backends.llvm.access import load, picked, positions, store
 from jobspec.backends.llvm.scalars import LlvmScalars, Typed, constant
@@ -27,10 +27,11 @@ def run(scope: Scope, depth: int, insts: Collection[int]) -> None:
             scope.values[~i] = picked(scope, scope.nest.kernel.body[i], get(scope, index_of(scope, i), False))
 
 
-def run_stores(scope: Scope, stores: Iterable[int]) -> None:
+def run_stores(lanes: Sequence[Scope], stores: Iterable[int]) -> None:
+    """The same stores at several vectors, or at one."""
     for i in stores:
-        inst = scope.nest.kernel.body[i]
-        store(scope, inst, get(scope, inst.args[0], scope.nest.wide[i]))
+        inst = lanes[0].nest.kernel.body[i]
+        store(lanes, inst, [get(here, inst.args[0], here.nest.wide[i]) for here in lanes])
 
 
 def put(scope: Scope, i: int, value: Value) -> None:

@@ -7,20 +7,23 @@ fewest strided accesses and idle lanes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from jobspec.backends.llvm.convention import Native, Order
+from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import run, run_stores
-from jobspec.backends.llvm.folds import State
 from jobspec.backends.llvm.request import Request, cost, vector_axis
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
-from jobspec.backends.llvm.strips import STRIP, leftover, vectors, walk
+from jobspec.backends.llvm.strips import vectors
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Cut
 
 CHUNK = 4096
-UNROLLED = 4 * WIDTH
+#: elements that are made side by side
+ABREAST = 4 * WIDTH
 
 
 def generate(q: Request) -> Native:
@@ -43,7 +46,7 @@ def generate(q: Request) -> Native:
             chunk(inner, entry.f.imul(piece, CHUNK), size, live)
         else:
             whole(inner, size, live)
-        run_stores(scope, at_depth(nest, 1))
+        run_stores([scope], at_depth(nest, 1))
 
     tasks = nest.size(0) * pieces
     weight = cost(q.kernel, live) * -(-per_task // WIDTH)
@@ -62,35 +65,29 @@ def at_depth(nest: Nest, depth: int) -> list[int]:
     return [i for i in nest.stores(0, False) if max(1, nest.depths[i]) == depth]
 
 
-def visit(scope: Scope, live: frozenset[int]) -> None:
-    run(scope, 2, live)
-    run_stores(scope, at_depth(scope.nest, 2))
+def visit(lanes: Sequence[Scope], live: frozenset[int]) -> None:
+    """What happens at vectors side by side."""
+    lanes[0].f.beside([partial(run, here, 2, live) for here in lanes])
+    run_stores(lanes, at_depth(lanes[0].nest, 2))
 
 
 def whole(scope: Scope, size: int, live: frozenset[int]) -> None:
     """The whole vector axis."""
-    if size <= UNROLLED:
-        for here in vectors(scope, size):
-            visit(here, live)
-        return
-    walk(scope, 0, size // STRIP * STRIP, size % STRIP, ([], []), lambda here, states: visited(here, states, live))
+    even = size // ABREAST * ABREAST
+    turns(scope, 0, even, live)
+    if size % ABREAST:
+        visit(vectors(scope, even, size % ABREAST), live)
 
 
 def chunk(scope: Scope, start: Value, size: int, live: frozenset[int]) -> None:
     """The chunk that begins at `start`; the last one ends with the axis."""
-    f, even = scope.f, size // STRIP * STRIP
-    stop = f.smin(f.iadd(start, CHUNK), even)
-    walk(scope, start, stop, 0, ([], []), lambda here, states: visited(here, states, live))
-    if size % STRIP:
+    f, even = scope.f, size // ABREAST * ABREAST
+    turns(scope, start, f.smin(f.iadd(start, CHUNK), even), live)
+    if size % ABREAST:
         last = f.icmp("eq", start, (size - 1) // CHUNK * CHUNK)
-        f.when(last, lambda: rest(scope, even, size % STRIP, live))
+        f.when(last, lambda: visit(vectors(scope, even, size % ABREAST), live))
 
 
-def rest(scope: Scope, start: int, tail: int, live: frozenset[int]) -> None:
-    here = scope.enter((scope.nest.vector,), (start,))
-    leftover(here, tail, ([], []), lambda inner, states: visited(inner, states, live))
-
-
-def visited(scope: Scope, states: list[State], live: frozenset[int]) -> list[State]:
-    visit(scope, live)
-    return states
+def turns(scope: Scope, start: Int, stop: Int, live: frozenset[int]) -> None:
+    """As many whole vectors at a time as go side by side."""
+    scope.f.loop(start, stop, ABREAST, lambda i: visit(vectors(scope, i, ABREAST), live))

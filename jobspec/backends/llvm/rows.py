@@ -1,7 +1,7 @@
-"""Native code of row kernels: one row after another, or a long row in blocks.
+"""Native code of row kernels: a few rows at a time, or a long row in blocks.
 
 Takes: a kernel of kind rows with reductions. Promises: row order exactly (folds.py); a short row stays in
-registers from its first load to its last store; a longer one is swept once per pass, and what is
+registers from its first load to its last store; longer ones are swept, a few at a time, once per pass, and what is
 dear to compute and needed again is kept in scratch. Few long rows are cut into blocks that threads share
 (split_rows.py).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from jobspec.backends.llvm import split_rows
 from jobspec.backends.llvm.convention import Native, Order
@@ -27,6 +28,8 @@ from jobspec.ir.contract import LANES
 HELD = 8
 #: vectors of rows that are made side by side, and the most rows
 SIDE_BY_SIDE, MOST_ROWS = 8, 4
+#: bytes of rows swept side by side
+NEAR = 20 * 1024
 #: rows this long are cut where there are fewer than FEW
 LONG, FEW = 16384, 64
 
@@ -66,30 +69,39 @@ def generate(q: Request) -> Native:
         hold(rows(entry, tasks), size)
 
     def task(entry: Scope, tasks: Sequence[Value]) -> None:
-        (row,) = rows(entry, tasks)
-        swept(row, size, keeping.placed(lambda n: scratch_of(entry.f, scratch, n)))
+        places = [keeping.placed(lambda n: scratch_of(entry.f, scratch, n)) for _ in tasks]
+        swept(rows(entry, tasks), size, places)
 
     weight = cost(q.kernel, live) * -(-size // WIDTH)
-    short = size <= HELD * WIDTH
-    at_once = max(1, min(MOST_ROWS, SIDE_BY_SIDE // -(-size // WIDTH))) if short else 1
-    phase = q.together(nest, "", nest.size(0), weight, live, held if short else task, at_once)
+    emit = held if size <= HELD * WIDTH else task
+    phase = q.together(nest, "", nest.size(0), weight, live, emit, side_by_side(nest, size, len(keeping.first)))
     order = Order(tuple((q.size(axis), axis) for group in nest.groups for axis in group), len(nest.groups[0]))
     return Native((replace(phase, order=order),), private=scratch.size)
 
 
+def side_by_side(nest: Nest, size: int, kept: int) -> int:
+    """How many rows are made at a time: while one waits for its fold, others go on."""
+    vectors = -(-size // WIDTH)
+    if vectors <= HELD:
+        most = SIDE_BY_SIDE // vectors
+    else:
+        views = nest.views(nest.inner(nest.live))
+        moving = [view for view in views if any(view.strides[axis] for axis in nest.groups[0])]
+        most = NEAR // (4 * size * max(1, len(moving) + kept))
+    return max(1, min(MOST_ROWS, most, nest.size(0)))
+
+
 def hold(rows: Sequence[Row], size: int) -> None:
-    """Short rows, unrolled, side by side: while one waits for a fold, others go on."""
+    """Short rows, unrolled, side by side."""
     nest, lanes = rows[0].nest, [lanes_of(row, size) for row in rows]
     for number in range(nest.last + 1):
         for row in rows:
             run(row.scope, 1, row.before(number))
-        for row, across in zip(rows, lanes, strict=True):
-            for here in across:
-                run(here, 2, row.before(number))
-        for row, across in zip(rows, lanes, strict=True):
-            for here in across:
-                run_stores(here, nest.stores(number, True))
-            run_stores(row.scope, nest.stores(number, False))
+        every = [here for across in lanes for here in across]
+        every[0].f.beside([partial(run, here, 2, rows[0].before(number)) for here in every])
+        run_stores(every, nest.stores(number, True))
+        for row in rows:
+            run_stores([row.scope], nest.stores(number, False))
         for row, across in zip(rows, lanes, strict=True):
             for i in nest.reduces(number):
                 put(row.scope, i, fold_held(across, i, size))
@@ -98,7 +110,7 @@ def hold(rows: Sequence[Row], size: int) -> None:
 def lanes_of(row: Row, size: int) -> list[Scope]:
     """The vectors of a row; asks for those of a row soon to come."""
     nest, scope = row.nest, row.scope
-    lanes = vectors(scope.only(nest.views(nest.inner(row.live))), size)
+    lanes = vectors(scope.only(nest.views(nest.inner(row.live))), 0, size)
     for view, further in next_row(scope).items():
         for here in lanes:
             scope.f.prefetch(scope.f.offset(here.pointers[view], further * -(-HELD // len(lanes))))
@@ -118,11 +130,13 @@ def fold_held(lanes: list[Scope], i: int, size: int) -> Value:
     return fold.result(fold_lanes(fold, halves[0], halves[1], min(size, LANES)))
 
 
-def swept(row: Row, size: int, keeping: Keeping) -> None:
-    """A row in memory, swept once per pass."""
-    nest, scope = row.nest, row.scope
+def swept(rows: Sequence[Row], size: int, keeping: Sequence[Keeping]) -> None:
+    """Rows in memory, swept side by side once per pass."""
+    nest, scopes = rows[0].nest, [row.scope for row in rows]
     for number in range(nest.last + 1):
-        run(scope, 1, row.before(number))
-        for i, value in sweep(scope, number, size, keeping).items():
-            put(scope, i, value)
-        run_stores(scope, nest.stores(number, False))
+        for row in rows:
+            run(row.scope, 1, row.before(number))
+        for scope, found in zip(scopes, sweep(scopes, number, size, keeping), strict=True):
+            for i, value in found.items():
+                put(scope, i, value)
+            run_stores([scope], nest.stores(number, False))

@@ -125,7 +125,7 @@ def strip_phase(cut: Cut, number: int) -> Phase:
             recall(cut, columns, strip, insts - set(reduces))
             before(columns, insts)
             for v, here in enumerate(columns.lanes):
-                run_stores(here, [i for i in stores if v == 0 or nest.depths[i] == 2])
+                run_stores([here], [i for i in stores if v == 0 or nest.depths[i] == 2])
 
         shape.each(entry.f, within, of)
 

@@ -77,7 +77,8 @@ def one_block(cut: Cut, scope: Scope, number: int, task: Value, b: Int) -> None:
     start = f.imul(b, ROW_BLOCK)
 
     def of(length: int) -> None:
-        for i, state in block(scope, number, start, length, Keeping()).items():
+        (states,) = block([scope], number, start, length, [Keeping()])
+        for i, state in states.items():
             row = f.udiv(task, cut.blocks)
             for value, array in zip(state, cut.arrays(scope, i, row), strict=True):
                 f.store(value, f.offset(array, f.imul(b, 4)))
@@ -105,7 +106,7 @@ def row_phase(cut: Cut, number: int) -> list[Phase]:
             put(scope, i, fold.result(state))
         recall(cut, scope, row, [i for i in insts if body[i].op == "reduce" and i not in reduces])
         run(scope, 1, insts)
-        run_stores(scope, stores)
+        run_stores([scope], stores)
 
     return [q.phase(nest, f".rows{number}", nest.size(0), cut.blocks, insts, task)]
 

@@ -15,9 +15,10 @@ from jobspec.backends.llvm.scope import WIDTH, Scope
 from jobspec.backends.llvm.values import Value, prefix_mask
 
 STRIP = 2 * WIDTH
-#: what happens at one vector: scope, the states of its half of the strip; gives them back as they are after it
-Visit = Callable[[Scope, list[State]], list[State]]
-Halves = tuple[list[State], list[State]]
+#: the states at one vector: of each half of a strip its own
+States = list[State]
+#: what happens at vectors side by side: scopes, the states of each; gives them back as they are after it
+Visit = Callable[[list[Scope], list[States]], list[States]]
 
 
 def mask_of(count: int) -> Value | None:
@@ -25,38 +26,45 @@ def mask_of(count: int) -> Value | None:
     return None if count >= WIDTH else prefix_mask(count, WIDTH)
 
 
-def walk(scope: Scope, start: Int, stop: Int, tail: int, states: Halves, visit: Visit, guard: bool = True) -> Halves:
-    """Strips from `start` to `stop` (a multiple of STRIP apart), then `tail` < STRIP more elements. Without `guard`
-    there is at least one strip."""
-    axis, f = scope.nest.vector, scope.f
-    shape = [*states[0], *states[1]]
+def walk(
+    rows: Sequence[Scope], start: Int, stop: Int, tail: int, states: list[States], visit: Visit, guard: bool = True
+) -> list[States]:
+    """Strips from `start` to `stop` (a multiple of STRIP apart), then `tail` < STRIP more elements, of all `rows` side
+    by side. `states`: those of the first row's halves, then the next one's. Without `guard` there is a strip."""
+    f, axis = rows[0].f, rows[0].nest.vector
 
     def strip(i: Value, *carried: Value) -> Sequence[Value]:
-        now = split(unflatten(carried, shape))
-        here = scope.enter((axis,), (i,))
-        return flatten([*visit(here.lanes(0), now[0]), *visit(here.lanes(1), now[1])])
+        inside = [row.enter((axis,), (i,)) for row in rows]
+        return flat(visit([here.lanes(half) for here in inside for half in (0, 1)], shaped(carried, states)))
 
-    after = f.loop(start, stop, STRIP, strip, flatten(shape))
-    return (
-        leftover(scope.enter((axis,), (stop,)), tail, split(unflatten(after, shape)), visit)
-        if tail
-        else split(unflatten(after, shape))
-    )
+    after = shaped(f.loop(start, stop, STRIP, strip, flat(states), guard), states)
+    return leftover([row.enter((axis,), (stop,)) for row in rows], tail, after, visit) if tail else after
 
 
-def leftover(here: Scope, tail: int, states: Halves, visit: Visit) -> Halves:
-    """The last `tail` elements, from the position of `here` on."""
-    low = visit(here.lanes(0, mask_of(tail)), states[0])
-    high = visit(here.lanes(1, mask_of(tail - WIDTH)), states[1]) if tail > WIDTH else states[1]
-    return low, high
+def leftover(rows: Sequence[Scope], tail: int, states: list[States], visit: Visit) -> list[States]:
+    """The last `tail` elements, from the position of `rows` on."""
+    halves = vectors_of(tail)
+    after = visit([row.lanes(half, mask) for row in rows for half, mask in halves], states[:: 3 - len(halves)])
+    return after if len(halves) == 2 else [state for pair in zip(after, states[1::2], strict=True) for state in pair]
 
 
-def split(states: list[State]) -> Halves:
-    half = len(states) // 2
-    return states[:half], states[half:]
+def flat(states: Sequence[States]) -> list[Value]:
+    return [value for some in states for value in flatten(some)]
 
 
-def vectors(scope: Scope, size: int) -> list[Scope]:
-    """A scope for every vector of an axis of `size`, the last one masked."""
-    first = scope.enter((scope.nest.vector,), (0,))
-    return [first.lanes(c, mask_of(size - c * WIDTH)) for c in range(-(-size // WIDTH))]
+def shaped(values: Sequence[Value], like: Sequence[States]) -> list[States]:
+    """`values` cut into states as those of `like` are."""
+    rest = unflatten(values, [state for some in like for state in some])
+    each = len(like[0])
+    return [rest[i * each : (i + 1) * each] for i in range(len(like))]
+
+
+def vectors_of(size: int) -> list[tuple[int, Value | None]]:
+    """The number and mask of every vector of `size` elements."""
+    return [(c, mask_of(size - c * WIDTH)) for c in range(-(-size // WIDTH))]
+
+
+def vectors(scope: Scope, start: Int, size: int) -> list[Scope]:
+    """A scope for every vector of `size` elements along the axis, from `start` on; the last one is masked."""
+    first = scope.enter((scope.nest.vector,), (start,))
+    return [first.lanes(c, mask) for c, mask in vectors_of(size)]

@@ -7,9 +7,9 @@ asks for what the first pass of the next row will read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from jobspec.backends.llvm.access import lane_positions
 from jobspec.backends.llvm.emit import Int
@@ -88,30 +88,33 @@ def dear(nest: Nest, i: int) -> bool:
     return inst.op in ("div", "sqrt") or (inst.op in OPS and OPS[inst.op].has("library"))
 
 
-def sweep(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, Value]:
-    """Pass `number` over a whole row; the results of its reductions."""
-    nest = scope.nest
+def sweep(rows: Sequence[Scope], number: int, size: int, keeping: Sequence[Keeping]) -> list[dict[int, Value]]:
+    """Pass `number` over whole rows side by side, each with its own scratch; the results of its reductions."""
+    nest = rows[0].nest
     if not roots(nest, number):
-        return {}
+        return [{} for _ in rows]
     if not nest.reduces(number) or size <= ROW_BLOCK:
-        states = block(scope, number, 0, size, keeping)
+        states = block(rows, number, 0, size, keeping)
     else:
-        states = blocks(scope, number, size, keeping)
-    return {i: fold_of(scope, i).result(state) for i, state in states.items()}
+        states = [blocks(row, number, size, kept) for row, kept in zip(rows, keeping, strict=True)]
+    return [{i: fold_of(rows[0], i).result(state) for i, state in found.items()} for found in states]
 
 
-def block(scope: Scope, number: int, start: Int, size: int, keeping: Keeping) -> dict[int, State]:
+def block(
+    rows: Sequence[Scope], number: int, start: Int, size: int, keeping: Sequence[Keeping]
+) -> list[dict[int, State]]:
     """Pass `number` over `size` elements from `start`, which is at most one block of the contract if it folds."""
-    nest = scope.nest
-    folds = {i: fold_of(scope, i) for i in nest.reduces(number)}
-    visit = Visit(number, keeping, tuple(folds.items()), scope)
+    nest, f = rows[0].nest, rows[0].f
+    folds = {i: fold_of(rows[0], i) for i in nest.reduces(number)}
+    visit = Visit(number, keeping, tuple(folds.items()), rows)
     seeds = [fold.seed(WIDTH) for fold in folds.values()]
     even = size // STRIP * STRIP
-    stop = scope.f.iadd(start, even) if isinstance(start, Value) else start + even
-    low, high = walk(visit.scope, start, stop, size % STRIP, (seeds, seeds), visit, guard=even == 0)
-    return {
-        i: fold_lanes(fold, a, b, min(size, LANES)) for (i, fold), a, b in zip(folds.items(), low, high, strict=True)
-    }
+    stop = f.iadd(start, even) if isinstance(start, Value) else start + even
+    halves = walk(visit.scopes, start, stop, size % STRIP, [seeds] * (2 * len(rows)), visit, guard=False)
+    return [
+        {i: fold_lanes(fold, a, b, min(size, LANES)) for (i, fold), a, b in zip(folds.items(), low, high, strict=True)}
+        for low, high in zip(halves[::2], halves[1::2], strict=True)
+    ]
 
 
 def blocks(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, State]:
@@ -121,7 +124,8 @@ def blocks(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, 
     arrays = {i: [f.alloca(4 * count) for _ in types_of(fold, 1)] for i, fold in folds.items()}
 
     def one(b: Int, start: Int, length: int) -> None:
-        for i, state in block(scope, number, start, length, keeping).items():
+        (states,) = block([scope], number, start, length, [keeping])
+        for i, state in states.items():
             for value, array in zip(state, arrays[i], strict=True):
                 f.store(value, f.offset(array, f.imul(b, 4)))
 
@@ -133,41 +137,52 @@ def blocks(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, 
 
 @dataclass(frozen=True)
 class Visit:
-    """What pass `number` does at one vector."""
+    """What pass `number` does at one vector of each row, or at two. `keeping`: that of each row."""
 
     number: int
-    keeping: Keeping
+    keeping: Sequence[Keeping]
     folds: tuple[tuple[int, Fold], ...]
-    outside: Scope
+    outside: Sequence[Scope]
 
     @property
-    def scope(self) -> Scope:
-        """The row's scope, with pointers for this pass only."""
-        nest = self.outside.nest
-        return self.outside.only([*nest.views(nest.inner(self.needed)), *self.next])
+    def scopes(self) -> list[Scope]:
+        """The rows' scopes, with pointers for this pass only."""
+        views = [*self.nest.views(self.nest.inner(self.needed)), *self.next]
+        return [row.only(views) for row in self.outside]
+
+    @property
+    def nest(self) -> Nest:
+        return self.outside[0].nest
 
     @cached_property
     def next(self) -> dict[View, int]:
-        """What to ask for in this pass, and how many bytes further the next row has it."""
-        last = self.outside.nest.last
-        return next_row(self.outside) if 0 < last == self.number else {}
+        """What to ask for in this pass, and how many bytes further the rows after these have it."""
+        found = next_row(self.outside[0]) if 0 < self.nest.last == self.number else {}
+        return {view: further * len(self.outside) for view, further in found.items()}
 
-    @property
+    @cached_property
     def needed(self) -> frozenset[int]:
-        have = [i for i, p in self.keeping.first.items() if p < self.number]
-        return self.outside.nest.needed(roots(self.outside.nest, self.number), have)
+        have = [i for i, p in self.keeping[0].first.items() if p < self.number]
+        return self.nest.needed(roots(self.nest, self.number), have)
 
-    def __call__(self, here: Scope, states: list[State]) -> list[State]:
-        nest = here.nest
+    def __call__(self, lanes: list[Scope], states: list[list[State]]) -> list[list[State]]:
+        each = len(lanes) // len(self.keeping)
+        lanes[0].f.beside([partial(self.one, here, self.keeping[n // each]) for n, here in enumerate(lanes)])
+        run_stores(lanes, self.nest.stores(self.number, True))
+        return [self.entered(here, state) for here, state in zip(lanes, states, strict=True)]
+
+    def one(self, here: Scope, keeping: Keeping) -> None:
+        """The values at one vector."""
         for view, further in self.next.items():
             here.f.prefetch(here.f.offset(here.pointers[view], further))
-        self.keeping.restore(here, self.number, taken(nest, self.keeping.first, self.number))
-        run(here, nest.depth, self.needed)
-        self.keeping.save(here, self.number)
-        run_stores(here, nest.stores(self.number, True))
+        keeping.restore(here, self.number, taken(here.nest, keeping.first, self.number))
+        run(here, here.nest.depth, self.needed)
+        keeping.save(here, self.number)
+
+    def entered(self, here: Scope, states: list[State]) -> list[State]:
+        body = here.nest.kernel.body
         return [
-            enter(fold, state, here, nest.kernel.body[i].args[0])
-            for (i, fold), state in zip(self.folds, states, strict=True)
+            enter(fold, state, here, body[i].args[0]) for (i, fold), state in zip(self.folds, states, strict=True)
         ]
 
 
