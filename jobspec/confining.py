@@ -16,6 +16,7 @@ from types import FrameType
 
 import click
 
+from jobspec.backends.registry import DEFAULT, before_walls
 from jobspec.ir.codec.plan_file import LIMITS
 from jobspec.runtime.forecast import machine_memory
 from jobspec.runtime.made import is_ours
@@ -62,11 +63,12 @@ def exit_code(code: int) -> int:
     return 1
 
 
-def shut_in(file: Path, home: Home, memory: int | None) -> None:
-    """Shut this process in, before it reads `file`. Of the store it may write the runs alone: not the compiled code
-    that other runs take up, nor the list of plans that are our own."""
+def shut_in(file: Path, home: Home, memory: int | None, on: str = DEFAULT) -> None:
+    """Shut this process in, before it reads `file`; the backend `on` is found before. Of the store it may write the
+    runs alone: not the compiled code that other runs take up, nor the list of plans that are our own."""
     seen = file if file.suffix == PLAN else file.absolute().parent  # a text may import what lies beside it
     make_folders(home.files, home.runs)
+    before_walls(on)
     walls = confine([seen, *beside(file), home.folder], [home.runs], memory or machine_memory())
     for missing in walls.missing:
         click.echo(f"note: {missing}", err=True)

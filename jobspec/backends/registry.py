@@ -6,8 +6,10 @@ imported: this is the one place where our own modules are imported inside functi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.target import Target
 
 DEFAULT = "llvm"
+#: what is reached by way of a driver, and which drivers work in a process that has shut itself in
+DRIVEN, CONFINABLE = ("opencl", "cuda"), ("opencl",)
 #: version of our own generator of native code: raised when an unchanged plan becomes other code
 NATIVE = "2"
 
@@ -112,6 +116,23 @@ def backend(name: str = DEFAULT) -> Backend:
         known = ", ".join(BACKENDS)
         raise UsageError("E0811", f"there is no backend `{name}`", help=f"the backends are {known}")
     return BACKENDS[name]()
+
+
+def before_walls(on: str) -> None:
+    """Called before a process shuts itself in, where no driver can be found any more: that takes children and files.
+    The driver of `on` is loaded, if it can do with what will be left; all others are refused from now on (E0878)."""
+    os.environ["PYOPENCL_NO_CACHE"] = "1"  # a folder of pyopencl's own, which it would wait for without end
+    if on in CONFINABLE:
+        BACKENDS[on] = partial(replace, backend(on))
+    for name in DRIVEN:
+        if name != on or name not in CONFINABLE:
+            BACKENDS[name] = partial(_walled, name)
+
+
+def _walled(name: str) -> Backend:
+    reason = f"a confined process has not loaded the driver that the backend `{name}` needs"
+    again = "say `--on opencl`, so that it is loaded before; or " if name in CONFINABLE else ""
+    raise UsageError("E0878", reason, help=f"{again}`--no-sandbox`, if you trust the plan")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def command(
     home = open_home()
     asked = asked_of(workers, ray, on, recheck, threads, shared)
     if confined:
-        shut_in(file, home, memory)
+        shut_in(file, home, memory, on)
     elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
         need_no_workers(asked)
         return run_confined(words(click.get_current_context()), home)

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from jobspec import confining
+from jobspec.backends import registry
+from jobspec.backends.opencl.admission import chosen
 from jobspec.confining import exit_code
+from jobspec.ir.errors import UsageError
 from jobspec.sandbox import files
 from jobspec.sandbox.confine import Walls
 from jobspec.store.home import open_home
@@ -20,6 +23,13 @@ from tests.cli.conftest import Call, finished, spawn
 from tests.cli.test_processes import wait_for_steps
 
 REFERENCE = ("--on", "reference")
+
+
+@pytest.fixture(autouse=True)
+def own_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process forgets before it shuts itself in, this one is to know again."""
+    monkeypatch.setattr(registry, "BACKENDS", dict(registry.BACKENDS))
+    monkeypatch.setenv("PYOPENCL_NO_CACHE", "1")
 
 
 @pytest.fixture
@@ -151,3 +161,31 @@ def test_what_the_kernel_cannot_do_is_said(
     monkeypatch.setattr(confining, "confine", lambda reads, writes, memory: Walls(False, True))
     confining.shut_in(tiny, open_home(), None)
     assert "Landlock" in capsys.readouterr().err
+
+
+def test_no_driver_is_looked_for_inside() -> None:
+    """What was not loaded before the walls is refused in plain words."""
+    registry.before_walls("llvm")
+    for name, help_ in (("opencl", "--on opencl"), ("cuda", "--no-sandbox")):
+        with pytest.raises(UsageError, match=f"`{name}`") as caught:
+            registry.backend(name)
+        assert caught.value.code == "E0878" and help_ in str(caught.value.help)
+    assert registry.backend("llvm").name == "llvm"
+
+
+@pytest.mark.opencl
+def test_a_strange_plan_on_opencl(call: Call, tiny: Path, home: Path) -> None:
+    """With a runtime that compiles by itself, loaded before the walls; unasked, in one line."""
+    try:
+        name = chosen().name
+    except UsageError as error:
+        pytest.skip(error.reason)
+    if "Intel" not in name:
+        pytest.skip(f"{name} starts a linker")
+    assert call("compile", tiny, "--on", "opencl").code == 0
+    shutil.rmtree(home / "made")
+    refused = finished(spawn("run", tiny.with_suffix(".plan")))
+    assert refused.code == 2 and "error[E0878]" in refused.err
+    found = finished(spawn("run", tiny.with_suffix(".plan"), "--on", "opencl", "--json"))
+    assert found.code == 0, found.err
+    assert call("run", tiny, *REFERENCE, "--json").json["state"] == found.json["state"]

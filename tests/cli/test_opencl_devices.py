@@ -89,3 +89,11 @@ def test_without_pyopencl_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     said = call("run", tiny, "--on", "opencl")
     assert said.code == 2 and "error[E0832]" in said.err and "pip install jobspec[opencl]" in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "find_spec", lambda name: object())
+    monkeypatch.setattr(asking, "asked", lambda module, *words: ([], "it stopped with code 1: a library is missing"))
+    with pytest.raises(UsageError, match="a library is missing") as caught:
+        admission.chosen()
+    assert caught.value.code == "E0832"

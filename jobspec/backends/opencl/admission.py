@@ -55,7 +55,10 @@ def devices() -> Iterator[Device]:
     """Every device that is found, examined. Raises UsageError (E0832) without pyopencl."""
     if find_spec("pyopencl") is None:
         raise UsageError("E0832", "the backend `opencl` needs the package pyopencl", help=INSTALL)
-    for line in asking.asked(CHILD, str(vendors_folder()))[0]:
+    lines, end = asking.asked(CHILD, str(vendors_folder()))
+    if end and not lines:
+        raise UsageError("E0832", f"OpenCL does not start on this machine: {end}", help=INSTALL)
+    for line in lines:
         yield Device(line["name"], line["shape"], int(line["memory"]), examined(line["name"]))
 
 
