@@ -1,8 +1,8 @@
 """One pass over a row in memory: evaluate, keep, store, fold.
 
 Takes: a scope at a row, a pass, a span of the row. Promises: row order exactly, block by block; what a
-later pass needs and is dear to compute is kept in scratch by the pass that computes it first; the last pass
-asks for what the first pass of the next row will read.
+later pass needs and is dear to compute is kept in scratch by the pass that computes it first; the pass that
+computes most asks for what the first pass of the next row will read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jobspec.backends.llvm.access import lane_positions
 from jobspec.backends.llvm.emit import Int
 from jobspec.backends.llvm.evaluate import get, run, run_stores
 from jobspec.backends.llvm.folds import Fold, State, fold_adjacent, fold_lanes, types_of
+from jobspec.backends.llvm.request import cost
 from jobspec.backends.llvm.scalars import ELEMENT
 from jobspec.backends.llvm.scope import WIDTH, Scope
 from jobspec.backends.llvm.strips import STRIP, walk
@@ -24,6 +25,8 @@ from jobspec.ir.contract import LANES, ROW_BLOCK
 from jobspec.ir.kernel import View
 from jobspec.ir.ops import OPS
 
+#: bytes of rows that are asked for into the second cache, not the first
+LARGE = 16 * 1024
 FOUR_BYTES = ("f32", "i32", "u32")
 
 
@@ -157,13 +160,22 @@ class Visit:
     @cached_property
     def next(self) -> dict[View, int]:
         """What to ask for in this pass, and how many bytes further the rows after these have it."""
-        found = next_row(self.outside[0]) if 0 < self.nest.last == self.number else {}
+        found = next_row(self.outside[0]) if 0 < self.number == self.longest else {}
         return {view: further * len(self.outside) for view, further in found.items()}
 
     @cached_property
     def needed(self) -> frozenset[int]:
-        have = [i for i, p in self.keeping[0].first.items() if p < self.number]
-        return self.nest.needed(roots(self.nest, self.number), have)
+        return self.needed_by(self.number)
+
+    def needed_by(self, number: int) -> frozenset[int]:
+        have = [i for i, p in self.keeping[0].first.items() if p < number]
+        return self.nest.needed(roots(self.nest, number), have)
+
+    @property
+    def longest(self) -> int:
+        """The pass behind the first that computes most: memory has time then. 0 where there is but one."""
+        nest, behind = self.nest, range(1, self.nest.last + 1)
+        return max(behind, key=lambda p: (cost(nest.kernel, nest.inner(self.needed_by(p))), p), default=0)
 
     def __call__(self, lanes: list[Scope], states: list[list[State]]) -> list[list[State]]:
         each = len(lanes) // len(self.keeping)
@@ -174,7 +186,7 @@ class Visit:
     def one(self, here: Scope, keeping: Keeping) -> None:
         """The values at one vector."""
         for view, further in self.next.items():
-            here.f.prefetch(here.f.offset(here.pointers[view], further))
+            here.f.prefetch(here.f.offset(here.pointers[view], further), locality=3 if further < LARGE else 2)
         keeping.restore(here, self.number, taken(here.nest, keeping.first, self.number))
         run(here, here.nest.depth, self.needed)
         keeping.save(here, self.number)
