@@ -46,7 +46,7 @@ from jobspec.runtime.safetensors import SafetensorsError, from_bytes
 from jobspec.runtime.start import Weights
 from jobspec.runtime.tuning import Tunings, may_stand_for
 from jobspec.runtime.workers.opening import on_workers
-from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
+from jobspec.runtime.workers.seats import Asked, asked_of
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import FileLayer
@@ -244,7 +244,7 @@ def run(
     UsageError E0863 to E0867 for workers that cannot be had."""
     program = job if isinstance(job, Program) else compile(job, on, home=home)
     store = open_home(home)
-    asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on, RECHECK, threads)
+    asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on, threads=threads)
     reporter = reporter_for(sys.stderr, asked.tally if asked else "") if progress is True else progress or Silent()
     order = Order(threads or default_threads(), until, again)
     compiled = on_workers(program.compiled, asked, reporter.note) if asked else program.compiled

@@ -47,8 +47,8 @@ INTERRUPTED = 130
 @click.option("--workers", metavar="N", help="On so many workers on Ray; of other backends: llvm=2,opencl=1.")
 @click.option("--ray", metavar="ADDRESS", help="The workers' cluster; without it, one is started here.")
 @click.option(
-    "--recheck", type=click.FloatRange(0, 1), default=RECHECK, metavar="SHARE",
-    help="Compute this share of the workers' answers a second time elsewhere (default 0.01; 0: none).",
+    "--recheck", type=click.FloatRange(0, 1), metavar="SHARE",
+    help=f"Compute this share of the workers' answers a second time elsewhere (default {RECHECK}; 0: none).",
 )
 @click.option("--share-updates", "shared", is_flag=True, help="Workers share the update and the optimizer's state too.")
 @click.option("--confined", is_flag=True, hidden=True, help="This is that process.")
@@ -66,7 +66,7 @@ def command(
     sandbox: bool | None,
     workers: str | None,
     ray: str | None,
-    recheck: float,
+    recheck: float | None,
     shared: bool,
     confined: bool,
     as_json: bool,

@@ -139,6 +139,10 @@ class Course:
         """Copies of the tensors of state, in state order."""
         return {slot.name: self.session.read(slot.name) for slot in self.job.state}
 
+    def seen(self) -> dict[str, Array]:
+        """The same to look at before the next portion: where the host can read them, their memory itself."""
+        return {slot.name: self.session.peek(slot.name) for slot in self.job.state}
+
     def root(self) -> Digest:
         """Root of the present state, which is not copied for it."""
         return self.state_roots.now()

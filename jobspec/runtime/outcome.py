@@ -81,7 +81,7 @@ def close_run(
     data = encode_receipt(receipt)
     _check_same(folder, receipt)
     about = weights_metadata(compiled.job_hash, chain.state, job.steps)
-    write_weights(folder.files, folder.weights, job, course.state(), about)
+    write_weights(folder.files, folder.weights, job, course.seen(), about)
     write_facts(folder.files, folder.facts, _facts(compiled, course, threads, splits))
     write_file(folder.files, folder.receipt, [data])
     journal.add(Finished(data), sync=True)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from jobspec.backends.session import Session
 from jobspec.ir.digest import Digest
@@ -54,6 +54,14 @@ class Copied:
     hashed: Hashed
 
 
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A session whose state lies with others: arrays that it gives never change, and digests are known without them."""
+
+    def digest(self, slot: str) -> Digest:
+        """The name of the bytes of a tensor of state."""
+
+
 class Roots:
     """A context manager: leaving it waits for the thread and drops copies. `fixed`: slots that no step changes."""
 
@@ -77,20 +85,23 @@ class Roots:
         """The present state, which may go on changing. Without `copy`, and where there is little to hash, it is
         hashed at once."""
         wanted = [slot for slot in self._slots if slot.name not in self._known]
-        if not copy or sum(slot.type.nbytes for slot in wanted) <= SMALL:
+        if not copy or isinstance(self._session, Elsewhere) or sum(slot.type.nbytes for slot in wanted) <= SMALL:
             return self._here()
         self._hash_copies({slot.name: self._copy(slot.name) for slot in wanted})
         return self._hashed()
 
     def copied(self) -> Copied:
         """A copy of the present state; of tensors that never change their memory itself, where the host can read it."""
+        if isinstance(self._session, Elsewhere):
+            self._here()
         arrays = {slot.name: self._copy(slot.name) for slot in self._slots}
         self._hash_copies({name: array for name, array in arrays.items() if name not in self._known})
         return Copied(arrays, self._hashed())
 
     def _copy(self, name: str) -> Array:
         if name not in self._copies:
-            take = self._session.peek if name in self._fixed else self._session.read
+            stays = name in self._fixed or isinstance(self._session, Elsewhere)
+            take = self._session.peek if stays else self._session.read
             self._copies[name] = take(name)
         return self._copies[name]
 
@@ -101,9 +112,14 @@ class Roots:
     def _here(self) -> Hashed:
         wanted = [slot.name for slot in self._slots if slot.name not in self._known]
         done: Hashing = Future()
-        done.set_result(digests_of({name: self._session.peek(name) for name in wanted}))
+        done.set_result(self._digests(wanted))
         self._known |= dict.fromkeys(wanted, done)
         return self._hashed()
+
+    def _digests(self, names: Iterable[str]) -> dict[str, Digest]:
+        if isinstance(self._session, Elsewhere):
+            return {name: self._session.digest(name) for name in names}
+        return digests_of({name: self._session.peek(name) for name in names})
 
     def _hashed(self) -> Hashed:
         return Hashed(self._slots, tuple(self._known[slot.name] for slot in self._slots))

@@ -19,7 +19,7 @@ from jobspec.ir.kernel import VIEWS, Inst, Kernel, View
 from jobspec.ir.plan import Plan, Routine, Schedule
 from jobspec.ir.record import Record, RecordError, as_array, as_integer
 from jobspec.ir.target import Target
-from jobspec.passes.schedule import possible_schedules
+from jobspec.passes.schedule import choose_schedule, possible_schedules
 from jobspec.store.files import FileLayer, write_file
 from jobspec.store.home import Home
 
@@ -62,7 +62,8 @@ def choice(pair: Value) -> tuple[str, int]:
 
 
 def key_of(kernel: Kernel, target: Target) -> Digest:
-    """Equal for kernels that differ in names, in the buffers they work on and in the flags they raise alone."""
+    """Equal for kernels that differ in names, in the buffers they work on, where in these the turns of loops around them
+    begin, and in the flags they raise alone."""
     return digest_value("kernel.tuning", [target_value(target), kernel_value(unplaced(kernel))])
 
 
@@ -78,7 +79,7 @@ def unplaced(kernel: Kernel) -> Kernel:
 
 def renumbered(name: str, value: object, numbers: dict[int, int]) -> object:
     if name in VIEWS and isinstance(value, View):
-        return replace(value, buffer=numbers.setdefault(value.buffer, len(numbers)), offset=0)
+        return replace(value, buffer=numbers.setdefault(value.buffer, len(numbers)), offset=0, turns=())
     if name == "flag" and isinstance(value, int):
         return min(value, 0)
     return value
@@ -92,6 +93,28 @@ def tuned(plan: Plan, known: Known) -> Plan:
 def tuned_routine(routine: Routine, target: Target, known: Known) -> Routine:
     pairs = zip(routine.kernels, routine.schedules, strict=True)
     return replace(routine, schedules=tuple(known(kernel, target) or schedule for kernel, schedule in pairs))
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a plan says of its kernels where the scheduler would say something else, for whoever has the kernels and not
+    the plan. `target`: the plan's; None where it says nothing."""
+
+    target: Target | None = None
+    schedules: tuple[tuple[Digest, Schedule], ...] = ()
+
+    def __call__(self, kernel: Kernel, target: Target) -> Schedule | None:
+        found = dict(self.schedules).get(key_of(kernel, target)) if target == self.target else None
+        return found if found in possible_schedules(kernel, target) else None
+
+
+def carried(plan: Plan) -> Carried:
+    target, found = plan.target, dict[Digest, Schedule]()
+    for routine in plan.routines:
+        for kernel, schedule in zip(routine.kernels, routine.schedules, strict=True):
+            if schedule != choose_schedule(kernel, target):
+                found[key_of(kernel, target)] = schedule
+    return Carried(target, tuple(found.items())) if found else Carried()
 
 
 def may_stand_for(given: Plan, made: Plan) -> bool:

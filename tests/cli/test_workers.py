@@ -44,10 +44,15 @@ def test_a_confined_run(call: Call, tiny: Path) -> None:
     assert refused(call, tiny, "--workers", "1", "--sandbox") == (2, "E0866")
 
 
+@pytest.mark.parametrize("words", [("--recheck", "0"), ("--share-updates",)])
+def test_an_option_for_workers_without_any(call: Call, tiny: Path, words: tuple[str, ...]) -> None:
+    assert refused(call, tiny, *words) == (2, "E0869")
+
+
 def test_what_is_asked_for() -> None:
     assert backends_of("3", "llvm") == ("llvm",) * 3
     assert backends_of("llvm=2, opencl=1", "reference") == ("llvm", "llvm", "opencl")
-    assert asked_of(None, None, "llvm", 0.1, None) is None
+    assert asked_of(None, None, "llvm") is None
     each = asked_of(None, "auto", "cuda", 0.1, None)
     assert each is not None and each.backends == () and each.default == "cuda"
 

@@ -22,7 +22,7 @@ from jobspec.runtime.events import Recorded, Saved, read_event
 from jobspec.runtime.reporter import Silent
 from jobspec.runtime.roots import Roots, digests_of
 from jobspec.runtime.run import Run
-from jobspec.store.checkpoint import state_root
+from jobspec.store.checkpoint import array_digest, state_root
 from jobspec.store.files import FileLayer
 from jobspec.store.home import Home
 from jobspec.store.runlog import read_log
@@ -242,6 +242,24 @@ def test_root_and_checkpoint_of_one_step_share_their_copies() -> None:
         assert sorted(memory.copies) == ["fixed", "w"]
         asked.changed(["w"])
         assert asked.copied().arrays["w"] is not copied.arrays["w"]
+
+
+class Far(Memory):
+    """A session whose state lies elsewhere: nothing of it may be copied, or looked at for its digest alone."""
+
+    def digest(self, slot: str) -> Digest:
+        return array_digest(self.held[slot])
+
+    def read(self, slot: str) -> Array:
+        raise AssertionError(slot)
+
+
+def test_a_state_that_lies_elsewhere_is_not_copied() -> None:
+    far = Far()
+    with Roots(far, SLOTS, ()) as asked:  # type: ignore[arg-type]
+        assert asked.later(copy=True).root() == asked.now() == state_root(far.held)
+        copied = asked.copied()
+    assert copied.arrays["w"] is far.held["w"] and copied.hashed.root() == state_root(far.held)
 
 
 def test_in_phases_each_has_its_own_changes(home: Home) -> None:

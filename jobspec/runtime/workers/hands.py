@@ -17,13 +17,14 @@ from jobspec.runtime.workers.crew import Order
 class Patience:
     """Seconds. `least`: before any answer is late; `first`: for a program that is new to a worker; `times`: an answer
     may take so many times the longest so far; `empty`: without any worker before the run gives up; `start`: until the
-    first one is there."""
+    first one is there; `quiet`: of that before it is told."""
 
     least: float = 20.0
     first: float = 600.0
     times: float = 10.0
     empty: float = 60.0
     start: float = 300.0
+    quiet: float = 15.0
 
 
 @dataclass

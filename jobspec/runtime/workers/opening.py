@@ -19,11 +19,13 @@ from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.passes.layout import slot_buffers
 from jobspec.runtime.engine import Compiled, default_threads
+from jobspec.runtime.tuning import carried
 from jobspec.runtime.workers.cutting import Cutting
 from jobspec.runtime.workers.ray_crew import RayCrew, connected
 from jobspec.runtime.workers.scheduler import Scheduler
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.session import WorkersSession
+from jobspec.runtime.workers.shelf import shelf_for
 from jobspec.runtime.workers.worker import Setup, Worker
 
 Tell = Callable[[str], None]
@@ -47,10 +49,10 @@ def on_workers(compiled: Compiled, asked: Asked, tell: Tell) -> Compiled:
 
 def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Tell) -> WorkersSession:
     """A session on a crew of Ray's."""
-    threads = asked.threads or threads_each(ray, asked)
+    threads, schedules = asked.threads or threads_each(ray, asked), carried(compiled.plan)
 
     def setup(backend: str) -> Setup:
-        return Setup(backend, threads, compiled.job.profile, cache)
+        return Setup(backend, threads, compiled.job.profile, cache, schedules)
 
     crew = RayCrew(ray, asked, setup, claim(compiled.job.profile, compiled.plan.target), tell)
     referee = Worker(replace(setup(compiled.backend.name), threads=default_threads()), crew.fetch)
@@ -58,7 +60,8 @@ def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Te
     workers = len(asked.backends) or len(machines(ray))
     cutting = Cutting(compiled.job, workers, asked.shared)
     cutting.check()
-    return WorkersSession(compiled.job, compiled.plan, scheduler, cutting.routine)
+    shelf = shelf_for(slot_buffers(compiled.job.state)[1], cache)
+    return WorkersSession(compiled.job, compiled.plan, scheduler, cutting.routine, shelf)
 
 
 def machines(ray: Any) -> list[int]:

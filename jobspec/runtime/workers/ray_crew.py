@@ -40,6 +40,8 @@ TAKE, LOOK, PAUSE = 120.0, 2.0, 1.0
 KNOCK = 20.0
 #: workers that may come to nothing in a seat, one after another
 STARTS = 3
+#: letters of what Ray says
+MOST = 300
 
 
 def ray_module() -> Any:
@@ -65,8 +67,8 @@ def connected(address: str | None, workers: int, state: int) -> Any:
             need_listener(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no one class for what goes wrong here
-        said = str(error).strip().splitlines()
-        reason = f"there is no cluster at {address or 'this machine'}: {said[0] if said else type(error).__name__}"
+        said = " ".join(str(error).split())[:MOST] or type(error).__name__
+        reason = f"there is no cluster at {address or 'this machine'}: {said}"
         raise UsageError("E0867", reason, help="`ray start --head` starts one, and says its address") from error
     return ray
 
@@ -124,7 +126,8 @@ class RayCrew:
         numbered = enumerate(asked.backends, 1)
         self._seats = [Seat(f"worker {i} ({name})", name) for i, name in numbered]
         self._at: dict[Any, UnderWay] = {}
-        self._looked = 0.0
+        self._looked, self._met = 0.0, False
+        self._alive: list[str] = []
 
     def now(self) -> float:
         return time.monotonic()
@@ -179,15 +182,22 @@ class RayCrew:
         for seat in self._seats:
             if seat.empty and now >= seat.again:
                 self._start(seat)
-        if self._asked.backends and all(seat.closed for seat in self._seats):
-            raise nobody_came(seat.wrong for seat in self._seats)
+        self._need_a_seat()
+
+    def _need_a_seat(self) -> None:
+        """Raises E0521 where nobody comes any more. Another machine may join; but where all that are there cannot work
+        and none ever has, it is not waited for."""
+        here = [seat for seat in self._seats if seat.node is None or seat.node in self._alive]
+        if here and all(seat.closed for seat in here) and (self._asked.backends or not self._met):
+            raise nobody_came(seat.wrong for seat in here)
 
     def _seat_machines(self) -> None:
-        alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        with_processors = (node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
+        self._alive = [node["NodeID"] for node in with_processors]
         seated = {seat.node for seat in self._seats}
         for seat in self._seats:
-            seat.closed |= seat.actor is None and seat.node not in alive
-        for node in alive:
+            seat.closed |= seat.actor is None and seat.node not in self._alive
+        for node in self._alive:
             if node not in seated:
                 self._seats.append(Seat(f"worker {len(self._seats) + 1}", self._asked.default, node))
 
@@ -254,6 +264,9 @@ class RayCrew:
             wrong = f"it computes as {word.claim}, the run as {self._claim}"
         if wrong is None:
             seat.starts = 0
+            self._met = True
+            if word.own:
+                self._tell(f"{seat.name} takes none of the plan's schedules, which are for devices of another kind")
             return [Joined(seat.name, word.about)]
         self._free(seat)
         seat.starts += 1

@@ -63,6 +63,7 @@ class Scheduler:
         self._attempts = 0
         self._texts: dict[Digest, Parcel] = {}
         self._alone_since: float | None = None
+        self._said = False
         self._met = False
 
     def run(self, works: Sequence[Work]) -> list[Worked]:
@@ -93,6 +94,7 @@ class Scheduler:
         self.hands.names[event.worker] = Hand(event.worker, event.about)
         self.tally.workers = len(self.hands.names)
         self._alone_since, self._met = None, True
+        self.tell(f"{event.worker} is here: {event.about}" if event.about else f"{event.worker} is here")
 
     def left(self, name: str, why: str) -> None:
         if self.hands.names.pop(name, None) is not None:
@@ -106,9 +108,13 @@ class Scheduler:
             return
         now, patience = self.crew.now(), self.hands.patience
         if self._alone_since is None:
-            self._alone_since = now
-        elif now - self._alone_since > (patience.empty if self._met else patience.start):
-            raise nobody_left(now - self._alone_since)
+            self._alone_since, self._said = now, False
+        waited, most = now - self._alone_since, patience.empty if self._met else patience.start
+        if waited > most:
+            raise nobody_left(waited, self._met)
+        if waited > patience.quiet and not self._said:
+            self._said = True
+            self.tell(f"no worker is there; waiting for one, {most:.0f} s at most")
 
 
 class Round:

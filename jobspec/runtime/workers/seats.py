@@ -37,15 +37,24 @@ def asked_of(
     workers: int | str | None,
     address: str | None,
     default: str,
-    recheck: float,
-    threads: int | None,
+    recheck: float | None = None,
+    threads: int | None = None,
     shared: bool = False,
 ) -> Asked | None:
-    """What was asked for; None for no workers. Raises UsageError E0864."""
+    """What was asked for; None for no workers. Raises UsageError E0864, E0869."""
     if workers is None and address is None:
+        need_nothing(recheck, shared)
         return None
     backends = () if workers is None else backends_of(str(workers), default)
-    return Asked(backends, default, address, recheck, threads, shared)
+    return Asked(backends, default, address, RECHECK if recheck is None else recheck, threads, shared)
+
+
+def need_nothing(recheck: float | None, shared: bool) -> None:
+    """Raises UsageError E0869 for what only workers could do."""
+    asked = [option for option, given in (("--recheck", recheck is not None), ("--share-updates", shared)) if given]
+    if asked:
+        reason = f"`{asked[0]}` says how workers work, and none are asked for"
+        raise UsageError("E0869", reason, help=f"say `--workers N` or `--ray ADDRESS`, or leave out `{asked[0]}`")
 
 
 def backends_of(words: str, default: str) -> tuple[str, ...]:

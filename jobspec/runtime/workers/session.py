@@ -2,7 +2,8 @@
 
 Takes: a job, its plan for the layout of batches, a scheduler, how programs are cut. Promises: what backends/session.py
 promises, with the bits of any other session. The state lies with the workers; the head takes it every few seconds, and
-whenever it looks, and has what they lose computed again from there. Rows of batches go from the head, which reads and
+whenever it looks, and has what they lose computed again from there. Digests are their makers'; one that was handed out
+and comes out otherwise when it is computed again ends the run. Rows of batches go from the head, which reads and
 verifies the data: they are small beside what the tasks give each other, and so mixtures, order and windows stay in
 one place.
 """
@@ -10,7 +11,7 @@ one place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from jobspec.backends.reference.session import feeds_of
 from jobspec.backends.session import Outcome
+from jobspec.ir.digest import Digest
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan
 from jobspec.ir.plan import Routine as Layout
@@ -27,8 +29,9 @@ from jobspec.passes.split.task_job import MADE
 from jobspec.runtime.workers.crew import Gone, Parcel
 from jobspec.runtime.workers.cutting import Routine
 from jobspec.runtime.workers.scheduler import Scheduler
+from jobspec.runtime.workers.shelf import Shelf
 from jobspec.runtime.workers.state import State
-from jobspec.runtime.workers.trouble import Liar, lost_too_often, tainted
+from jobspec.runtime.workers.trouble import Liar, lost_too_often, otherwise, tainted
 from jobspec.runtime.workers.work import FIRST, Part, Prepared, Work, Worked, prepared
 from jobspec.runtime.workers.worker import part
 from jobspec.store.checkpoint import array_digest
@@ -38,29 +41,33 @@ Array = NDArray[Any]
 BESIDE = 2
 #: times that one call may begin again
 AGAIN = 50
-#: seconds after which the head takes the state, unless it has it by then; bytes of batches that are kept until it does
-KEEP, ROOM = 5.0, 64 << 20
+#: seconds after which the head takes the state, unless it has it by then, and so many times longer than that takes;
+#: bytes of batches that are kept until it does
+KEEP, TIMES, ROOM = 5.0, 10.0, 64 << 20
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Call:
-    """Of `run`: its arguments."""
+    """Of `run`: its arguments; `said`: digests of slots that were handed out after it."""
 
     routine: str
     first: int
     feeds: NDArray[np.uint8]
+    said: dict[str, Digest] = field(default_factory=dict)
 
 
 class WorkersSession:
-    """`cut`: a routine's graph by its name."""
+    """`cut`: a routine's graph by its name; `shelf`: where the head puts what it takes of the state."""
 
-    def __init__(self, job: Job, plan: Plan, scheduler: Scheduler, cut: Callable[[str], Routine]) -> None:
+    def __init__(
+        self, job: Job, plan: Plan, scheduler: Scheduler, cut: Callable[[str], Routine], shelf: Shelf | None = None
+    ) -> None:
         self._job, self._plan, self._scheduler, self._cut = job, plan, scheduler, cut
-        self._state = State(scheduler.crew, job.state)
+        self._state = State(scheduler.crew, job.state, shelf)
         self._prepared: dict[str, Prepared] = {}
         self._kept: dict[str, Array] = {}
-        self._kept_at, self._calls = 0.0, list[Call]()
+        self._keep_after, self._calls = 0.0, list[Call]()
 
     def write(self, slot: str, value: Array) -> None:
         self._again(self._keep)
@@ -72,6 +79,13 @@ class WorkersSession:
 
     def peek(self, slot: str) -> Array:
         return self._again(lambda: self._state.array(slot))
+
+    def digest(self, slot: str) -> Digest:
+        """The name of the bytes of a tensor of state, which are not taken for it where its maker said it."""
+        found = self._again(lambda: self._state.digest(slot))
+        if self._calls:
+            self._calls[-1].said[slot] = found
+        return found
 
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         call = Call(routine, first, feeds)
@@ -100,17 +114,20 @@ class WorkersSession:
         raise lost_too_often(AGAIN)
 
     def _go_back(self) -> None:
-        """The state as the head last had all of it, and from there on what was called since."""
+        """The state as the head last had all of it, and from there on what was called since. Raises Tainted where
+        that is not what was handed out."""
         self._state.restore(self._kept)
         for call in self._calls:
             self._run(call)
+            if any(self._state.digest(slot) != said for slot, said in call.said.items()):
+                raise otherwise(call.first)
 
     def _called(self, call: Call) -> Outcome:
         if self._calls and self._state.is_here:
             self._keep()
         outcome = self._run(call)
         if self._changes_state(call.routine):
-            late = self._scheduler.crew.now() - self._kept_at > KEEP
+            late = self._scheduler.crew.now() > self._keep_after
             if late or sum(c.feeds.nbytes for c in (*self._calls, call)) > ROOM:
                 self._keep()
             else:
@@ -119,8 +136,10 @@ class WorkersSession:
 
     def _keep(self) -> None:
         """All of the state is on the head."""
+        begun = self._scheduler.crew.now()
         self._kept, self._calls = self._state.kept(), []
-        self._kept_at = self._scheduler.crew.now()
+        now = self._scheduler.crew.now()
+        self._keep_after = now + max(KEEP, TIMES * (now - begun))
 
     # ---- one call
 

@@ -2,7 +2,7 @@
 
 Takes: arrays that the head writes, parcels that tasks give. Promises: any part of any slot, and of any block of it, as
 a parcel or an array; what the head has once had of it stays until the slot changes. Arrays given out are not changed
-later.
+later. A digest that a maker says is believed as the value itself is: whoever takes the value hashes it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.backends.reference.numbers import NUMPY
+from jobspec.ir.digest import Digest
 from jobspec.ir.job import Slot
 from jobspec.passes.split.boxes import Box
 from jobspec.passes.split.graph import Cut
 from jobspec.runtime.workers.crew import Crew, Parcel
+from jobspec.runtime.workers.shelf import Shelf
 from jobspec.runtime.workers.work import Part
 from jobspec.runtime.workers.worker import part
 from jobspec.store.checkpoint import array_digest
@@ -43,10 +43,10 @@ class Held:
 
 
 class State:
-    """`places`: every name under which tasks take or give state."""
+    """`places`: every name under which tasks take or give state; `shelf`: where the head puts arrays."""
 
-    def __init__(self, crew: Crew, slots: Iterable[Slot]) -> None:
-        self._crew = crew
+    def __init__(self, crew: Crew, slots: Iterable[Slot], shelf: Shelf | None = None) -> None:
+        self._crew, self._shelf = crew, shelf or Shelf()
         self._types = {slot.name: slot.type for slot in slots}
         self._held: dict[str, Held] = {}
         self.places: dict[str, Place] = {name: Place(name) for name in self._types}
@@ -55,7 +55,8 @@ class State:
         return self._types[slot].dtype
 
     def write(self, slot: str, array: Array) -> None:
-        self._held[slot] = Held(array)
+        """An array that nobody else changes."""
+        self._held[slot] = Held(self._shelf.put(self._types[slot], array))
 
     def put(self, slot: str, made: Mapping[str, Parcel]) -> None:
         """Results are the slot's value: itself, or all its blocks, by name."""
@@ -66,8 +67,14 @@ class State:
         held = self._held[slot]
         if held.array is None:
             whole = held.parcels.get((slot, None))
-            held.array = self._crew.fetch(whole) if whole is not None else self._joined(slot, held)
+            kind = self._types[slot]
+            held.array = self._shelf.put(kind, self._crew.fetch(whole)) if whole else self._joined(slot, held)
         return held.array
+
+    def digest(self, slot: str) -> Digest:
+        """What the slot's maker says, where it is one value. Raises crew.Gone."""
+        whole = self._held[slot].parcels.get((slot, None))
+        return whole.digest if whole is not None else array_digest(self.array(slot))
 
     def parcel(self, name: str, cut: Cut | None) -> Parcel:
         """Raises crew.Gone where only workers had what is asked for, and have lost it."""
@@ -92,13 +99,10 @@ class State:
         self._held = {slot: Held(array) for slot, array in kept.items()}
 
     def _joined(self, slot: str, held: Held) -> Array:
-        kind = self._types[slot]
-        array = np.empty(kind.shape, NUMPY[kind.dtype])
-        for (name, cut), parcel in held.parcels.items():
-            box = self.places[name].box
-            if cut is None and box is not None:
-                array[tuple(slice(a, b) for a, b in box)] = self._crew.fetch(parcel)
-        return array
+        """Blocks are fetched one after another."""
+        wholes = [(self.places[name].box, parcel) for (name, cut), parcel in held.parcels.items() if cut is None]
+        blocks = ((box, self._crew.fetch(parcel)) for box, parcel in wholes if box is not None)
+        return self._shelf.joined(self._types[slot], blocks)
 
 
 def boxed(x: Array, box: Box | None) -> Array:

@@ -29,11 +29,12 @@ DECIDING = ("ir/**/*.py", "passes/**/*.py", "backends/**/*.py", "runtime/workers
 @dataclass(frozen=True)
 class Ready:
     """A worker's first word. `sources`: of its program; `claim`: what a receipt of its own would say of how it
-    computes; `wrong`: why it cannot work."""
+    computes; `own`: it takes none of the plan's schedules, though there are some; `wrong`: why it cannot work."""
 
     about: str = ""
     sources: Digest | None = None
     claim: str = ""
+    own: bool = False
     wrong: str | None = None
 
 
@@ -62,7 +63,8 @@ class Station:
             return Ready(wrong=error.reason)
         where = f"{self._setup.backend} on {socket.gethostname()}, process {os.getpid()}"
         about = f"{where} ({target.cpu})" if target.cpu else where
-        return Ready(about, own_sources(), claim(self._setup.profile, target))
+        own = self._setup.schedules.target not in (None, target)
+        return Ready(about, own_sources(), claim(self._setup.profile, target), own)
 
     def work(self, order: Order) -> tuple[Answer, tuple[NDArray[Any], ...]]:
         """The answer, and its parts."""

@@ -19,8 +19,9 @@ class Liar(Exception):
         self.worker, self.since, self.task = worker, since, task
 
 
-def nobody_left(seconds: float) -> JobspecError:
-    reason = f"no worker is left, and none has come for {seconds:.0f} s"
+def nobody_left(seconds: float, met: bool) -> JobspecError:
+    """`met`: there was one before."""
+    reason = f"no worker {'is left, and none ' if met else ''}has come for {seconds:.0f} s"
     return JobspecError(
         "E0521", reason, help="the last checkpoint is kept: run again when there are workers, and it goes on"
     )
@@ -49,6 +50,12 @@ def tainted(liar: Liar, since: int) -> Tainted:
     place = "since the first state" if since < 0 else f"since step {since}"
     reason = f"{liar.worker} answered wrongly (`{liar.task}`), and its answers are in the state {place}"
     return Tainted(reason, since)
+
+
+def otherwise(since: int) -> Tainted:
+    """Values that were lost and made again are others."""
+    reason = f"step {max(since, 0)} and what follows came out otherwise when it was computed again"
+    return Tainted(f"{reason}: a worker answered wrongly, and nobody can say which", since)
 
 
 def lost_too_often(times: int) -> JobspecError:

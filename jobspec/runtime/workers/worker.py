@@ -22,6 +22,7 @@ from jobspec.ir.text_parser import parse_program
 from jobspec.passes.split.graph import Cut
 from jobspec.passes.split.task_job import MADE, task_job
 from jobspec.runtime.engine import compile_for
+from jobspec.runtime.tuning import Carried
 from jobspec.runtime.workers.crew import Gone, Order, Parcel
 from jobspec.store.checkpoint import array_digest
 
@@ -42,12 +43,14 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Setup:
-    """How a worker computes: `backend`, `threads`; `profile`: of the job; `cache`: folder for compiled code."""
+    """How a worker computes: `backend`, `threads`; `profile`: of the job; `cache`: folder for compiled code;
+    `schedules`: of the job's plan, for those of its kernels that tasks have too."""
 
     backend: str
     threads: int
     profile: str
     cache: Path
+    schedules: Carried = field(default_factory=Carried)
 
 
 @dataclass
@@ -110,7 +113,8 @@ class Worker:
     def _open(self, text: str) -> Session:
         setup = self.setup
         job = task_job(parse_program(text), setup.profile)
-        return compile_for(job, setup.backend, cache=setup.cache).open(setup.threads, setup.cache)
+        known = setup.schedules if setup.schedules.target else None
+        return compile_for(job, setup.backend, known, setup.cache).open(setup.threads, setup.cache)
 
     def _fill(self, loaded: Loaded, order: Order) -> None:
         """Write what does not lie in the program's inputs yet."""
