@@ -125,7 +125,12 @@ def test_parts_are_named_in_order() -> None:
     assert names == ["profile", "seed", "roots", "state", "init", "steps", "step", "data", "stream", "batches"]
 
 
-@pytest.mark.parametrize("job", [LINE, counting(ROOT), *IDLE.values()], ids=lambda job: job.name)
+TOKENS = counting(ROOT)
+ENDING = replace(TOKENS, sources=(replace(TOKENS.sources[0], end=0),))
+CHOOSING = replace(LINE, evaluations=(evaluation(best=("min", "error")),))
+
+
+@pytest.mark.parametrize("job", [LINE, TOKENS, ENDING, CHOOSING, *IDLE.values()], ids=lambda job: job.name)
 def test_jobs_read_back(job: Job) -> None:
     again = decode_job(encode_job(job))
     assert again == job
@@ -232,7 +237,21 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "which nothing gives": lambda v: v["phases"][0]["batches"]["feeds"].pop(),
     "`init` has inputs": lambda v: v.update(init=v["steps"][0]),
     "not a job": lambda v: v.update(steps=["nonsense"]),
+    "source `train` has the unknown kind `blob`": lambda v: v["sources"][0].update(kind="blob"),
+    "has no field `late`": lambda v: v["phases"][0]["batches"]["feeds"][-1].update(field="late"),
+    "trains on more than 16 data sets": lambda v: many_sources(v, 17),
 }
+
+
+def many_sources(value: dict[str, Any], count: int) -> None:
+    source, stream = value["sources"][0], value["phases"][0]["batches"]["stream"]
+    names = ["train", *(f"d{i}" for i in range(1, count))]
+    value["sources"] = [dict(source, name=name) for name in names]
+    stream["parts"] = [[name, 1] for name in names]
+
+
+def test_sixteen_data_sets_fit() -> None:
+    assert len(decode_job(altered(lambda v: many_sources(v, 16))).training_sources) == 16
 
 
 @pytest.mark.parametrize("reason", MALFORMED)

@@ -11,6 +11,7 @@ from jobspec.ir.check import IllFormed
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Turns
 from jobspec.ir.plan_check import check_routine
+from jobspec.ir.routing import Routing
 from jobspec.ir.types import Type
 
 
@@ -61,6 +62,35 @@ def test_a_picked_index_counts_up_to_its_bound() -> None:
     kernel = Kernel("pick", "rows", (Axis(8, "row"),), (index, Inst("load", (0,), "f32", pick), store))
     with pytest.raises(IllFormed, match="elements 0 … 39 of buffer 0"):
         check_routine(replace(GOOD, kernels=(kernel,)))
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_an_index_moves_the_second_operand_of_a_product_alone(name: str) -> None:
+    """`b` is 8 elements further for each of the 5 that the index may pick."""
+    views = {"a": View(0, 0, (1,), (0,)), "b": View(0, 0, (1,), (0,)), "owner": View(1, 0, (0,), (0,))}
+    views[name] = replace(views[name], offset=1)
+    attrs = (("bound", 4), ("pick", 8), ("tokens", 1), *views.items())
+    product = Inst("product", (), "f32", tuple(sorted(attrs, key=lambda pair: pair[0])))
+    kernel = Kernel("experts", "contract", (Axis(8, "k"),), (product,))
+    if name == "a":
+        check_routine(replace(GOOD, kernels=(kernel,)))
+    else:
+        with pytest.raises(IllFormed, match="elements 1 … 32 of buffer 0"):
+            check_routine(replace(GOOD, kernels=(kernel,)))
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_route_writes_its_whole_table(short: int) -> None:
+    length = Routing(8, 3, 4).length
+    route = Inst("route", (), "i32", (("block", 4), ("size", 3), ("view", View(1, 0, (0,), (0,)))))
+    kernel = Kernel("route", "route", (Axis(8, "place"),), (route,))
+    buffers = (GOOD.buffers[0], Buffer("table", Type("i32", (length - short,)), "arena", 128))
+    routine = replace(GOOD, kernels=(kernel,), buffers=buffers, arena=4096)
+    if short:
+        with pytest.raises(IllFormed, match=f"elements 0 … {length - 1} of buffer 1"):
+            check_routine(routine)
+    else:
+        check_routine(routine)
 
 
 def test_an_inst_reads_only_what_stands_before_it() -> None:

@@ -40,6 +40,7 @@ CHANGES: dict[str, Plan] = {
     "step: order": routine(1, steps=(*STEP.steps, Turns(2, True, (Call(0), Barrier())))),
     "step: memory": routine(1, buffers=(replace(STEP.buffers[0], offset=64), *STEP.buffers[1:])),
     "init: memory": routine(0, arena=PLAN.routines[0].arena + 64),
+    "held: order": routine(2, steps=(Turns(1, False, PLAN.routines[2].steps),)),
     "held: memory": routine(2, flags=("index 0",)),
 }
 
@@ -98,6 +99,7 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
     "unknown role": lambda v: step(v)["kernels"][0]["axes"][0].__setitem__(1, "sideways"),
     "reads a later one": lambda v: step(v)["kernels"][0]["body"][-1].__setitem__(1, [10_000]),
     "is not an integer from 0 to": lambda v: step(v)["steps"].append(10_000),
+    "is not an integer from 1 to": lambda v: step(v)["steps"].append([0, False, []]),
     "is not an array of 3": lambda v: step(v)["steps"].append([1]),
     "`flag_buffer` is not an integer": lambda v: step(v).update(flag_buffer=-2),
 }

@@ -74,19 +74,24 @@ def test_stages_may_differ_by_a_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "reason"),
+    ("run", "reason", "help"),
     [
-        ("mesh = [tp=2]; shard X over tp", "X = 3 has no 2 equal parts"),
-        ("mesh = [dp=8]; shard B over dp", "B = 4 in the phase `warm` has no 8 equal parts"),
-        ("mesh = [pp=6]; shard L over pp", "L = 5 has no 6 equal parts"),
-        ("on = [late]; mesh = [dp=4]; shard B over dp", "B = 6 has no 4 equal parts"),
+        ("mesh = [tp=2]; shard X over tp", "X = 3 has no 2 equal parts", "say `tp=1` or `tp=3`"),
+        (
+            "mesh = [dp=8]; shard B over dp",
+            "B = 4 in the phase `warm` has no 8 equal parts",
+            "say `dp=2` or `dp=4`, or give it a mesh of its own: `run NAME { on = [warm]; … }`",
+        ),
+        ("mesh = [pp=6]; shard L over pp", "L = 5 has no 6 equal parts", "say `pp=1` or `pp=5`"),
+        ("on = [late]; mesh = [dp=4]; shard B over dp", "B = 6 has no 4 equal parts", "say `dp=2` or `dp=3`"),
     ],
 )
-def test_only_who_uses_a_mesh_is_told_that_it_does_not_fit(run: str, reason: str) -> None:
+def test_only_who_uses_a_mesh_is_told_that_it_does_not_fit(run: str, reason: str, help: str) -> None:
     job = compiled(f"dim L=5\n{PHASES}run {{ {run} }}")
     with pytest.raises(UsageError) as caught:
         job.runs[0].need_fit()
     assert caught.value.code == "E0868" and caught.value.reason.startswith(reason)
+    assert caught.value.help == help
 
 
 def plain(job: Job) -> tuple[object, bytes, bytes]:

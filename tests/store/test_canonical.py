@@ -123,7 +123,7 @@ def test_refused_with_its_place(raw: str, reason: str, position: int) -> None:
     "value",
     [
         *(1.0, 1 << 64, -(1 << 64) - 1, "\ud800", {1, 2}, bytearray(b"x"), [[1.5]]),
-        *({1: 2}, {b"a": 1}, {"\ud800": 1}),
+        *({1: 2}, {b"a": 1}, {"\ud800": 1}, {"a": 1.5}),
     ],
 )
 def test_values_without_a_canonical_form(value: Value) -> None:
@@ -148,6 +148,8 @@ def test_nesting_is_bounded_both_ways() -> None:
     assert decode(encode(deep)) == deep
     with pytest.raises(CanonicalError, match="deep"):
         encode([deep])
+    with pytest.raises(CanonicalError, match="deep"):
+        encode({"a": deep})
     with pytest.raises(CanonicalError, match="deep"):
         decode(b"\x81" * 32 + b"\x80")
     with pytest.raises(CanonicalError, match="deep"):

@@ -249,6 +249,13 @@ def test_removing_keeps_the_shards_of_others(home: Home) -> None:
     assert list(store.names()) == []
 
 
+def test_removing_a_set_that_lacks_a_shard_frees_what_is_there(home: Home) -> None:
+    data = open_set(home.data(), write_table(home.data(), {"x": X, "y": Y}).root)
+    piece_path(data, "y", 0).unlink()
+    assert remove_set(home.data(), data.root) == X.nbytes
+    assert list(home.data().names()) == []
+
+
 def test_removing_a_damaged_set_takes_its_manifest_alone(table: DataSet) -> None:
     (table.store.folder / (table.root.hex + ".manifest")).write_bytes(b"")
     assert remove_set(table.store, table.root) == 0

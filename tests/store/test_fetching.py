@@ -191,6 +191,10 @@ def test_an_own_copy_that_is_damaged_is_fetched_again(there: Path, tmp_path: Pat
     path.write_bytes(bytes(piece.size))
     with pytest.raises(DataError, match="changed"):
         open_set(Home(home.folder).data(), root).array("tok")
+    (there / "data" / piece.name.hex).unlink()
+    with pytest.raises(DataError, match="changed"):
+        open_set(home.data(), root).array("tok")
+    assert path.is_file()
 
 
 def test_what_is_nowhere_is_missing(there: Path, tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     assert drafts(tmp_path) == []
 
 
+def test_names_are_sorted_however_the_system_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listdir", lambda folder: ["b", "a", "c"])
+    assert FileLayer().names(tmp_path) == ["a", "b", "c"]
+
+
 def test_bytes_are_on_disk_before_the_name_and_the_name_before_the_return(tmp_path: Path) -> None:
     files = FaultyFiles()
     write_file(files, tmp_path / "file", [b"x"])

@@ -115,6 +115,8 @@ def test_each_part_counts() -> None:
         (replace(TABLE, fields=(("x\n", Type("u8")),)), "not a field name"),
         (replace(TABLE, fields=(("x", Type("u8", (1,) * 9)),)), "more than 8 axes"),
         (replace(TABLE, fields=(("x", Type("u8", (1 << 30, 1 << 30))),)), "out of range"),
+        (replace(TABLE, fields=(("x", Type("bool")), ("y", Type("i32")))), "unknown element type `bool`"),
+        (replace(TABLE, shards=(replace(TABLE.shards[0], records=9), *TABLE.shards[1:])), "does not follow"),
         (replace(TABLE, records=24), "does not follow"),
         (replace(TABLE, records=31), "shards where the records fill"),
         (replace(TABLE, records=1 << 60), "shards where the records fill"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jobspec.ir.digest import digest
 from jobspec.store.files import FileLayer, StoreError
 from jobspec.store.runlog import MAGIC, START, entries, open_log, read_log
 from tests.store.faults import FaultyFiles, Killed, faults
+from tests.store.power import PowerFiles
 
 VALUES: list[Value] = [{"step": 0}, [1, "two", b"three"], None, {"step": 1, "loss": 0x3F800000}]
 
@@ -193,6 +195,23 @@ def test_a_new_log_survives_a_kill_at_any_operation(tmp_path: Path) -> None:
         write(path, [2])
         assert read_log(path) in ([2], [1, 2])
         shutil.rmtree(path.parent)
+
+
+def test_power_lost_at_any_operation_of_a_new_log_leaves_one_that_goes_on(tmp_path: Path) -> None:
+    """Its first line is on the disk before records are written behind it: without it they are no log."""
+    for at in range(100):
+        files = PowerFiles(tmp_path / str(at), at)
+        files.root.mkdir()
+        with suppress(Killed):
+            write(files.root / "log", [1, 2], files)
+        for seed in range(8):
+            files.after_crash(tmp_path / f"{at}-{seed}", seed)
+            path = tmp_path / f"{at}-{seed}" / "log"
+            write(path, [3])
+            assert read_log(path) in ([3], [1, 3], [1, 2, 3])
+        if not files.dead:
+            return
+    raise AssertionError("it never ends")
 
 
 @pytest.mark.parametrize("size", range(len(MAGIC) + 1))
