@@ -91,6 +91,7 @@ def phase_of(found: Estimate, step: Step) -> dict[str, Any]:
         "recomputed": step.again,
         "step_seconds": step.seconds,
         "spent": dict(step.spent),
+        "moved": {**vars(step.told), "total": step.told.total},
         "model_flop": step.useful,
         "flops_per_device": step.rate,
         "mfu": step.rate / found.peak,

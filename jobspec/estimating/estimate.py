@@ -19,6 +19,7 @@ from jobspec.estimating.pipeline import Chunk, Timeline, timeline
 from jobspec.estimating.roles import BATCH, Roles, roles
 from jobspec.estimating.roofline import Device, Times
 from jobspec.estimating.room import F32, Room, Sizes, room_of, sizes_of, state_bytes
+from jobspec.estimating.told import Told, told
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job, Phase
 from jobspec.ir.mesh import Mesh, mesh_of
@@ -31,7 +32,7 @@ HOUR = 3600.0
 class Step:
     """A phase's step. `micro`: pieces that each replica goes through; `chunks` of layers on a stage; `again`: layers
     are computed again on the way back; `useful`: FLOP that the model asks for; `spent`: seconds of the busiest stage by
-    what they go to, all together `seconds`."""
+    what they go to, all together `seconds`; `told`: bytes between devices."""
 
     phase: Phase
     roles: Roles
@@ -42,6 +43,7 @@ class Step:
     useful: float
     spent: Mapping[str, float]
     room: Room
+    told: Told
 
     @property
     def rate(self) -> float:
@@ -183,6 +185,7 @@ class Maker:
             phase=self.phase, roles=self.roles, micro=self.micro, chunks=chunks, again=again,
             seconds=whole.seconds + update, useful=self.work.useful, spent=parts,
             room=room_of(self.sizes, self.work, self.roles, max(map(sum, counts)), self.held(whole, again)),
+            told=told(self.work, self.roles, self.sizes, chunks, again),
         )  # fmt: skip
 
     def held(self, line: Timeline, again: bool) -> float:
@@ -256,8 +259,7 @@ class Maker:
 
     def hop(self) -> float:
         """A micro-batch's values from stage to stage."""
-        elements = max(self.work.summed.get(LAYERS, ()), default=0) or self.work.met
-        size = elements * self.work.width / (self.roles.tensor * self.roles.context)
+        size = self.work.handed * self.work.width / (self.roles.tensor * self.roles.context)
         return sent(self.cluster, self.roles.next_stage, size)
 
     def device_seconds(self, place: str) -> float:

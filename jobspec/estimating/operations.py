@@ -46,8 +46,9 @@ class Operation:
 class Work:
     """A step. `at`: operations of one piece by place, of LAYERS and BACK for one layer; `summed`: elements of results
     that are sums over parts of a cut axis, one entry a contraction, by place; `kept`: elements of one layer that the
-    way back needs; `met`: elements of one layer's attention that all places of a window need; `wide`: bytes of the
-    largest value outside of layers; `width`: bytes of a value; `looked_up`: weights of which an index picks rows."""
+    way back needs; `handed`: those that it hands on, the result of its last contraction; `met`: elements of one layer's
+    attention that all places of a window need; `wide`: bytes of the largest value outside of layers; `width`: bytes of
+    a value; `looked_up`: weights of which an index picks rows."""
 
     pieces: int
     layers: int
@@ -55,6 +56,7 @@ class Work:
     at: Mapping[str, tuple[Operation, ...]]
     summed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     kept: int = 0
+    handed: int = 0
     met: int = 0
     wide: int = 0
     looked_up: frozenset[str] = frozenset()
@@ -99,6 +101,7 @@ class Maker:
             at=at,
             summed={place: tuple(self.summed(calls, place)) for place in PLACES},
             kept=self.kept_of(calls, attention) if attention.kernels else self.planned(),
+            handed=self.handed(calls),
             met=sum(self.met(call, attention) for call in calls if call.place == LAYERS),
             wide=max(map(self.widest, ends), default=0),
             looked_up=frozenset(self.looked_up(calls)),
@@ -188,6 +191,10 @@ class Maker:
         forth = [call for call in calls if call.place == LAYERS and call.kernel not in attention.makes]
         products = (call for call in forth if self.kernel(call).kind == "contract")
         return sum(call.count * product_of(self.kernel(call)).sizes["out"] for call in products)
+
+    def handed(self, calls: Sequence[Placed]) -> int:
+        products = [c for c in calls if c.place == LAYERS and self.kernel(c).kind == "contract"]
+        return product_of(self.kernel(products[-1])).sizes["out"] if products else 0
 
     def planned(self) -> int:
         """Without attention: elements that the plan has room for beside state and gradients, a layer's part of them."""
