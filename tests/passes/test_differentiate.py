@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from jobspec.backends.reference.evaluate import evaluate
-from jobspec.ir.build import full
+from jobspec.ir.build import broadcast, full
 from jobspec.ir.check import check
 from jobspec.ir.program import Node, Program, make, order
 from jobspec.ir.regions import Loop, body_input, get
 from jobspec.ir.types import Type
 from jobspec.passes.differentiate import differentiate
+from jobspec.passes.gradients import residuals
 from jobspec.passes.simplify import simplify
 from tests.passes import doubles, torch_meaning
 from tests.passes.gradient_cases import CASES, Case, weighted_sum
@@ -161,6 +162,31 @@ def test_only_what_the_way_back_reads_is_saved() -> None:
     forward, backward = (node for node in order(whole.results) if node.op == "loop")
     assert [node.op for node in forward["body"].results] == ["add", "exp"]
     assert forward["reverse"] is False and backward["reverse"] is True
+
+
+def attending() -> Program:
+    """Five turns of h ← softmax(h) @ w, and the gradients of both."""
+    h, cut = body_input("h", Type("f32", (4, 3))), body_input("cut", Type("f32", (3, 3)))
+    start, w = body_input("start", h.type), body_input("w", Type("f32", (5, 3, 3)))
+    e = make("exp", h)
+    share = make("div", full(Type("f32", (4,)), 1.0), make("sum", e, axes=(1,)))
+    p = make("mul", e, broadcast(share, h.type.shape, (0,)))
+    step = make("contract", p, cut, a_batch=(), b_batch=(), a_over=(1,), b_over=(0,))
+    loop = Loop(5, False, (start,), (w,), (), TURN, (h,), (cut,), (), (("h", step),), ()).node()
+    return with_gradients(Program((start, w), (("loss", weighted_sum(get(loop, 0))),)))
+
+
+def test_large_operands_are_not_kept_where_a_product_makes_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Softmax: exponentials and their sums are kept, and shares only while they are small; same bits."""
+    kept = differentiate(attending())
+    monkeypatch.setattr(residuals, "LARGE", 0)
+    spared = differentiate(attending())
+    loops = [next(n for n in order(p.results) if n.op == "loop") for p in (kept, spared)]
+    with_shares, without = ([n.op for n in loop["body"].results] for loop in loops)
+    assert with_shares == ["contract", "exp", "sum", "mul"] and without == ["contract", "exp", "sum"]
+    arrays = arrays_for(kept, 5, wild=False)
+    one, other = evaluate(kept, arrays), evaluate(spared, arrays)
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
 def test_a_loop_whose_results_nothing_wanted_reaches_is_left_alone() -> None:

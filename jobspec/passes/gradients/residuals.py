@@ -3,7 +3,7 @@
 Takes: the outputs of a backward body, written in terms of the forward body's nodes. Promises: `saved` lists the
 forward values to be stacked. They are the carried values as each turn found them, and what differs from turn to
 turn and is expensive or lies in memory anyway, as a contraction's operand; elementwise chains and movement in
-between are computed again.
+between are computed again, and so is an operand whose stack would be large, if nothing more is kept for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node, order, rebuild, users
 from jobspec.ir.regions import Loop
 from jobspec.passes.cost import expensive
+
+#: bytes of a stack beyond which memory is worth more than the time of computing its values again (docs/performance.md)
+LARGE = 1 << 26
 
 
 def reaching(nodes: Iterable[Node], sources: Iterable[Node]) -> set[Node]:
@@ -35,6 +38,8 @@ def saved(forward: Loop, outputs: Sequence[Node], given: Collection[Node]) -> li
     worth = (n for n in there if expensive(n) or (n in lying and n.op != "input"))
     kept = {n for n in worth if n in changing and n not in behind}
     kept = lifted(kept, outputs, set(there) - behind) | set(forward.state)
+    large = [n for n in there if n in kept and n.type.nbytes * forward.count >= LARGE]
+    kept = spared(kept, outputs, [n for n in large if not expensive(n) and n not in forward.state])
     needed = above(outputs, kept)
     return [n for n in dict.fromkeys([*forward.state, *there]) if n in needed and n in kept]
 
@@ -49,6 +54,17 @@ def lifted(kept: set[Node], outputs: Sequence[Node], there: Collection[Node]) ->
         if not better:
             return kept
         kept = (kept - set(better)) | set(better.values())
+
+
+def spared(kept: set[Node], outputs: Sequence[Node], cheap: Sequence[Node]) -> set[Node]:
+    """`kept` without those of `cheap` that are made of the others by cheap operations alone, where all that is kept
+    besides in their place are values an eighth of their size."""
+    for node in cheap:
+        rest = kept - {node}
+        if not any(map(expensive, above([node], rest) - rest)):
+            more = above(outputs, rest) & rest - above(outputs, kept)
+            kept = rest if 8 * sum(n.type.nbytes for n in more) <= node.type.nbytes else kept
+    return kept
 
 
 def unmoved(node: Node) -> Node:
