@@ -1,8 +1,8 @@
 """Schedules: how each kernel is to be executed on a target. Never changes a bit.
 
 Takes: a kernel and a target. Promises: a pure function of the two; what it decides is written into the plan.
-In native code only contractions have choices so far; the other kinds are executed in the one way their generator
-knows.
+In native code contractions have choices, and kernels that write more than a cache holds; the others are executed in the
+one way their generator knows.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes import schedule_contract, schedule_device
+from jobspec.passes import schedule_contract, schedule_device, schedule_rows
 
 
 def choose_schedule(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
     if target.backend in ("opencl", "cuda"):
         return schedule_device.choose(kernel, target)
-    return schedule_contract.choose(kernel, target) if kernel.kind == "contract" else Schedule()
+    if kernel.kind == "contract":
+        return schedule_contract.choose(kernel, target)
+    return schedule_rows.ranked(kernel, target)[0] if target.backend == "llvm" else Schedule()
 
 
 def possible_schedules(kernel: Kernel, target: Target) -> list[Schedule]:
@@ -27,4 +29,6 @@ def possible_schedules(kernel: Kernel, target: Target) -> list[Schedule]:
         return schedule_contract.ranked(kernel, target)
     if target.backend in ("opencl", "cuda"):
         return schedule_device.ranked(kernel, target)
+    if target.backend == "llvm":
+        return schedule_rows.ranked(kernel, target)
     return [choose_schedule(kernel, target)]

@@ -47,6 +47,27 @@ def test_long_rows_are_cut_into_blocks(special: bool) -> None:
         check(*bodies.layer_norm(1, size, special))
 
 
+@pytest.mark.parametrize("size", [65, 130, 300, 768, 2000])
+def test_rows_side_by_side(size: int) -> None:
+    """As many as go side by side, and those left over."""
+    for case in (bodies.softmax, bodies.layer_norm):
+        check(*case(9, size, True), cuts=(1, 2, 4))
+    for target in TARGETS[1:]:
+        check(*bodies.layer_norm(6, size), target)
+
+
+@pytest.mark.parametrize("size", [64, 100, 768, 8192, 4096 * 2 + 48])
+def test_past_the_caches(size: int) -> None:
+    """Whole lines that the kernel does not read, and no others."""
+    past = Schedule((("past", 1),))
+    for target in TARGETS:
+        check(*bodies.softmax(5, size), target, schedule=past)
+        check(*bodies.adamw(size), target, schedule=past)
+        b = axes(outer=[2], row=[size])
+        b.store(b.load(0, size, 1, offset=3), 1, size, 1, flag=1)
+        check(b.kernel("rows"), [numbers(2 * size + 3, special=True), zeros(2 * size)], target, schedule=past)
+
+
 def test_many_long_rows_use_scratch_of_the_thread() -> None:
     native = check(*bodies.softmax(64, 16400), cuts=(1, 3))
     assert len(native.phases) == 1 and native.private > 0
@@ -175,6 +196,17 @@ def test_fill() -> None:
     b.store(b.const(-0.0), 0, 35, 1)
     b.store(b.inst("index", dtype="i32", axis=1), 1, 35, 1)
     check(b.kernel("fill"), [numbers(105), np.zeros(105, np.int32)])
+
+
+@pytest.mark.parametrize("at", [0, 15, 16, 47, 63, 64, 90, 99])
+def test_one_number_in_many_raises_the_flag(at: int) -> None:
+    for size, wrong in ((100, np.inf), (100, np.nan), (8192 + 100, -np.inf)):
+        b = axes(row=[size])
+        b.store(b.inst("add", b.load(0, 1), b.const(1.0)), 1, 1, flag=2)
+        x = numbers(size)
+        check(b.kernel("rows"), [x, zeros(size)])
+        x[at - 100] = wrong
+        check(b.kernel("rows"), [x, zeros(size)])
 
 
 def test_flags_tell_apart() -> None:

@@ -26,6 +26,8 @@ from jobspec.backends.llvm.values import (
 from jobspec.ir.contract import CANONICAL_NAN
 from jobspec.ir.kernel import Inst, View
 
+#: bytes of a cache line, which is where a vector that begins at a multiple of WIDTH begins too
+LINE = 64
 LANES64 = vector("i64", WIDTH)
 
 
@@ -159,10 +161,21 @@ def _placed(scope: Scope, view: View, stored: Value) -> None:
     elif stride_of(scope, view) != 1:
         pointers = f.spread_pointer(pointer, _lane_offsets(scope, view, None))
         f.scatter(stored, pointers, scope.mask or prefix_mask(WIDTH, WIDTH))
+    elif scope.mask is None and goes_past(scope, view):
+        f.store_past(stored, pointer)
     elif scope.mask is None:
         f.store(stored, pointer)
     else:
         f.masked_store(stored, pointer, scope.mask)
+
+
+def goes_past(scope: Scope, view: View) -> bool:
+    """Whether to write a whole vector past the caches: what the kernel does not read, on lines of its own."""
+    if not scope.site.past or view.buffer in scope.nest.loaded:
+        return False
+    others = [stride for axis, stride in enumerate(view.strides) if axis != scope.nest.vector]
+    whole = not any(step % WIDTH for step in (view.offset, *others, *view.turns))
+    return whole and scope.site.item(view) * WIDTH == LINE
 
 
 def narrowed(scope: Scope, view: View, value: Value) -> Value:

@@ -206,6 +206,15 @@ class Builder:
     def store(self, value: Value, pointer: Value, align: int = 0) -> None:
         self.line(f"store {value}, {pointer}, align {align or _align(value.type)}")
 
+    def store_past(self, value: Value, pointer: Value) -> None:
+        """A whole line, written past the caches; others are sure to see it only behind `settle`."""
+        self.line(f"store {value}, {pointer}, align 64, !nontemporal !{{i32 1}}")
+
+    def settle(self) -> None:
+        """What was written past the caches is in memory before anything that is written later."""
+        self.module.declare("void", "llvm.x86.sse.sfence", ())
+        self.call("void", "llvm.x86.sse.sfence", ())
+
     def masked_load(self, type_: str, pointer: Value, mask: Value, other: Value | None = None) -> Value:
         """Lanes outside the mask are not read and give `other` (0)."""
         return self._masked("load", type_, type_, f"{_aligned(pointer, type_)}, {mask}, {other or zero(type_)}")

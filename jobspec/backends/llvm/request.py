@@ -65,7 +65,8 @@ class Request:
         """The same where `emit` takes `most` neighbouring tasks at once, and those left over one by one."""
         symbol = self.name + suffix
         f = begin(self.module, symbol, self.kernel)
-        entry = opened(Site(f, nest, self.places, self.flags), insts)
+        past = self.schedule.get("past", 0) > 0 and self.module.has("avx512f")
+        entry = opened(Site(f, nest, self.places, self.flags, past), insts)
         run(entry, 0, insts)
         lo, hi = f.params[4:6]
         if most > 1:
@@ -73,6 +74,8 @@ class Request:
             f.loop(lo, whole, most, lambda task: emit(entry, [f.iadd(task, i) for i in range(most)]))
             lo = whole
         f.loop(lo, hi, 1, lambda task: emit(entry, [task]))
+        if past:
+            f.settle()
         f.ret()
         return Phase(symbol, tasks, max(1, weight))
 

@@ -24,12 +24,14 @@ WIDTH = 16
 
 @dataclass(frozen=True)
 class Site:
-    """What is fixed for one function. `flags`: place of the first flag word."""
+    """What is fixed for one function. `flags`: place of the first flag word; `past`: what is written goes past the
+    caches, where it may."""
 
     f: Function
     nest: Nest
     places: Sequence[Place]
     flags: Place
+    past: bool = False
 
     @property
     def turns(self) -> tuple[Value, ...]:
