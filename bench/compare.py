@@ -2,25 +2,23 @@
 
 Takes: a workload, how long to measure. Promises: everyone starts from our initial weights and trains on our batches; a
 contender whose first 20 losses are more than 1e-3 from ours is void and takes no part in the ratio. All are there at
-once and are timed in turn, window by window; who is not asked waits and takes no processor.
+once and are timed in turn, window by window; who is not asked is stopped (contenders.py).
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench import handing
+from bench.contenders import Child, by_turns
 from bench.timing import Timing
 from bench.workloads import Workload, begun
 from jobspec.backends.registry import Backend
@@ -129,44 +127,10 @@ def batch_count(plan: Plan) -> int:
     return max(COMPARED, min(MOST, BYTES // max(1, plan.routine("step").feed)))
 
 
-class Child:
-    """A contender in its process."""
-
-    def __init__(self, name: str, folder: Path, threads: int) -> None:
-        self.name, self.begun = name, time.perf_counter()
-        words = [sys.executable, "-m", "bench.child", name, str(folder), str(threads)]
-        self.log, pipe = folder / f"{name} {threads}.log", subprocess.PIPE
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True)
-
-    def ask(self, **request: int) -> Any:
-        """Raises ChildProcessError with the last line that it said."""
-        assert self.process.stdin and self.process.stdout
-        try:
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-            return json.loads(self.process.stdout.readline())
-        except (OSError, ValueError) as error:
-            self.process.wait(10)
-            lines = self.log.read_text("utf-8").strip().splitlines() or ["it ended"]
-            raise ChildProcessError(lines[-1]) from error
-
-    def close(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        # a child that is gone has left an unwritten request behind
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.stdout.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def opened(name: str, folder: Path, threads: int) -> Child:
+    """The contender `name` in its process."""
+    words = [sys.executable, "-m", "bench.child", name, str(folder), str(threads)]
+    return Child(name, words, folder / f"{name} {threads}.log")
 
 
 def measured(
@@ -174,20 +138,16 @@ def measured(
 ) -> tuple[list[Row], dict[str, str]]:
     """A row for each contender that came so far; why the others did not."""
     with ExitStack() as stack:
-        children = [stack.enter_context(Child(name, folder, threads)) for name in names]
+        children = [stack.enter_context(opened(name, folder, threads)) for name in names]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = dict(zip(names, pool.map(prepared, children), strict=True))
         failed = {name: error for name, error in found.items() if isinstance(error, str)}
         here = [child for child in children if child.name not in failed]
         ready = {name: seconds for name, seconds in found.items() if isinstance(seconds, float)}
         losses = {child.name: np.array(child.ask(losses=COMPARED if all_losses else 2)) for child in here}
-        counts = {child.name: steps_for(child, effort.seconds) for child in here}
-        seen: dict[str, list[float]] = {child.name: [] for child in here}
-        for _ in range(effort.windows):
-            for child in here:
-                seen[child.name].append(child.ask(window=counts[child.name]))
+        seen = by_turns(here, effort.windows, effort.seconds)
     apart = {name: float(np.abs(found - losses[OURS]).max()) for name, found in losses.items()}
-    rows = [Row(name, threads, Timing(tuple(times)), apart[name], ready[name]) for name, times in seen.items()]
+    rows = [Row(name, threads, timing, apart[name], ready[name]) for name, timing in seen.items()]
     return rows, failed
 
 
@@ -200,13 +160,8 @@ def prepared(child: Child) -> float | str:
     return time.perf_counter() - child.begun
 
 
-def steps_for(child: Child, seconds: float) -> int:
-    """How many steps fill a window."""
-    return max(1, round(seconds / child.ask(window=1)))
-
-
 def memory_of(name: str, folder: Path, threads: int) -> int:
     """The most that the contender takes over a few steps, alone."""
-    with Child(name, folder, threads) as child:
+    with opened(name, folder, threads) as child:
         child.ask(losses=3)
         return int(child.ask(memory=0))

@@ -1,7 +1,7 @@
-"""`python -m bench.kernel_peers THREADS WINDOWS SECONDS NAME…`: kernels alone beside PyTorch's and numpy's.
+"""`python -m bench.kernel_peers CONTENDER THREADS`: kernels alone, ours, PyTorch's or numpy's, as contenders.py asks.
 
-Takes: names of alone.py. Promises: a line of JSON for each, contender → seconds per run of each window. All do the same
-on the same operands; what numpy and PyTorch can write into memory that is there already, they do.
+Takes: names of alone.py. Promises: all contenders do the same on the same operands; what numpy and PyTorch can write
+into memory that is there already, they do.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ import torch
 import torch.nn.functional as F
 
 from bench import alone
-from bench.ours import Stepping, opened
-from bench.timing import Contender, alternate
+from bench.ours import Stepping
+from bench.ours import opened as opened_ours
+from bench.timing import Contender, window
 from jobspec.backends.registry import backend
 
 Tensors = Mapping[str, torch.Tensor]
 
 
-def contenders(name: str, threads: int, folder: Path) -> dict[str, Contender]:
-    torch.set_num_threads(threads)
+def opened(contender: str, name: str, threads: int, folder: Path) -> Contender | None:
+    """`contender` at the kernel `name`; None where it knows none."""
+    if contender == "jobspec":
+        return Stepping(*opened_ours(name, threads, backend("llvm"), folder))
     values = alone.values(name)
-    session, rows = opened(name, threads, backend("llvm"), folder)
-    found: dict[str, Contender] = {"jobspec": Stepping(session, rows)}
-    tensors = {n: torch.from_numpy(v) for n, v in values.items()}
-    if name not in alone.KERNELS:
-        layout = name.split()[0]
-        a, b = (v.T if side == "t" else v for v, side in zip(values.values(), layout, strict=True))
-        out = np.zeros((a.shape[0], b.shape[1]), np.float32)
-        x, y, z = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out)
-        found["torch"] = Repeated(lambda: torch.mm(x, y, out=z))
-        found["numpy"] = Repeated(lambda: np.matmul(a, b, out=out))
-    else:
-        found["torch"] = Repeated(KERNELS[name](tensors))
-    return found
+    if name in alone.KERNELS:
+        tensors = {n: torch.from_numpy(v) for n, v in values.items()}
+        return Repeated(KERNELS[name](tensors)) if contender == "torch" else None
+    layout = name.split()[0]
+    a, b = (v.T if side == "t" else v for v, side in zip(values.values(), layout, strict=True))
+    out = np.zeros((a.shape[0], b.shape[1]), np.float32)
+    if contender == "numpy":
+        return Repeated(lambda: np.matmul(a, b, out=out))
+    x, y, z = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(out)
+    return Repeated(lambda: torch.mm(x, y, out=z))
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,21 @@ class Repeated:
             self.once()
 
 
-def main(threads: str, windows: str, seconds: str, *names: str) -> None:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            timings = alternate(contenders(name, int(threads), Path(folder)), int(windows), float(seconds))
-        print(json.dumps({name: {who: t.windows for who, t in timings.items()}}), flush=True)
+def main(contender: str, threads: str) -> None:
+    """{"open": NAME}: whether it knows that kernel; {"window": n}: seconds per run over n runs of it."""
+    count = int(threads)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    torch.set_num_threads(count)
+    found: Contender | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        for line in sys.stdin:
+            request = json.loads(line)
+            if "open" in request:
+                found = opened(contender, request["open"], count, Path(folder))
+                print(json.dumps(found is not None), flush=True)
+            else:
+                assert found is not None, "opened first"
+                print(json.dumps(window(found, request["window"])), flush=True)
 
 
 def softmax(t: Tensors) -> Callable[[], object]:

@@ -1,21 +1,29 @@
 """Kernels alone beside their peers: contractions beside PyTorch's and numpy's, the others beside PyTorch's.
 
-Takes: names of alone.py. Promises: the same operands for all, in one process for each number of threads, windows in
-turn; ours against the limit measured in the same run: multiply-adds, or bytes at the kernel's own working set.
+Takes: names of alone.py. Promises: the same operands for all, windows in turn, each contender in a process of its own
+that is stopped while others are timed; ours against the limit measured in the same run: multiply-adds, or bytes at the
+kernel's own working set.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench import alone
+from bench.contenders import Child, by_turns
 from bench.machine import bandwidth
 from bench.timing import Timing
+
+OURS = "jobspec"
+CONTENDERS = (OURS, "torch", "numpy")
+#: runs that tell how many fill a window
+TRIED = 5
 
 
 @dataclass(frozen=True)
@@ -41,17 +49,25 @@ class Alone:
 
 
 def measured(names: Sequence[str], threads: int, peak: float, windows: int, seconds: float) -> list[Alone]:
-    """All in one process on `threads` cores."""
-    words = [sys.executable, "-m", "bench.kernel_peers", str(threads), str(windows), str(seconds), *names]
+    """All on `threads` cores."""
     limits = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | limits)
-    return [found(json.loads(line), threads, peak) for line in done.stdout.splitlines()]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        children = [stack.enter_context(opened(who, threads, Path(folder), limits)) for who in CONTENDERS]
+        return [found(name, compared(children, name, windows, seconds), threads, peak) for name in names]
 
 
-def found(said: dict[str, dict[str, list[float]]], threads: int, peak: float) -> Alone:
-    ((name, times),) = said.items()
-    timings = {who: Timing(tuple(windows)) for who, windows in times.items()}
-    ours = timings.pop("jobspec")
+def opened(contender: str, threads: int, folder: Path, limits: Mapping[str, str]) -> Child:
+    words = [sys.executable, "-m", "bench.kernel_peers", contender, str(threads)]
+    return Child(contender, words, folder / f"{contender}.log", os.environ | limits)
+
+
+def compared(children: Sequence[Child], name: str, windows: int, seconds: float) -> dict[str, Timing]:
+    """Of those contenders that know `name`."""
+    return by_turns([child for child in children if child.ask(open=name)], windows, seconds, TRIED)
+
+
+def found(name: str, timings: dict[str, Timing], threads: int, peak: float) -> Alone:
+    ours = timings.pop(OURS)
     if name not in alone.KERNELS:
         return Alone(name, threads, ours, timings, 2 * alone.multiply_adds(name), peak, "GFLOP/s")
     traffic = alone.traffic(name)
