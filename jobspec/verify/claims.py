@@ -12,10 +12,16 @@ from jobspec.ir.classes import may_claim
 from jobspec.ir.codec.job import LIMITS, JobFormatError, decode_job, job_hash
 from jobspec.ir.codec.receipt import Receipt
 from jobspec.ir.digest import Digest
+from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.store.files import explained
 from jobspec.store.home import Home
+
+
+def no_receipt(path: Path) -> UsageError:
+    help = "a run has one when it is closed: `jobspec run` prints where it lies"
+    return UsageError("E0812", f"there is no file {path}", help=help)
 
 
 def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:

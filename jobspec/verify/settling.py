@@ -21,7 +21,7 @@ from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.store.remote import Remote, without_password
 from jobspec.verify import beside
-from jobspec.verify.claims import find_job
+from jobspec.verify.claims import find_job, no_receipt
 from jobspec.verify.dispute import Settlement, settle
 from jobspec.verify.party import party
 from jobspec.verify.replaying import Means, course_of
@@ -86,8 +86,7 @@ def folder_of(path: Path, home: Home) -> RunFolder:
 def receipt_of(folder: RunFolder) -> Receipt:
     """Raises UsageError E0812 where there is none, DataError E0603 where it is malformed."""
     if not folder.receipt.is_file():
-        help = "a run has one when it is closed: `jobspec run` prints where it lies"
-        raise UsageError("E0812", f"there is no file {folder.path / RECEIPT}", help=help)
+        raise no_receipt(folder.receipt)
     with explained("read", folder.receipt):
         data = folder.files.read(folder.receipt, SIZE + 1)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from jobspec.ir.errors import UsageError
 from jobspec.store.files import FileLayer, explained, write_file
+from jobspec.verify.claims import no_receipt
 from jobspec.verify.statement import PAYLOAD, statement
 
 LIMIT = 1 << 20
@@ -31,8 +32,10 @@ def envelope_path(receipt: Path) -> Path:
 
 def sign(receipt: Path, key: Path, files: FileLayer | None = None) -> Path:
     """Sign a receipt with a private key (PEM: Ed25519, ECDSA or RSA); the envelope's file. A signature
-    of the same key is replaced, those of others stay. Raises UsageError E0847, E0848, ReceiptFormatError."""
+    of the same key is replaced, those of others stay. Raises UsageError E0812, E0847, E0848, ReceiptFormatError."""
     files = files or FileLayer()
+    if not receipt.is_file():
+        raise no_receipt(receipt)
     data = read(receipt)
     signer = _signer(key)
     found = envelope_path(receipt)

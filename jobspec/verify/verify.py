@@ -14,7 +14,7 @@ from pathlib import Path
 from jobspec.ir.classes import claim
 from jobspec.ir.codec.receipt import SIZE, Receipt, ReceiptFormatError, decode_receipt
 from jobspec.ir.contract import PROFILES
-from jobspec.ir.errors import DataError, UsageError
+from jobspec.ir.errors import DataError
 from jobspec.ir.job import Job
 from jobspec.runtime.course import Course, TrainingError
 from jobspec.runtime.folder import RunFolder
@@ -24,7 +24,7 @@ from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.verify import beside
 from jobspec.verify.across import AcrossClasses
-from jobspec.verify.claims import differing_fields, find_job
+from jobspec.verify.claims import differing_fields, find_job, no_receipt
 from jobspec.verify.compare import differing
 from jobspec.verify.replaying import Means, course_of
 from jobspec.verify.sampled import SampledReplay
@@ -64,7 +64,7 @@ def _found(receipt: Receipt, path: Path, means: Means, reporter: Reporter | None
 
 def _read(path: Path, home: Home) -> bytes:
     if not path.is_file():
-        raise UsageError("E0812", f"there is no file {path}", help="`jobspec run` prints where a receipt lies")
+        raise no_receipt(path)
     with explained("read", path):
         return home.files.read(path, SIZE + 1)
 

@@ -131,6 +131,11 @@ def test_what_is_no_envelope_is_refused(done: RunFolder, home: Home, tmp_path: P
     assert verdict.word == "REJECT" and "receipt.dsse.json" in verdict.reasons[0]
 
 
+def test_what_is_not_there_is_not_signed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        sign(tmp_path / "receipt.cbor", keys(tmp_path, "me")[0])
+
+
 def test_what_is_no_key_is_said(done: RunFolder, home: Home, tmp_path: Path) -> None:
     mine, public = keys(tmp_path, "me")
     with pytest.raises(UsageError, match="no private key"):
