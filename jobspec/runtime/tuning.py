@@ -62,8 +62,8 @@ def choice(pair: Value) -> tuple[str, int]:
 
 
 def key_of(kernel: Kernel, target: Target) -> Digest:
-    """Equal for kernels that differ in names, in the buffers they work on, where in these the turns of loops around them
-    begin, and in the flags they raise alone."""
+    """Equal for kernels that differ in names, in the buffers they work on, where in these the turns of loops around
+    them begin, and in the flags they raise alone."""
     return digest_value("kernel.tuning", [target_value(target), kernel_value(unplaced(kernel))])
 
 

@@ -6,7 +6,6 @@ word, with all that it holds; whatever happens, nothing of it is left afterwards
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from jobspec.runtime.reporter import Silent
+from jobspec.runtime.workers.ray_crew import ray_module
 
 ROOM = 80 << 20
 
@@ -42,8 +42,7 @@ class Nodes:
 
 @contextmanager
 def cluster(nodes: int) -> Iterator[Nodes]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray_module()
     utils = import_module("ray.cluster_utils")
     head = {"num_cpus": 0, "object_store_memory": ROOM, "include_dashboard": False}
     made = Nodes(utils.Cluster(initialize_head=True, head_node_args=head))

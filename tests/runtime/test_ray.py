@@ -62,13 +62,15 @@ def on(spec: Spec, home: Home, asked: Asked, listener: Killer | bool = False) ->
     return run.receipt.read_bytes()
 
 
-def test_nodes_are_killed_and_others_join(nodes: Nodes, home: Home) -> None:
+def test_nodes_are_killed_and_others_join(nodes: Nodes, home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     spec = digits(home, 400)
     killer = Killer(nodes, seed=1, most=3)
     asked = Asked((), "llvm", nodes.address, recheck=0.02)
     assert on(spec, home, asked, killer) == by_one(spec, home)
     assert nodes.killed == 3 and asked.tally.redone > 0 and asked.tally.checked > 0
-    assert any("left" in note for note in killer.notes)
+    assert any("left: its " in note for note in killer.notes)
+    said = capfd.readouterr().out.splitlines()
+    assert set(said) == set(killer.notes)
     assert any(home.runs.glob("*/workers.json"))
 
 

@@ -16,7 +16,7 @@ from jobspec.ir.plan import Schedule
 from jobspec.runtime.tuning import Carried
 from jobspec.runtime.workers import ray_crew
 from jobspec.runtime.workers.crew import Joined
-from jobspec.runtime.workers.ray_crew import STARTS, RayCrew
+from jobspec.runtime.workers.ray_crew import STARTS, RayCrew, words_of
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.station import Ready, Station, own_sources
 from jobspec.runtime.workers.worker import Setup
@@ -109,3 +109,22 @@ def test_schedules_for_another_device_are_said_to_be(backend: str, own: bool) ->
     crew = crew_of(MadeUp(Ready("", own_sources(), "claim", own), 1), Asked(("llvm",), "llvm"), told)
     assert crew.poll(0) == [Joined("worker 1 (llvm)", "")]
     assert len(told) == own
+
+
+class ActorDiedError(Exception):
+    """As Ray's is called."""
+
+
+IMPORT = """The actor died because of an error raised in its creation task, ray::Actor.__init__() (pid=1, ip=10.0.0.6)
+RuntimeError: The actor with name Actor failed to import on the worker.
+Traceback (most recent call last):
+  File "loads", line 1, in loads
+ModuleNotFoundError: No module named 'jobspec'
+"""
+
+
+def test_what_ray_says_in_a_line() -> None:
+    assert words_of(ActorDiedError(IMPORT)) == "ModuleNotFoundError: No module named 'jobspec'"
+    died = "The actor died unexpectedly before finishing this task.\n\tclass_name: Actor"
+    assert words_of(ActorDiedError(died)) == "its process or its machine died"
+    assert words_of(KeyError()) == "KeyError" and words_of(ValueError("one\ntwo")) == "one"

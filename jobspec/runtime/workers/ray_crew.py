@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,13 @@ from jobspec.runtime.workers.worker import Setup
 from jobspec.store.checkpoint import array_digest
 
 Array = NDArray[Any]
+#: of Ray, where the user has not set them: it sends nothing home, leaves GPUs to us, and does not print what it sees of
+#: machines that die on standard output, where a run's own answer goes
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
+}
 #: bytes up to which a value travels inside a message
 SMALL = 1 << 16
 #: bytes of the object store of a cluster that is started here, at least
@@ -42,12 +50,18 @@ KNOCK = 20.0
 STARTS = 3
 #: letters of what Ray says
 MOST = 300
+#: the last line of a traceback; what Ray's errors say in more words
+RAISED = re.compile(r"\w+(Error|Exception): ")
+DEATHS = {
+    "ActorDiedError": "its process or its machine died",
+    "ActorUnavailableError": "its machine does not answer",
+}
 
 
 def ray_module() -> Any:
     """Raises UsageError E0863 where Ray is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         return import_module("ray")
     except ImportError as error:
@@ -69,7 +83,8 @@ def connected(address: str | None, workers: int, state: int) -> Any:
     except Exception as error:  # Ray has no one class for what goes wrong here
         said = " ".join(str(error).split())[:MOST] or type(error).__name__
         reason = f"there is no cluster at {address or 'this machine'}: {said}"
-        raise UsageError("E0867", reason, help="`ray start --head` starts one, and says its address") from error
+        help = "`ray start --head` starts one, and says its address; RAY_AUTH_MODE=token joins one with a token"
+        raise UsageError("E0867", reason, help=help) from error
     return ray
 
 
@@ -276,9 +291,13 @@ class RayCrew:
 
 
 def words_of(error: Exception) -> str:
-    """The first line of what Ray says, which can be pages."""
+    """What Ray says, which can be pages: the exception at its end, if there is one, else a few words."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    raised = [line for line in lines if RAISED.match(line)]
+    if raised:
+        return raised[-1][:MOST]
+    kind = type(error).__name__
+    return DEATHS.get(kind) or (lines[0][:MOST] if lines else kind)
 
 
 def got(ray: Any, parcel: Parcel) -> Array:
