@@ -244,6 +244,15 @@ def test_root_and_checkpoint_of_one_step_share_their_copies() -> None:
         assert asked.copied().arrays["w"] is not copied.arrays["w"]
 
 
+@pytest.mark.usefixtures("beside")
+def test_what_may_not_be_copied_is_hashed_where_it_lies() -> None:
+    memory = Memory()
+    with Roots(memory, SLOTS, ()) as asked:  # type: ignore[arg-type]
+        found = asked.later(copy=False)
+        assert found.ready and found.root() == state_root(memory.held)
+    assert memory.copies == []
+
+
 class Far(Memory):
     """A session whose state lies elsewhere: nothing of it may be copied, or looked at for its digest alone."""
 

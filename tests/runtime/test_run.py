@@ -14,6 +14,8 @@ from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.codec.receipt import decode_receipt
 from jobspec.ir.errors import DataError, JobspecError, MismatchError
 from jobspec.ir.job import Job
+from jobspec.ir.program import make
+from jobspec.runtime.course import raised
 from jobspec.runtime.events import Begun
 from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.runtime.journal import open_journal, read_history
@@ -29,6 +31,7 @@ from tests.runtime.jobs import (
     evaluation,
     examples_at,
     home_at,
+    node,
     regression,
     regression_data,
     sets_of,
@@ -231,6 +234,18 @@ def test_an_index_outside_its_axis_names_input_and_step(home: Home) -> None:
     with pytest.raises(JobspecError, match=r"outside 0 … 4.*at step \d") as caught:
         train(job, home)
     assert caught.value.code == "E0503"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"), [((7,), " (line 7)"), ((9, 7, 9), " (lines 7, 9)"), ((), "")], ids=["one", "two", "none"]
+)
+def test_an_index_outside_its_axis_names_the_lines_that_pick(lines: tuple[int, ...], said: str) -> None:
+    """Of all picks those from an axis of that size."""
+    picks = [make("gather", node(f"x{i}", "f32", 5), node("at", "i32"), batch=0) for i in range(len(lines))]
+    other = make("gather", node("x", "f32", 6), node("at", "i32"), batch=0)
+    places = {other: (3, 1), **{pick: (line, 1) for pick, line in zip(picks, lines, strict=True)}}
+    error = raised(replace(counting("b3:" + "ab" * 32), places=places), ["index outside 0 … 4"], "at step 3")
+    assert error.reason == f"index outside 0 … 4{said}, at step 3"
 
 
 def test_tokens_train(home: Home) -> None:
