@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-STEPS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+#: the least that rounds to 1.00 of a power, which begins there
+STEPS = tuple((1e3**n, 0.9995 * 1e3**n, letter) for n, letter in ((5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "k")))
 
 
 def amount(n: float) -> str:
     """`26.1k`, `1.2M`."""
-    return next((f"{n / power:.3g}{letter}" for power, letter in STEPS if n >= power), f"{n:g}")
+    return next((f"{n / power:.3g}{letter}" for power, least, letter in STEPS if n >= least), f"{n:.3g}")
 
 
 def in_bytes(size: float) -> str:
     """`4.87 TB`."""
-    return next((f"{size / power:.3g} {letter}B" for power, letter in STEPS if size >= power), f"{size:g} B")
+    return next((f"{size / power:.3g} {letter}B" for power, least, letter in STEPS if size >= least), f"{size:.3g} B")
