@@ -58,12 +58,12 @@ def trained(session: Session, one: Job) -> dict[str, bytes]:
     return found | {slot.name: session.read(slot.name).tobytes() for slot in one.state}
 
 
-def on_workers(one: Job, faults: dict[str, Sequence[str]]) -> dict[str, bytes]:
+def on_workers(one: Job, faults: dict[str, Sequence[str]], shared: bool = False) -> dict[str, bytes]:
     crew = StandIns(faults)
     referee, patience = Worker(SETUP, crew.fetch), Patience(least=10, first=40, times=5, empty=500)
     scheduler = Scheduler(crew, referee.said, 0.1, patience, lambda _: None, random.Random(1))
     plan = compile_for(one, "reference").plan
-    return trained(WorkersSession(one, plan, scheduler, Cutting(one, len(faults)).routine), one)
+    return trained(WorkersSession(one, plan, scheduler, Cutting(one, len(faults), shared).routine), one)
 
 
 def alone(one: Job) -> dict[str, bytes]:
@@ -80,6 +80,14 @@ def test_positions_on_workers(workers: int) -> None:
 def test_a_worker_that_fails(fault: str) -> None:
     one = job(DEEP, MESH, "train.shards=2")
     assert on_workers(one, {"w0": ["ok"] * 5 + [fault], "w1": ["ok"] * 11 + [fault], "w2": ()}) == alone(one)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_shared_updates(shards: int) -> None:
+    """Examples go to both positions, with pieces and without; what is whole else lies in slices on both."""
+    one = job(DEEP, "mesh = [dp=2]; shard B over dp", f"train.shards={shards}")
+    Cutting(one, 2).check()
+    assert on_workers(one, {"w0": ["ok"] * 7 + ["die"], "w1": ()}, shared=True) == alone(one)
 
 
 def test_phases_on_meshes_of_their_own() -> None:

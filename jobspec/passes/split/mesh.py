@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from jobspec.ir.job import Feed, Job, Phase
@@ -127,7 +127,7 @@ class Cutting:
 
     def learned(self) -> Graph:
         """The graph of pieces, with all that is known before anything has a place."""
-        graph = cut_pieces(self.program, [feed.name for feed in self.feeds], self.blocks())
+        graph = folded_early(cut_pieces(self.program, [feed.name for feed in self.feeds], self.blocks()))
         self.agree(graph)
         layouts = {**self.layouts, **self.fed}
         self.known |= {name: Known(layouts.get(name, WHOLE)) for name, _ in graph.given}
@@ -149,9 +149,9 @@ class Cutting:
                 self.layouts |= dict.fromkeys(names, WHOLE)
 
     def blocks(self) -> int:
-        """A stage waits for nothing but its own piece where each piece is a task."""
-        staged = any(0 in layout.values() for layout in self.layouts.values())
-        return EVERY_PIECE if staged else self.mesh.size(self.batch)
+        """A piece that is cut is a task of its own: a stage waits for nothing but its own piece, and what a piece keeps
+        for its way back is not there beside that of the next."""
+        return EVERY_PIECE if set(self.grid) - {self.batch} else self.mesh.size(self.batch)
 
     # ---- what is known before anything has a place
 
@@ -260,3 +260,16 @@ class Cutting:
             names = [b.value for b in slots[name].blocks] if name in slots else [name]
             found += zip(names, (b.value for b in self.made.get(name, self.held[value]).blocks), strict=True)
         return found
+
+
+def folded_early(graph: Graph) -> Graph:
+    """The tasks in an order in which blocks are folded as soon as both are there."""
+    made, tasks = {name for name, _ in graph.given}, list[Task]()
+    waiting = {task.name: task for task in graph.tasks if task.name.startswith("fold.")}
+    for task in graph.tasks:
+        ready = [] if task.name.startswith("fold.") else [task]
+        while ready:
+            tasks += ready
+            made |= {value for done in ready for _, value in done.gives}
+            ready = [waiting.pop(n) for n, fold in [*waiting.items()] if made.issuperset(fold.sources)]
+    return replace(graph, tasks=tuple(tasks))
