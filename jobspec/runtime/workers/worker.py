@@ -89,11 +89,13 @@ class Worker:
         return Made(parts, tuple(map(array_digest, parts)), outcome.flags, self._moved)
 
     def said(self, order: Order) -> tuple[tuple[Digest, ...], tuple[str, ...]]:
-        """What a right answer to an order says. Raises crew.Gone."""
+        """What a right answer to an order says; nothing stays loaded. Raises crew.Gone."""
         try:
             made = self.work(order)
         except Missing as missing:
             raise Gone(str(missing)) from missing
+        finally:
+            self.close()
         return made.digests, made.flags
 
     def close(self) -> None:
