@@ -187,12 +187,14 @@ def multiply_adds(name: str) -> int:
 
 
 def traffic(name: str) -> Traffic:
-    """What a step must touch at least: operands read, results written, updated ones both."""
-    kernel, job = alone(name), job_of(name)
-    sizes = {slot.name: slot.type.nbytes for slot in job.state}
-    updated = sum(sizes[n] for n in kernel.updated)
-    read = sum(sizes[n] for n in kernel.operands) - updated
-    return Traffic(read, sum(sizes.values()) - read - updated, updated)
+    """What a step must touch at least: operands read, results written, updated ones both. Scales, labels and the like
+    are left out; the others are of one size."""
+    kernel, sizes = alone(name), {slot.name: slot.type.nbytes for slot in job_of(name).state}
+    size = max(sizes.values())
+    large = [n for n, own in sizes.items() if own > size // 100]
+    assert all(sizes[n] == size for n in large), sizes
+    read = sum(n in kernel.operands and n not in kernel.updated for n in large)
+    return Traffic(read, len(large) - read - len(kernel.updated), len(kernel.updated), size)
 
 
 def values(name: str) -> dict[str, NDArray[Any]]:

@@ -2,8 +2,9 @@
 
 Takes: a target. Promises: `peak` runs a native loop of independent fused multiply-adds on registers alone, on as many
 threads at once as asked, and gives their GFLOP/s together (two operations each), each thread at its best window of
-processor time. `bandwidth` moves as many bytes as a kernel does: blocks that are only read, only written, or both, each
-as large as asked and walked once by all threads, a share each.
+processor time. `bandwidth` walks as many tensors as a kernel does side by side, some cache lines of each in turn, each
+thread its share, and does next to nothing with them; again and again, so that what fits a cache stays there, as it does
+from step to step. The best window of the best of some such walks counts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial, reduce
 
 from jobspec.backends.llvm.compile import Compiler, Library
 from jobspec.backends.llvm.emit import Function, Module
@@ -25,11 +27,14 @@ from jobspec.ir.target import Target
 SUMS = 12
 TURNS = 100_000
 WINDOWS = 200
-#: walks over memory; bytes of a line, lines a turn
-MOVERS = ("read", "write", "update")
-LINE, LINES = 64, 4
-#: bytes that a window of `bandwidth` moves at least, windows
-MOVED, MOVES = 64 << 20, 15
+#: bytes of a line; bytes by which tensors stand aside: they share no set of a cache
+LINE, ASIDE = 64, 4096 + 5 * 64
+#: bytes that a window moves at least (so that starting threads does not count), windows
+MOVED, MOVES = 512 << 20, 7
+#: walks over memory: lines of each tensor a turn, and whether what is written goes past the caches
+WALKS = {"few": (1, False), "more": (2, False), "many": (4, False), "past": (2, True)}
+MOST = 4
+KIND = vector("float", LINE // 4)
 
 
 def peak(threads: int = 1, target: Target | None = None) -> float:
@@ -58,81 +63,93 @@ def seconds_of(run: Callable[[object, int], None], room: object) -> float:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes of memory that a step only reads, only writes, and reads and writes."""
+    """Tensors of `size` bytes each that a step only reads, only writes, reads and writes."""
 
     read: int
     written: int
     updated: int
+    size: int
+
+    @property
+    def blocks(self) -> int:
+        return self.read + self.written + self.updated
 
     @property
     def moved(self) -> int:
-        return self.read + self.written + 2 * self.updated
+        """Bytes of a step."""
+        return self.size * (self.blocks + self.updated)
 
 
 def bandwidth(traffic: Traffic, threads: int = 1) -> float:
-    """GB/s, the best of some windows, each long enough to be told by a clock."""
-    chosen = host()
-    library = Library([Compiler(chosen).object_of(movers(chosen))], MOVERS, chosen)
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
-    walks = [kind(library.addresses[name]) for name in MOVERS]
-    blocks = [Memory(max(1, size)) for size in (traffic.read, traffic.written, traffic.updated)]
-    for block in blocks:
-        block.bytes[:] = 0
-    turns = max(1, round(MOVED / max(1, traffic.moved)))
+    """GB/s."""
+    chosen, step = host(), LINE * MOST
+    size = traffic.size // (threads * step) * threads * step
+    library = Library([Compiler(chosen).object_of(walks(traffic, size + ASIDE, chosen))], list(WALKS), chosen)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
+    entries = [kind(library.addresses[name]) for name in WALKS]
+    room = Memory(traffic.blocks * (size + ASIDE))
+    room.bytes[:] = 0
+    turns = -(-MOVED // traffic.moved)
 
-    def share(thread: int) -> None:
-        for _ in range(turns):
-            for walk, block in zip(walks, blocks, strict=True):
-                first, last = (len(block.bytes) * i // threads // LINE * LINE for i in (thread, thread + 1))
-                walk(block.address + first, last - first)
+    def share(walk: Callable[..., None], thread: int) -> None:
+        walk(room.address, size // threads * thread, size // threads * (thread + 1), turns)
 
     with ThreadPoolExecutor(threads) as pool:
-        seconds = min(clocked(lambda: list(pool.map(share, range(threads)))) for _ in range(MOVES))
+        found = [clocked(pool, partial(share, walk), threads) for _ in range(MOVES) for walk in entries]
     library.close()
-    for block in blocks:
-        block.close()
-    return turns * traffic.moved / seconds / 1e9
+    room.close()
+    return turns * traffic.moved / min(found) / 1e9
 
 
-def clocked(run: Callable[[], object]) -> float:
+def clocked(pool: ThreadPoolExecutor, share: Callable[[int], None], threads: int) -> float:
+    """Seconds until all threads have done their share."""
     start = time.perf_counter()
-    run()
+    list(pool.map(share, range(threads)))
     return time.perf_counter() - start
 
 
-def movers(target: Target) -> str:
-    """@read, @write, @update (ptr block, i64 bytes): one walk over the block, four lines a turn."""
+def walks(traffic: Traffic, apart: int, target: Target) -> str:
+    """Those of WALKS (ptr first block, i64 first byte, i64 last byte, i64 turns)."""
     module = Module(target)
-    kind = vector("float", LINE // 4)
-    for name in MOVERS:
-        f = Function(module, name, [("ptr", "block"), ("i64", "bytes")])
+    for name, (lines, past) in WALKS.items():
+        f = Function(module, name, [("ptr", "room"), ("i64", "first"), ("i64", "last"), ("i64", "turns")])
         module.add(f)
-        one = float_value(1.0, LINE // 4)
-
-        def turn(at: Value, *sums: Value, name: str = name, f: Function = f, one: Value = one) -> Sequence[Value]:
-            after = list(sums)
-            for i in range(LINES):
-                place = f.offset(f.offset(f.params[0], at), LINE * i)
-                if name == "write":
-                    f.store(one, place, LINE)
-                    continue
-                value = f.load(kind, place, LINE)
-                if name == "read":
-                    after[i] = f.fadd(after[i], value)
-                else:
-                    f.store(f.fadd(value, one), place, LINE)
-            return after
-
-        last = f.isub(f.params[1], LINE * LINES - 1)
-        sums = f.loop(0, last, LINE * LINES, turn, [Value(kind, "zeroinitializer")] * LINES)
-        # what nobody reads is not loaded: the sums end up where they change nothing
-        whole = sums[0]
-        for more in sums[1:]:
-            whole = f.fadd(whole, more)
-        if name == "read":
-            f.when(f.icmp("slt", last, -LINE * LINES), lambda f=f, whole=whole: f.store(whole, f.params[0], 4))
+        again(f, lines, partial(walk, f, traffic, apart, past))
         f.ret()
     return module.text()
+
+
+def again(f: Function, lines: int, once: Callable[[Sequence[Value]], list[Value]]) -> None:
+    """As often as asked; sums that nobody reads would not be made, so they end up where they change nothing."""
+    none = [Value(KIND, "zeroinitializer")] * lines
+    whole = reduce(f.fadd, f.loop(0, f.params[3], 1, lambda _, *sums: once(sums), none))
+    f.when(f.fcmp("uno", f.extract(whole, 0), float_value(0.0)), lambda: f.store(whole, f.params[0]))
+
+
+def walk(f: Function, traffic: Traffic, apart: int, past: bool, sums: Sequence[Value]) -> list[Value]:
+    """Once over all blocks."""
+    room, first, last, _ = f.params
+
+    def places(at: Value, i: int) -> list[Value]:
+        return [f.offset(f.offset(room, at), LINE * i + apart * block) for block in range(traffic.blocks)]
+
+    def turn(at: Value, *now: Value) -> list[Value]:
+        return [line(f, traffic, places(at, i), so_far, past) for i, so_far in enumerate(now)]
+
+    return f.loop(first, last, LINE * len(sums), turn, sums)
+
+
+def line(f: Function, traffic: Traffic, places: Sequence[Value], now: Value, past: bool) -> Value:
+    """A line of each block; what is read goes into the sum."""
+    one = float_value(1.0, LINE // 4)
+    for b, place in enumerate(places):
+        if b < traffic.read:
+            now = f.fadd(now, f.load(KIND, place, LINE))
+        else:
+            value = one if b < traffic.read + traffic.written else f.fadd(f.load(KIND, place, LINE), one)
+            write = f.store_past if past else f.store
+            write(value, place)
+    return now
 
 
 def multiply_adds(target: Target) -> str:
