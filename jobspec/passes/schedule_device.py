@@ -25,6 +25,8 @@ GPU_TILE = 4
 BUSY = 264
 #: work-items of a group that share columns
 GPU_ITEMS = 512
+#: insts of a kernel up to which so many have the registers that they need: 65,536 among them
+LIGHT = 24
 #: floats between lines of a stage (backends/c/tiled.py)
 GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
@@ -42,8 +44,6 @@ MATRIX_SHAPES = (
     (2, 2, 2, 2, 32), (1, 2, 2, 2, 32), (1, 1, 1, 1, 32), (1, 1, 1, 1, 16),
 )  # fmt: skip
 MATRIX_SMALL, MATRIX_SMALL_TILE, MATRIX_LEAST = (1, 2, 2, 2, 32), 16, (1, 1, 1, 1, 32)
-#: tasks that columns on a processor are cut into at least
-CPU_TASKS = 64
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
 
@@ -74,9 +74,7 @@ def tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
 
 def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Schedule]:
     """Of kernels that multiply no matrices: narrower vectors, other shares of a column, each work-item by itself."""
-    if "along" in dict(chosen.choices):
-        yield from strips(kernel, target)
-    elif chosen.get("lanes", 1) > 1:
+    if chosen.get("lanes", 1) > 1:
         yield from (made(lanes=lanes) for lanes in (8, 4) if lanes < target.lanes)
     if chosen.get("beside", 0):
         parts = chosen.get("parts", 1)
@@ -86,32 +84,11 @@ def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Sche
 
 
 def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
-    """Rows, and kernels that fold nothing, along the last axis; columns beside each other."""
-    if folds and kernel.kind == "columns":
-        return next(strips(kernel, target), Schedule())
+    """Rows, and kernels that fold nothing, along the last axis."""
     maps = kernel.kind in ("rows", "columns", "fill") and not folds
     if (folds and kernel.kind == "rows") or (maps and kernel.axes[-1].size >= target.lanes):
         return made(lanes=target.lanes)
     return Schedule()
-
-
-def strips(kernel: Kernel, target: Target) -> Iterator[Schedule]:
-    """Neighbouring columns in vectors, the widest first; strips that are few are shared out, runs of leaves each."""
-    kept, reduced = kernel.axes_of("kept"), prod(kernel.axes[a].size for a in kernel.axes_of("reduced"))
-    for lanes in dict.fromkeys((target.lanes, 8, 4)):
-        fitting = [axis for axis in kept if kernel.axes[axis].size >= lanes > 1]
-        if fitting and lanes <= target.lanes:
-            along = min(reversed(fitting), key=lambda axis: scattered(kernel, axis))
-            count = prod(kernel.axes[a].size if a != along else -(-kernel.axes[a].size // lanes) for a in kept)
-            parts = min(-(-reduced // LEAF), max(1, CPU_TASKS // count))
-            yield made(along=along, lanes=lanes, parts=parts)
-            if parts > 1:
-                yield made(along=along, lanes=lanes)
-
-
-def scattered(kernel: Kernel, axis: int) -> int:
-    """Views whose elements do not lie together along `axis`."""
-    return sum(view.strides[axis] not in (0, 1) for view, _ in kernel.views())
 
 
 def columns(kernel: Kernel, folds: bool) -> Schedule:
@@ -120,7 +97,8 @@ def columns(kernel: Kernel, folds: bool) -> Schedule:
     leaves, beside = -(-reduced // LEAF), min(LANES, kept)
     if kernel.kind != "columns" or not folds or leaves < 2 or kept > BUSY * GPU_ITEMS:
         return Schedule()
-    return made(beside=beside, parts=min(leaves, GPU_ITEMS // beside))
+    items = GPU_ITEMS if len(kernel.body) <= LIGHT else GPU_ITEMS // 2
+    return made(beside=beside, parts=min(leaves, items // beside))
 
 
 def contraction(kernel: Kernel, target: Target) -> Schedule:

@@ -57,16 +57,19 @@ def test_a_contraction_is_timed(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert found.timings[gpu.OURS].median > 0 and len(machine.drivers) == (2 if exact else 3) and machine.closed
 
 
-def test_a_step_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both orders from one plan; tokens a second beside what others publish."""
+@pytest.mark.parametrize(
+    ("name", "job"), [("char_gpt", "digits"), pytest.param("gpt_162m", "char_gpt", marks=pytest.mark.slow)]
+)
+def test_a_step_is_timed(name: str, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both orders from one plan; tokens a second, where there are tokens, beside what others publish."""
     home = made_up(tmp_path)
-    monkeypatch.setattr(gpu, "open_workload", lambda name, home_: on_made_up("char_gpt", home, SMALL["char_gpt"]))
+    monkeypatch.setattr(gpu, "open_workload", lambda name, home_: on_made_up(job, home, SMALL[job]))
     monkeypatch.setattr(gpu, "BATCHES", 2)
     machine = Machine(tmp_path)
-    found = gpu.training("gpt_162m", machine.how(tune=False), tmp_path)
-    lines = list(found.lines())
-    assert found.tokens == 3 * 18 and "tokens/s; mojolearn on an H100: 12,390, ours: " in lines[-1]
+    found = gpu.training(name, machine.how(tune=False), tmp_path)
     assert found.timings.keys() == {gpu.OURS, gpu.FREE} and len(machine.drivers) == 2 and machine.closed
+    assert found.tokens == (3 * 18 if job == "char_gpt" else 0) and "price of exactness" in list(found.lines())[2]
+    assert job == "digits" or "tokens/s; mojolearn on an H100: 12,390, ours: " in list(found.lines())[-1]
 
 
 def test_the_free_order_ends_with_its_session() -> None:

@@ -120,7 +120,7 @@ class Tile:
         a, b = self.operands
         counts = [-(-size(form.m) // a.lines), -(-size(form.n) // b.lines)]
         groups = size(form.batch) * counts[0] * counts[1]
-        with q.function(w, q.name, nest, live, self.items) as top:
+        with q.function(w, q.name, nest, live) as top:
             top.site.open((form.a, form.b))
             self._declare()
             *at, row, column = digits(w, q.index, f"({q.index})GROUP", [*(e.size for e in form.batch), *counts])
