@@ -20,7 +20,7 @@ from jobspec.ir.errors import DataError
 from jobspec.ir.types import DTYPES, Type
 from jobspec.store import checkpoint
 from jobspec.store.blobs import BlobStore
-from jobspec.store.checkpoint import Checkpoint, Tensor, from_bytes, is_whole, load, root_of, save, state_root, to_bytes
+from jobspec.store.checkpoint import Checkpoint, Tensor, from_bytes, load, root_of, save, state_root, to_bytes
 from jobspec.store.dtypes import NUMPY, Array
 from jobspec.store.files import StoreError
 from tests.store.faults import FaultyFiles, Killed, drafts, faults
@@ -39,6 +39,15 @@ ARRAYS = hnp.arrays(st.sampled_from(list(NUMPY.values())), hnp.array_shapes(min_
 @pytest.fixture
 def store(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "states")
+
+
+def is_whole(store: BlobStore, name: Digest) -> bool:
+    """Whether the checkpoint and every tensor of it can be loaded."""
+    try:
+        load(store, name)
+    except DataError:
+        return False
+    return True
 
 
 def same_bits(left: Array, right: Array) -> bool:
