@@ -57,6 +57,15 @@ class DeviceKernels:
         b.store(b.inst("reduce", b.load(0, 300, 1), how="argmax", dtype="i32"), 1, 1, 0)
         self.check(b.kernel(kind), [x.reshape(-1), np.zeros(2, np.int32)])
 
+    def test_what_columns_store_beside_their_sums(self) -> None:
+        """Fewer columns than work-items share a group: what is only stored was once the last column's for all."""
+        b = axes(kept=[2], reduced=[1])
+        x = b.load(0, 1, 1)
+        b.store(b.inst("neg", x), 1, 1, 1)
+        b.store(b.inst("reduce", x, how="sum"), 2, 1, 0)
+        columns = np.array([0.25, 0.5], np.float32)
+        self.check(b.kernel("columns"), [columns, np.zeros(2, np.float32), np.zeros(2, np.float32)])
+
     @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
     def test_contractions(self, layout: str) -> None:
         for m, n, k in self.shapes:

@@ -63,6 +63,14 @@ class Parted(Sweeps):
     parts: int
     run: int
 
+    def _outside(self, number: int) -> None:
+        """What pass `number` loads once, and what its sweep needs of that. What is only stored is computed where it is
+        stored: Intel's compiler (2026.2) gave all work-items the last one's value of what only waits for SYNC."""
+        nest, body = self.nest, self.nest.kernel.body
+        roots = [*(i for i in nest.live if body[i].op == "load"), *nest.stores(number, True)]
+        needed = nest.needed([*roots, *(body[i].args[0] for i in nest.reduces(number))], self.scope.values)
+        self.scope.run(i for i in needed if nest.depths[i] <= 1 and nest.passes[i] == number)
+
     def _visit_all(self, visit: Visit, wide: Visit) -> None:
         with self.scope.writer.count(self.q.index, "upto", "e", "from") as at:
             visit(at)
@@ -90,4 +98,6 @@ class Parted(Sweeps):
         if stores:
             self.scope.writer.line("SYNC;")
             with self.scope.writer.block("if (part == 0 && exists)"):
-                self.scope.store(stores)
+                here = self.scope.enter((), ())
+                here.run(self.nest.needed(stores, here.values))
+                here.store(stores)
