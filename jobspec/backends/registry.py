@@ -155,5 +155,5 @@ def surveyed() -> Iterator[Found]:
         try:
             yield from (Found(name, device.name, device.wrong) for device in devices())
         except UsageError as error:
-            yield Found(name, "-", (("it is installed", error.reason),))
+            yield Found(name, "-", (("installation", error.reason),))
     yield Found("reference", "numpy")

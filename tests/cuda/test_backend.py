@@ -80,7 +80,7 @@ def test_devices_say_why_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     without(monkeypatch, driver=False)
     found = {device.backend: device for device in registry.surveyed() if device.backend != "opencl"}
     assert found["cuda"].wrong == (
-        ("it is installed", "the backend `cuda` needs NVIDIA's driver, and there is no libcuda.so.1 here"),
+        ("installation", "the backend `cuda` needs NVIDIA's driver, and there is no libcuda.so.1 here"),
     )
 
 
