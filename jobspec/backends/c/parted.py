@@ -69,7 +69,7 @@ class Parted(Sweeps):
         nest, body = self.nest, self.nest.kernel.body
         roots = [*(i for i in nest.live if body[i].op == "load"), *nest.stores(number, True)]
         needed = nest.needed([*roots, *(body[i].args[0] for i in nest.reduces(number))], self.scope.values)
-        self.scope.run(i for i in needed if nest.depths[i] <= 1 and nest.passes[i] == number)
+        self.scope.run(i for i in needed if nest.depths[i] <= 1 and nest.passes[i] <= number)
 
     def _visit_all(self, visit: Visit, wide: Visit) -> None:
         with self.scope.writer.count(self.q.index, "upto", "e", "from") as at:
