@@ -15,11 +15,13 @@ from jobspec.lang.source import Source
 
 #: errors that a lost block or bracket brings about
 STRAY = frozenset({"E0101", "E0102", "E0103"})
+#: what is said of blocks and braces that bring some about
+CAUSES = (BLOCK_COLON, BRACE_BELOW, BRACE_IN_VALUE)
 
 
 def drop_consequences(reporter: Reporter) -> None:
     """Take out of the reporter what follows from another error there."""
-    for cause in list(reporter.diagnostics):
+    for cause in [found for found in reporter.diagnostics if found.code == "E0107" or found.help in CAUSES]:
         for other in list(follows(cause, reporter.diagnostics)):
             reporter.drop(other)
 
