@@ -3,7 +3,7 @@
 Takes: the outputs of a backward body, written in terms of the forward body's nodes. Promises: `saved` lists the
 forward values to be stacked. They are the carried values as each turn found them, and what differs from turn to
 turn and is expensive or lies in memory anyway, as a contraction's operand; elementwise chains and movement in
-between are computed again, and so is an operand whose stack would be large, if nothing more is kept for it.
+between are computed again, and so is an operand whose stack would be large, if little else is kept for it.
 """
 
 from __future__ import annotations
