@@ -1,4 +1,4 @@
-"""The program as a process: signals, full disks, closed pipes, two at once, start-up time."""
+"""The program as a process: signals, full disks, closed pipes, two at once, what is loaded."""
 
 from __future__ import annotations
 
@@ -122,18 +122,6 @@ def test_deep_nesting(call: Call, tiny: Path) -> None:
 
 def test_a_folder_is_no_job(call: Call, tmp_path: Path) -> None:
     assert call("check", tmp_path).code == 2
-
-
-def cpu_of(*words: object) -> float:
-    """Processor seconds of one call, start-up included; waiting for a busy machine does not count."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert finished(spawn(*words)).code == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def test_check_answers_at_once(tiny: Path) -> None:
-    assert min(cpu_of("check", tiny) for _ in range(3)) < 0.5
 
 
 def test_check_loads_no_compiler(tiny: Path, tmp_path: Path) -> None:
