@@ -66,6 +66,19 @@ class DeviceKernels:
         columns = np.array([0.25, 0.5], np.float32)
         self.check(b.kernel("columns"), [columns, np.zeros(2, np.float32), np.zeros(2, np.float32)])
 
+    def test_what_columns_store_of_their_sums(self) -> None:
+        """The same number twice, once needed by elements that are visited before it is stored: it was once that of a
+        column that is not there."""
+        b = axes(kept=[1], reduced=[2])
+        total, y = b.inst("reduce", b.load(0, 0, 0), how="sum"), b.load(1, 0, 0)
+        once, again = b.inst("neg", total), b.inst("neg", total)
+        b.store(b.inst("add", y, y), 2, 2, 1)
+        b.store(b.inst("add", y, once), 3, 2, 1)
+        b.store(once, 4, 1, 0)
+        b.store(again, 5, 1, 0)
+        results = [np.zeros(n, np.float32) for n in (2, 2, 1, 1)]
+        self.check(b.kernel("columns"), [np.array([0.125], np.float32), np.array([1.5], np.float32), *results])
+
     @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
     def test_contractions(self, layout: str) -> None:
         for m, n, k in self.shapes:

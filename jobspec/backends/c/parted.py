@@ -8,7 +8,8 @@ is always visited by the same work-item, so that it may be updated where it lies
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import ChainMap
+from dataclasses import dataclass, replace
 
 from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.folds import Visit, ended
@@ -93,11 +94,13 @@ class Parted(Sweeps):
         w.line(f"{name} = shared[ITEM % {self.beside}];")
 
     def _stores(self, number: int) -> None:
-        """By one part, when no other still reads what lies there."""
-        stores = self.nest.stores(number, False)
+        """By one part, when no other still reads what lies there. All but the folds is computed behind SYNC, for the
+        same reason as in `_outside`."""
+        nest, stores = self.nest, self.nest.stores(number, False)
         if stores:
             self.scope.writer.line("SYNC;")
             with self.scope.writer.block("if (part == 0 && exists)"):
-                here = self.scope.enter((), ())
-                here.run(self.nest.needed(stores, here.values))
+                folds = {i: value for i, value in self.scope.values.items() if nest.kernel.body[i].op == "reduce"}
+                here = replace(self.scope, values=ChainMap(folds)).enter((), ())
+                here.run(nest.needed(stores, folds))
                 here.store(stores)
