@@ -110,8 +110,12 @@ def measure(names: Sequence[str], effort: Effort, quick: bool, keep: Callable[[F
         except (Missing, ChildProcessError) as missing:
             left_out[name] = str(missing)
         keep(Findings(before, comparisons, [], startups, left_out))
-    alone = [name for name in names if name not in JOBS]
-    kernels = [k for n in threads for k in kernels_alone(alone, n, before[n], effort)]
+    alone, kernels = [name for name in names if name not in JOBS], []
+    for n in threads:
+        try:
+            kernels += kernels_alone(alone, n, before[n], effort)
+        except ChildProcessError as ended:
+            left_out[f"kernels alone, {n} threads"] = str(ended)
     found = Findings({n: max(before[n], peak(n)) for n in threads}, comparisons, kernels, startups, left_out)
     keep(found)
     return found

@@ -15,9 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.compare import FREE, OURS, OWN, Comparison, Row
+from bench.compare import FREE, FUSED, OURS, Comparison, Row
 from bench.kernels import Alone
 from bench.startup import Startup
+from bench.timing import Spread
 from jobspec.ir.version import VERSION
 
 PEERS = ("torch", "jax", "tinygrad", "numpy")
@@ -74,8 +75,14 @@ def step_line(comparison: Comparison, names: Sequence[str], threads: int, peak: 
     rows = [comparison.row(name, threads) for name in names]
     ratio, ours, price = comparison.ratio(threads), comparison.row(OURS, threads), comparison.price(threads)
     reached = f"{comparison.flops / ours.timing.median / 1e9 / peak:.0%}" if ours else ""
-    last = [f"**{ratio:.2f}×**" if ratio else "", reached, "" if price is None else f"{price:+.1%}"]
+    against = f"**{ratio.median:.2f}×** ({ratio.low:.2f}–{ratio.high:.2f})" if ratio else ""
+    last = [against, reached, priced(price) if price else ""]
     return f"| {comparison.name} | {threads} | {' | '.join([*map(cell, rows), *last])} |"
+
+
+def priced(price: Spread) -> str:
+    """By how much longer, and the bounds of that."""
+    return f"{price.median - 1:+.1%} ({price.low - 1:+.1%} to {price.high - 1:+.1%})"
 
 
 def cell(row: Row | None) -> str:
@@ -119,12 +126,15 @@ def memory_table(found: Findings) -> Iterator[str]:
     known = [c for c in found.comparisons if c.memory]
     if not known:
         return
-    yield "| job | state and values planned | most memory of jobspec | of PyTorch |"
-    yield "|---|---|---|---|"
+    yield "| job | state and values planned | most memory of jobspec | of what it may take | of PyTorch, fused |"
+    yield "|---|---|---|---|---|"
     for c in known:
-        theirs = [size for name, size in c.memory.items() if name not in OWN]
-        sizes = [c.planned, c.memory[OURS], *theirs]
-        yield f"| {c.name} | {' | '.join(f'{size / 1e6:.0f} MB' for size in sizes)} |"
+        planned, ours, theirs = map(megabytes, (c.planned, c.memory.get(OURS), c.memory.get(FUSED)))
+        yield f"| {c.name} | {planned} | {ours} | {'' if c.used is None else f'{c.used:.0%}'} | {theirs} |"
+
+
+def megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.0f} MB"
 
 
 def notes(found: Findings) -> Iterator[str]:
@@ -149,9 +159,17 @@ def json_of(found: Findings) -> dict[str, Any]:
 
 def comparison_json(c: Comparison) -> dict[str, Any]:
     threads = sorted({r.threads for r in c.rows})
-    ratios = {str(n): {"ratio": c.ratio(n), "price": c.price(n)} for n in threads}
+    ratios = {str(n): on_threads(c, n) for n in threads}
     measured = {"flops": c.flops, "planned": c.planned, "memory": dict(c.memory), "failed": dict(c.failed)}
     return {"name": c.name, **measured, "rows": [row_json(r) for r in c.rows], "threads": ratios}
+
+
+def on_threads(c: Comparison, threads: int) -> dict[str, Any]:
+    """`ratio`: against the best; `pairs`: ours and ours in a free order, seconds per step."""
+    ratio, price = c.ratio(threads), c.price(threads)
+    both = {"ratio": asdict(ratio) if ratio else None, "price": asdict(price) if price else None}
+    against = {name: asdict(found) for name, found in c.ratios(threads).items()}
+    return both | {"against": against, "pairs": [list(pair) for pair in c.pairs.get(threads, ())]}
 
 
 def row_json(row: Row) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 Takes: contenders that run steps from a fixed start. Promises: every contender is timed in every window, in the same
 order, so that a machine that drifts drifts for all; each window begins at the initial state and ends with the same step
-for all; medians and spreads are over windows.
+for all; medians and spreads are over windows. `Spread` is a median with the bounds between which it is known to lie.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import comb
 from typing import Protocol
+
+#: how likely the bounds of a median are to miss it, at most
+MISSED = 0.05
 
 
 class Contender(Protocol):
@@ -41,6 +45,32 @@ class Timing:
     @property
     def high(self) -> float:
         return max(self.windows)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some figures, and an interval that holds the median of all that could have been measured with a
+    probability of 95 %, whatever they are distributed like; of fewer than six figures all lie in it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(figures: Iterable[float]) -> Spread:
+    """Source of the interval: the sign test. Raises ValueError where there are no figures."""
+    ordered = sorted(figures)
+    outside = beyond(len(ordered))
+    return Spread(statistics.median(ordered), ordered[outside], ordered[-1 - outside])
+
+
+def beyond(count: int) -> int:
+    """How many of `count` figures may be left out on each side."""
+    tail, outside = 2, 0
+    while tail + 2 * comb(count, outside + 1) <= MISSED * 2**count:
+        outside += 1
+        tail += 2 * comb(count, outside)
+    return outside
 
 
 def window(contender: Contender, steps: int) -> float:

@@ -1,8 +1,12 @@
-"""Windows alternate, and each begins at the initial state."""
+"""Windows alternate, and each begins at the initial state; what is known of a median."""
 
 from __future__ import annotations
 
-from bench.timing import alternate
+from math import comb
+
+import pytest
+
+from bench.timing import alternate, beyond, spread
 
 
 class Recorded:
@@ -26,3 +30,20 @@ def test_everyone_is_timed_in_every_window_from_the_start() -> None:
     # a step to wake up, then the window: two steps at least, never on from the one before
     assert log[-12:] == ["a1", "a2", "b1", "b2"] * 3
     assert all(t.low <= t.median <= t.high for t in found.values())
+
+
+@pytest.mark.parametrize("count", range(1, 40))
+def test_the_interval_of_a_median_misses_it_at_most_once_in_twenty(count: int) -> None:
+    """Its bounds miss where fewer figures than are left out, and one, lie on one side; none can be left out of five."""
+    outside = beyond(count)
+    missing = [2 * sum(comb(count, i) for i in range(left + 1)) / 2**count for left in (outside, outside + 1)]
+    assert missing[0] <= 0.05 < missing[1] or (outside == 0 and count < 6)
+
+
+def test_a_spread_is_the_median_and_its_bounds() -> None:
+    """Of 21 figures five on each side may be left out."""
+    found = spread([*range(21, 0, -1)])
+    assert (found.low, found.median, found.high) == (6, 11, 16)
+    assert spread([3.0, 1.0]).high == 3.0
+    with pytest.raises(ValueError):
+        spread([])

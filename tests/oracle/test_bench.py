@@ -1,4 +1,4 @@
-"""The benchmark's PyTorch side, and its rule for void rows."""
+"""The benchmark's PyTorch side, and whole comparisons."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tests.spec_jobs import NAMES, SMALL, on_made_up
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: pip install '.[oracle]'")
 
-from bench.compare import FREE, FUSED, JIT, OURS, SCAN, Comparison, Effort, Row, compare
+from bench.compare import FREE, FUSED, JIT, OURS, SCAN, Comparison, Effort, compare
 from bench.data import SOURCES
-from bench.timing import Timing
 from bench.torch_models import model_of
 from bench.torch_trainer import EAGER, Trainer
 from bench.workloads import JOBS, Workload, of_kind, of_spec
@@ -39,19 +38,6 @@ def test_reset_goes_back_to_the_start(name: str, variant: str, home: Home, tmp_p
     trainer.reset()
     assert trainer.losses(ours.batches) == first != after
     assert first == pytest.approx(ours.losses, abs=1e-3)
-
-
-@pytest.mark.parametrize(("difference", "void"), [(0.0, False), (1e-3, False), (1.1e-3, True), (float("nan"), True)])
-def test_another_training_is_void(difference: float, void: bool) -> None:
-    """It is no peer: the ratio is against the others."""
-    rows = (
-        Row(OURS, 1, Timing((2.0,)), 0.0),
-        Row("fast", 1, Timing((1.0,)), difference),
-        Row("slow", 1, Timing((6.0,)), 0.0),
-        Row("elsewhere", 2, Timing((0.1,)), 0.0),
-    )
-    assert rows[1].void == void
-    assert Comparison("x", 1, rows).ratio(1) == (3.0 if void else 0.5)
 
 
 #: workloads that are no spec as it stands, made small; the data they come with
@@ -85,14 +71,15 @@ def test_models_train_alike(name: str, home: Home, tmp_path: Path) -> None:
 def side_by_side(names: tuple[str, ...], home: Home, folder: Path) -> Comparison:
     """The smallest workload, as `python -m bench` does it, one short window."""
     work = on_made_up("digits", home, SMALL["digits"])
-    return compare(work, backend("llvm"), [1], Effort(1, 0.01, names, names), folder)
+    return compare(work, backend("llvm"), [1], Effort(1, 0.01, names, names, 3), folder)
 
 
 def test_contenders_train_alike_in_processes_of_their_own(home: Home, tmp_path: Path) -> None:
     found = side_by_side((OURS, FREE, FUSED), home, tmp_path)
     assert not found.failed and not any(row.void for row in found.rows)
     assert [row.contender for row in found.rows] == [OURS, FREE, FUSED]
-    assert found.ratio(1) and found.price(1) is not None and found.memory[OURS] > found.planned
+    assert found.ratio(1) and found.price(1) and len(found.pairs[1]) == 3
+    assert found.memory[OURS] > found.planned
 
 
 @pytest.mark.slow
