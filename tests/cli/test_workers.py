@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobspec.runtime.workers import ray_crew
+from jobspec.runtime.workers import ray_cluster
 from jobspec.runtime.workers.seats import asked_of, backends_of
 from jobspec.runtime.workers.tally import Tally
 from jobspec.runtime.workers.timeline import Span, Timeline
@@ -35,7 +35,7 @@ def test_without_ray(call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch) ->
     def absent(name: str) -> object:
         raise ModuleNotFoundError(f"No module named '{name}'")
 
-    monkeypatch.setattr(ray_crew, "import_module", absent)
+    monkeypatch.setattr(ray_cluster, "import_module", absent)
     assert refused(call, tiny, "--set", "train.shards=2", "--workers", "2") == (2, "E0863")
     assert "pip install 'jobspec[ray]'" in call("run", tiny, "--workers", "1").err
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jobspec.runtime.reporter import Silent
-from jobspec.runtime.workers.ray_crew import ray_module
+from jobspec.runtime.workers.ray_cluster import ray_module
 
 ROOM = 80 << 20
 

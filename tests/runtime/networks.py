@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jobspec.runtime.workers.ray_crew import SETTINGS
+from jobspec.runtime.workers.ray_cluster import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")

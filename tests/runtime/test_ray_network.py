@@ -90,6 +90,17 @@ def start_nodes(machines: Network, environment: dict[str, str]) -> None:
             assert line, f"Ray did not start on machine {machine}"
 
 
+def test_a_machine_whose_ray_was_killed(machines: Network, home: Home) -> None:
+    """It is no member any more, and told at once how to become one."""
+    start_nodes(machines, {})
+    machines.clear(1)
+    sets = [f"--set={name}={value}" for name, value in roots("digits", home).items()]
+    words = ["run", str(SPECS / "digits.job"), *sets, "--ray", f"{machines.address(0)}:{PORT}"]
+    command = [sys.executable, "-m", "jobspec", *words]
+    said, _ = machines.start(1, command, {"JOBSPEC_HOME": str(home.folder)}).communicate(timeout=60)
+    assert "error[E0867]" in said and f"ray start --address={machines.address(0)}:{PORT}" in said
+
+
 def test_a_link_that_is_cut_for_a_moment(machines: Network, home: Home) -> None:
     start_nodes(machines, {})
     run = Driven(machines, home)

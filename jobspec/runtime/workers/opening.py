@@ -13,6 +13,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from jobspec.backends.registry import backend, need_known
 from jobspec.backends.session import Session
 from jobspec.ir.classes import claim
 from jobspec.ir.job import Job
@@ -21,7 +22,8 @@ from jobspec.passes.layout import slot_buffers
 from jobspec.runtime.engine import Compiled, default_threads
 from jobspec.runtime.tuning import carried
 from jobspec.runtime.workers.cutting import Cutting
-from jobspec.runtime.workers.ray_crew import RayCrew, connected
+from jobspec.runtime.workers.ray_cluster import connected
+from jobspec.runtime.workers.ray_crew import RayCrew
 from jobspec.runtime.workers.scheduler import Scheduler
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.session import WorkersSession
@@ -32,8 +34,9 @@ Tell = Callable[[str], None]
 
 
 def on_workers(compiled: Compiled, asked: Asked, tell: Tell) -> Compiled:
-    """`compiled` as `asked`. Raises UsageError E0865; opening it, E0863 and E0867."""
+    """`compiled` as `asked`. Raises UsageError E0865, and as `need_backends`; opening it, E0863 and E0867."""
     job = compiled.job
+    need_backends(asked)
     Cutting(job, len(asked.backends)).check()
 
     def opened(plan: Plan, _: Job, threads: int, cache: Path) -> Session:
@@ -47,12 +50,21 @@ def on_workers(compiled: Compiled, asked: Asked, tell: Tell) -> Compiled:
     return replace(compiled, backend=replace(compiled.backend, open=opened, on_host=False, interprets=False))
 
 
+def need_backends(asked: Asked) -> None:
+    """Raises UsageError for a backend that no worker can have: unknown (E0811), or not on this machine where all are
+    to be here."""
+    for name in dict.fromkeys(asked.backends):
+        need_known(name)
+        if asked.address is None:
+            backend(name)
+
+
 def session_on(ray: Any, compiled: Compiled, asked: Asked, cache: Path, tell: Tell) -> WorkersSession:
     """A session on a crew of Ray's."""
     threads, schedules = asked.threads or threads_each(ray, asked), carried(compiled.plan)
 
-    def setup(backend: str) -> Setup:
-        return Setup(backend, threads, compiled.job.profile, cache, schedules)
+    def setup(name: str) -> Setup:
+        return Setup(name, threads, compiled.job.profile, cache, schedules)
 
     crew = RayCrew(ray, asked, setup, claim(compiled.job.profile, compiled.plan.target), tell)
     referee = Worker(replace(setup(compiled.backend.name), threads=default_threads()), crew.fetch)

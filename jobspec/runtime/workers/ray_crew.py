@@ -1,17 +1,13 @@
-"""Workers as actors of Ray: the one place that knows it.
+"""Workers as actors of Ray.
 
-Takes: which workers there are to be, a cluster's address or none. Promises: the face of crew.py. A worker that dies is
+Takes: which workers there are to be, a cluster (ray_cluster.py). Promises: the face of crew.py. A worker that dies is
 started anew, machines that join get theirs, one that lied gets no other. Values live in Ray's object store: what a
 worker gives stays on its machine until another takes it, and belongs to the head, so it outlives the worker's process.
-Needs the extra `ray`; nothing of it is imported before a crew is opened.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
-from jobspec.ir.errors import UsageError
 from jobspec.runtime.workers.crew import Done, Event, Gone, Joined, Left, Lost, Order, Parcel, Refused
+from jobspec.runtime.workers.ray_cluster import MOST
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.station import Answer, Ready, Station, own_sources
 from jobspec.runtime.workers.trouble import nobody_came
@@ -31,68 +27,18 @@ from jobspec.runtime.workers.worker import Setup
 from jobspec.store.checkpoint import array_digest
 
 Array = NDArray[Any]
-#: of Ray, where the user has not set them: it sends nothing home, leaves GPUs to us, and does not print what it sees of
-#: machines that die on standard output, where a run's own answer goes
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
-}
 #: bytes up to which a value travels inside a message
 SMALL = 1 << 16
-#: bytes of the object store of a cluster that is started here, at least
-ROOM = 128 << 20
 #: seconds to wait for a value; between two looks at who is there; before a worker that died is started anew
 TAKE, LOOK, PAUSE = 120.0, 2.0, 1.0
-#: seconds that a cluster may take to answer at all
-KNOCK = 20.0
 #: workers that may come to nothing in a seat, one after another
 STARTS = 3
-#: letters of what Ray says
-MOST = 300
 #: the last line of a traceback; what Ray's errors say in more words
 RAISED = re.compile(r"\w+(Error|Exception): ")
 DEATHS = {
     "ActorDiedError": "its process or its machine died",
     "ActorUnavailableError": "its machine does not answer",
 }
-
-
-def ray_module() -> Any:
-    """Raises UsageError E0863 where Ray is not installed."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    try:
-        return import_module("ray")
-    except ImportError as error:
-        reason = f"workers run on Ray, which is not here ({error})"
-        raise UsageError("E0863", reason, help="pip install 'jobspec[ray]'") from error
-
-
-def connected(address: str | None, workers: int, state: int) -> Any:
-    """Ray, in a cluster: the one at `address`, or one started here for so many workers. `state`: bytes of the job's.
-    Raises UsageError E0863, E0867."""
-    ray = ray_module()
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address is None:
-            ray.init(address="local", num_cpus=workers, object_store_memory=max(ROOM, 16 * state), **quiet)
-        else:
-            need_listener(address)
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray has no one class for what goes wrong here
-        said = " ".join(str(error).split())[:MOST] or type(error).__name__
-        reason = f"there is no cluster at {address or 'this machine'}: {said}"
-        help = "`ray start --head` starts one, and says its address; RAY_AUTH_MODE=token joins one with a token"
-        raise UsageError("E0867", reason, help=help) from error
-    return ray
-
-
-def need_listener(address: str) -> None:
-    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
 
 
 @dataclass(eq=False)
@@ -143,6 +89,8 @@ class RayCrew:
         self._at: dict[Any, UnderWay] = {}
         self._looked, self._met = 0.0, False
         self._alive: list[str] = []
+        self._with_gpu: set[str] = set()
+        self._tell_of_room()
 
     def now(self) -> float:
         return time.monotonic()
@@ -183,6 +131,15 @@ class RayCrew:
 
     # ---- who is there
 
+    def _tell_of_room(self) -> None:
+        """Say at once for how many workers there is no room: machines may join."""
+        there, backends = self._ray.cluster_resources(), self._asked.backends
+        for kind, name, needed in (("CPU", "processors", len(backends)), ("GPU", "GPUs", backends.count("cuda"))):
+            has = int(there.get(kind, 0))
+            if has < needed:
+                room = f"the cluster has {has} of the {needed} {name} that workers need"
+                self._tell(f"{room}: who finds none is waited for")
+
     def _seat(self, worker: str) -> Seat:
         return next(seat for seat in self._seats if seat.name == worker)
 
@@ -208,7 +165,8 @@ class RayCrew:
 
     def _seat_machines(self) -> None:
         with_processors = (node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU"))
-        self._alive = [node["NodeID"] for node in with_processors]
+        here = {node["NodeID"]: node["Resources"] for node in with_processors}
+        self._alive, self._with_gpu = list(here), {name for name, has in here.items() if has.get("GPU")}
         seated = {seat.node for seat in self._seats}
         for seat in self._seats:
             seat.closed |= seat.actor is None and seat.node not in self._alive
@@ -220,7 +178,8 @@ class RayCrew:
         seat.number += 1
         seat.name = seat.title if seat.number == 1 else f"{seat.title} {seat.number}"
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
-        if seat.backend == "cuda":
+        # a machine without a GPU is to say so itself: Ray would wait for one
+        if seat.backend == "cuda" and (seat.node is None or seat.node in self._with_gpu):
             options["num_gpus"] = 1
         if seat.node is not None:
             strategies = import_module("ray.util.scheduling_strategies")
