@@ -17,7 +17,7 @@ from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Routine
 from jobspec.loading import Spec, need_whole_roots
-from jobspec.scaling import money, step_routines
+from jobspec.scaling import hours, money, step_routines
 
 ORDERS = ("cost", "time")
 
@@ -151,7 +151,7 @@ def table(found: Quotes) -> Iterator[str]:
         devices = f"{one.rented:,} × {one.offer.cluster.device}"
         price = money(one.cost, one.offer.cluster.currency)
         ranks = (str(costs.index(one) + 1), str(times.index(one) + 1))
-        rows.append((*ranks, one.offer.name, tier, devices, f"{one.hours:,.1f}", price))
+        rows.append((*ranks, one.offer.name, tier, devices, hours(one.hours), price))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         texts = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:-2], widths[:-2], strict=True))

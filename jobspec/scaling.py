@@ -121,7 +121,7 @@ def lines_of(found: Estimate) -> Iterator[str]:
 
 def whole(found: Estimate) -> Iterator[str]:
     cost = "" if found.cost is None else f", {money(found.cost, found.cluster.currency)}"
-    yield f"takes       {found.hours:,.1f} hours, {amount(found.device_hours)} device hours{cost}"
+    yield f"takes       {hours(found.hours)} hours, {amount(found.device_hours)} device hours{cost}"
     if found.every is not None and found.effective is not None and found.write is not None:
         often = f"every {clock(found.every)}, {found.write:.2g} s each"
         yield f"checkpoints {often}: with interruptions, {found.effective:.1%} of the time is training"
@@ -137,10 +137,10 @@ def table(found: Estimate) -> Iterator[str]:
 
 
 def row(found: Estimate, step: Step) -> tuple[str, ...]:
-    hours = found.hours_for(step.seconds * step.phase.steps)
+    taken = found.hours_for(step.seconds * step.phase.steps)
     return (
         step.phase.name or "step", f"{step.phase.steps:,}", said_mesh(step), f"{step.micro:,}", f"{step.seconds:.3g} s",
-        f"{step.rate / 1e12:.3g}", f"{step.rate / found.peak:.1%}", in_bytes(step.room.total), f"{hours:,.1f}",
+        f"{step.rate / 1e12:.3g}", f"{step.rate / found.peak:.1%}", in_bytes(step.room.total), hours(taken),
     )  # fmt: skip
 
 
@@ -184,8 +184,15 @@ def said_attained(found: Estimate) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """`118.52 USD`; large sums without cents."""
+    """`118.52 USD`; large sums without cents, those below a cent to two digits."""
+    if 0 < amount < 0.01:
+        return f"{amount:.2g} {currency}"
     return f"{amount:,.2f} {currency}" if amount < 1000 else f"{amount:,.0f} {currency}"
+
+
+def hours(amount: float) -> str:
+    """`118.5`; less than one to two digits."""
+    return f"{amount:,.1f}" if amount >= 1 or not amount else f"{amount:.2g}"
 
 
 def clock(seconds: float) -> str:

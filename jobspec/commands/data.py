@@ -63,8 +63,8 @@ def add_command(
             click.echo(axes)
     for item in added:
         click.echo(item.line)
-        for note in item.notes:
-            click.echo(f"note: {note}", err=True)
+    for note in dict.fromkeys(note for item in added for note in item.notes):
+        click.echo(f"note: {note}", err=True)
 
 
 def pairs(words: tuple[str, ...]) -> dict[str, str]:

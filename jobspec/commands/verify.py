@@ -10,6 +10,7 @@ import click
 from jobspec import api
 from jobspec.commands.options import FILE, backend_option, json_option, say_json, spec_of, threads_option
 from jobspec.ir.errors import UsageError
+from jobspec.runtime.folder import RECEIPT
 from jobspec.runtime.progress import reporter_for
 
 #: bytes
@@ -27,6 +28,14 @@ def read_challenge(context: click.Context, option: click.Parameter, text: str | 
     if len(raw) != CHALLENGE:
         raise click.BadParameter("a challenge is 64 hex digits, as the verdict prints them", context, option)
     return raw
+
+
+def meant(path: Path) -> Path:
+    """The receipt: itself, or that in a run's folder. Raises UsageError E0812 for a job's text, which is none."""
+    if path.suffix == ".job" and path.is_file():
+        help = f"`jobspec run {path}` says at its end where the job's receipt lies"
+        raise UsageError("E0812", f"{path} is a job, and it is a receipt that is verified", help=help)
+    return path / RECEIPT if path.is_dir() else path
 
 
 @click.command()
@@ -58,7 +67,7 @@ def command(
     spec = spec_of(job, ()) if job else None
     reporter = reporter_for(sys.stderr if as_json else sys.stdout)
     verdict = api.verify(
-        receipt,
+        meant(receipt),
         on,
         job=spec,
         threads=threads,

@@ -146,6 +146,12 @@ def check_depth(frame: Frame, function: Function) -> None:
     need(len(frame.calls) < DEEPEST, "E0264", f"calls nest deeper than {DEEPEST}")
 
 
+def help_with_axes(function: Function) -> str:
+    formal = [axis.text for axis in function.definition.axes]
+    more = f", {formal[-1]} being one axis or more" if function.definition.rest else ""
+    return f"name the axes at the call: `{function.name}[{' '.join(formal)}](…)`{more}"
+
+
 def axis_arguments(function: Function) -> dict[str, Axes]:
     """Axis parameter → the axes it stands for. The last one may be declared to take several (`N..`)."""
     formal = [axis.text for axis in function.definition.axes]
@@ -159,7 +165,7 @@ def axis_arguments(function: Function) -> dict[str, Axes]:
         raise Refusal(
             "E0262",
             f"`{function.name}` takes {wants}, {given} are given",
-            help=f"name the axes at the call: `{function.name}{wants}(…)`" if formal else None,
+            help=help_with_axes(function) if formal else None,
         )
     for axes in actual:
         twice = next((a for a in axes if axes.count(a) > 1), None)

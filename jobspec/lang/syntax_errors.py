@@ -108,6 +108,14 @@ def size_for_axis(m: Mistake) -> Diagnostic | None:
     return replace(unexpected(m), help=f"sizes have names: `dim N={m.token.text}` at the top, and `N` here")
 
 
+def nothing_behind_arrow(m: Mistake) -> Diagnostic | None:
+    """param w: H -> ~ normal(.1)"""
+    if m.before.kind != "ARROW" or "AXIS" not in m.want or m.token.kind not in ("TILDE", "EQUAL", "COMMA"):
+        return None
+    help = "a map has an axis behind its arrow; for a single number `dim One=1`, `-> One`, and `[One: 0]` at its use"
+    return replace(unexpected(m), help=help)
+
+
 def chained_comparison(m: Mistake) -> Diagnostic | None:
     if m.token.kind != "COMPARE" or "TIMES" not in m.want:
         return None
@@ -168,6 +176,7 @@ CAUSES: tuple[Cause, ...] = (
     index_without_axis,
     wrong_case,
     size_for_axis,
+    nothing_behind_arrow,
     chained_comparison,
     types_without_colon,
     equals_sign,

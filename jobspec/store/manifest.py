@@ -97,7 +97,10 @@ class Manifest:
         return f"table({self.root}, {fields})"
 
     def axes(self) -> str:
-        """The axes that the declaration names, with their sizes: `dim X1=28, X2=28`; empty where it names none."""
+        """The axes that the declaration names, with their sizes: `dim X1=28, X2=28`; of a text that of its characters,
+        `dim V=65`; empty where there are none."""
+        if self.vocabulary is not None:
+            return f"dim V={len(self.vocabulary)}"
         named = (pair for name, type in self.fields for pair in zip(axes_of(name, type), type.shape, strict=True))
         sizes = [f"{axis}={size}" for axis, size in named]
         return f"dim {', '.join(sizes)}" if sizes else ""

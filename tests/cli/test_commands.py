@@ -220,7 +220,9 @@ def test_verify(call: Call, tiny: Path) -> None:
     receipt = Path(call("run", tiny, *REFERENCE, "--json").json["receipt"])
     said = call("verify", receipt, *REFERENCE)
     assert said.code == 0 and "\nACCEPT\n" in said.out
-    assert call("verify", receipt, *REFERENCE, "--json").json["verdict"] == "ACCEPT"
+    assert call("verify", receipt.parent, *REFERENCE, "--json").json["verdict"] == "ACCEPT"
+    said = call("verify", tiny, *REFERENCE)
+    assert said.code == 2 and "error[E0812]" in said.err and "jobspec run" in said.err
     data = bytearray(receipt.read_bytes())
     data[data.index(b"chain") + 10] ^= 1
     receipt.write_bytes(data)
@@ -342,6 +344,7 @@ def test_data_add_json(call: Call, tmp_path: Path) -> None:
     added = call("data", "add", path, "--split", ".8", "--json").json["added"]
     assert [entry["name"] for entry in added] == ["words_train", "words_val"]
     assert added[0]["line"].startswith("data words_train = tokens(b3:") and added[0]["records"] == 8
+    assert [entry["axes"] for entry in added] == ["dim V=4"] * 2
 
 
 def test_an_unexpected_error_is_a_bug_and_says_so(

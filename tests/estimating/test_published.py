@@ -71,7 +71,7 @@ def test_hours_of_70b(published: float) -> None:
 
 
 @pytest.mark.parametrize("published", [1.3, 1.46])
-@pytest.mark.xfail(strict=True, reason="0.54M: no mesh is published, and ours uses GPUs better than 16 % of their peak")
+@pytest.mark.xfail(strict=True, reason="0.54M: neither mesh nor batch nor GPUs are published (docs/estimate.md)")
 def test_hours_of_8b(published: float) -> None:
     assert whole("llama3_8b").device_hours / MILLION == pytest.approx(published, rel=TOLERANCE)
 
