@@ -9,13 +9,15 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.backends.llvm.compile import Library, emit
+from jobspec.backends.llvm import compile
+from jobspec.backends.llvm.compile import Library
 from jobspec.backends.llvm.convention import Native, Phase, Place
 from jobspec.backends.llvm.kernels import generate
 from jobspec.backends.llvm.machine import host, target_of
@@ -139,6 +141,12 @@ class Compiled:
 def pieces(phase: Phase, cuts: int) -> list[tuple[int, int]]:
     borders = [phase.tasks * i // cuts for i in range(cuts + 1)]
     return list(pairwise(borders))
+
+
+@lru_cache(256)
+def emit(text: str, target: Target, level: int) -> bytes:
+    """The object of a text; many tests run one kernel on other numbers."""
+    return compile.emit(text, target, level)
 
 
 def compiled(

@@ -59,14 +59,16 @@ def aligned(size: int, to: int = 256) -> Bytes:
 
 
 class Program:
-    """A module of PTX, ready to run. `watched`: accesses are checked; `order`: see matrices.py."""
+    """A module of PTX, ready to run. `watched`: accesses are checked; `order`: see matrices.py.
+
+    Making the code takes longer than running it, so it is made by the quickest generator."""
 
     _time = 0
 
-    def __init__(self, ptx: str, watched: bool = True, level: int = 1, order: str = "chain") -> None:
+    def __init__(self, ptx: str, watched: bool = True, order: str = "chain") -> None:
         text, self.entries = translate(ptx, watched, order)
         self.watched = watched
-        self._library = Library([emit(optimised(text, level), host(), 2)], ["launch", *self.entries], host())
+        self._library = Library([emit(promoted(text), host(), 0)], ["launch", *self.entries], host())
         types = [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
         types += [ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_bool]
         self._launch = ctypes.CFUNCTYPE(ctypes.c_int, *types)(self._library.addresses["launch"])
@@ -133,11 +135,11 @@ def told(name: str, environment: NDArray[np.int64], entry: Translated) -> str:
     return f"{runtime.FAULTS[kind]}: {name}, line {line} of the PTX, thread {thread} of block {block}, {where}"
 
 
-def optimised(text: str, level: int) -> str:
-    """The IR after LLVM's passes, which keep every bit: registers become values."""
+def promoted(text: str) -> str:
+    """The IR with registers as values, not as places in memory; nothing else is changed."""
     module = llvm.parse_assembly(text, llvm.create_context())
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    builder = llvm.create_pass_builder(code_generator(host(), 2), options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.run(module, llvm.create_pass_builder(code_generator(host(), 0), llvm.create_pipeline_tuning_options()))
     return str(module)
