@@ -34,7 +34,7 @@ class Misfit:
         where = f" in the phase `{self.phase}`" if self.phase else ""
         own = f", or give it a mesh of its own: `run NAME {{ on = [{self.phase}]; … }}`" if self.phase else ""
         reason = f"{self.axis} = {self.size}{where} has no {self.parts} equal parts for the mesh"
-        return UsageError("E0868", reason, help=f"say {said}{own}")
+        return UsageError("E0868", reason, help=f"say {said}, or leave {self.axis} out of what `shard` cuts{own}")
 
 
 @dataclass(frozen=True)

@@ -73,17 +73,25 @@ def test_stages_may_differ_by_a_turn() -> None:
     assert job.mesh("main").parts("L") == 2
 
 
+def without(axis: str) -> str:
+    return f"leave {axis} out of what `shard` cuts"
+
+
 @pytest.mark.parametrize(
     ("run", "reason", "help"),
     [
-        ("mesh = [tp=2]; shard X over tp", "X = 3 has no 2 equal parts", "say `tp=1` or `tp=3`"),
+        ("mesh = [tp=2]; shard X over tp", "X = 3 has no 2 equal parts", f"say `tp=1` or `tp=3`, or {without('X')}"),
         (
             "mesh = [dp=8]; shard B over dp",
             "B = 4 in the phase `warm` has no 8 equal parts",
-            "say `dp=2` or `dp=4`, or give it a mesh of its own: `run NAME { on = [warm]; … }`",
+            f"say `dp=2` or `dp=4`, or {without('B')}, or give it a mesh of its own: `run NAME {{ on = [warm]; … }}`",
         ),
-        ("mesh = [pp=6]; shard L over pp", "L = 5 has no 6 equal parts", "say `pp=1` or `pp=5`"),
-        ("on = [late]; mesh = [dp=4]; shard B over dp", "B = 6 has no 4 equal parts", "say `dp=2` or `dp=3`"),
+        ("mesh = [pp=6]; shard L over pp", "L = 5 has no 6 equal parts", f"say `pp=1` or `pp=5`, or {without('L')}"),
+        (
+            "on = [late]; mesh = [dp=4]; shard B over dp",
+            "B = 6 has no 4 equal parts",
+            f"say `dp=2` or `dp=3`, or {without('B')}",
+        ),
     ],
 )
 def test_only_who_uses_a_mesh_is_told_that_it_does_not_fit(run: str, reason: str, help: str) -> None:
