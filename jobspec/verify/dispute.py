@@ -42,7 +42,7 @@ class Settlement:
 
     def __str__(self) -> str:
         verdict = f"wrong: {' and '.join(self.wrong)}" if self.wrong else "no difference"
-        return "\n".join([verdict, *(f"  {line}" for line in self.where), f"  {self.rounds} rounds"])
+        return "\n".join([verdict, *(f"  {line}" for line in self.where), f"  {self.rounds} round{'s' * (self.rounds != 1)}"])
 
 
 def settle(sides: Pair, job: Job, means: Means) -> Settlement:
