@@ -42,7 +42,8 @@ class Settlement:
 
     def __str__(self) -> str:
         verdict = f"wrong: {' and '.join(self.wrong)}" if self.wrong else "no difference"
-        return "\n".join([verdict, *(f"  {line}" for line in self.where), f"  {self.rounds} round{'s' * (self.rounds != 1)}"])
+        rounds = f"{self.rounds} round{'s' * (self.rounds != 1)}"
+        return "\n".join([verdict, *(f"  {line}" for line in [*self.where, rounds])])
 
 
 def settle(sides: Pair, job: Job, means: Means) -> Settlement:
