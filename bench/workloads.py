@@ -18,7 +18,7 @@ from bench.data import SOURCES
 from jobspec.backends.session import Session
 from jobspec.ir.job import Job
 from jobspec.ir.plan import Plan, Routine
-from jobspec.lang.override import assignments
+from jobspec.lang.assigned import assignments
 from jobspec.loading import Spec, open_data, read_spec
 from jobspec.runtime.batches import Feeder, Rows, phase_shares
 from jobspec.store.datasets import DataSet

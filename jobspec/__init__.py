@@ -43,10 +43,19 @@ __all__ = [
 ]
 
 
+#: where the names are that are not in jobspec.api
+ELSEWHERE = {
+    "Report": "jobspec.planning",
+    "Settlement": "jobspec.verify.dispute",
+    "Spec": "jobspec.loading",
+    "Verdict": "jobspec.verify.verdict",
+}
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module `jobspec` has no `{name}`")
-    api = import_module("jobspec.api")
-    # all at once: importing them has bound `verify` to the room of that name
-    globals().update({known: getattr(api, known) for known in __all__ if known != "__version__"})
+    # all at once: importing them binds `verify` to the room of that name, which it must not stay
+    found = {known: import_module(ELSEWHERE.get(known, "jobspec.api")) for known in __all__ if known != "__version__"}
+    globals().update({known: getattr(module, known) for known, module in found.items()})
     return globals()[name]

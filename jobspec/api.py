@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import LIMITS, PlanFileError, decode_plan_file
 from jobspec.ir.codec.receipt import ReceiptFormatError
 from jobspec.ir.errors import CompileError, DataError, UsageError
+from jobspec.ir.later import later
 from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
-from jobspec.planning import Report, report_of
 from jobspec.runtime.checkpoints import chosen, loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
 from jobspec.runtime.export import has_averages, weights_metadata, write_weights
@@ -45,20 +45,34 @@ from jobspec.runtime.run import run as run_compiled
 from jobspec.runtime.safetensors import SafetensorsError, from_bytes
 from jobspec.runtime.start import Weights
 from jobspec.runtime.tuning import Tunings, may_stand_for
-from jobspec.runtime.workers.opening import on_workers
 from jobspec.runtime.workers.seats import Asked, asked_of
 from jobspec.store.checkpoint import state_root
 from jobspec.store.datasets import DataSet
 from jobspec.store.files import FileLayer
 from jobspec.store.home import Home, beside, open_home
-from jobspec.verify import settling
-from jobspec.verify.challenge import fresh
-from jobspec.verify.dispute import Settlement
-from jobspec.verify.replaying import Means
-from jobspec.verify.sampled import Sample
-from jobspec.verify.signing import sign as sign_receipt
-from jobspec.verify.verdict import Verdict
-from jobspec.verify.verify import verify as verify_receipt
+
+if TYPE_CHECKING:
+    from jobspec.planning import Report, report_of
+    from jobspec.runtime.workers.opening import on_workers
+    from jobspec.verify.challenge import fresh
+    from jobspec.verify.dispute import Settlement
+    from jobspec.verify.replaying import Means
+    from jobspec.verify.sampled import Sample
+    from jobspec.verify.settling import dispute as settle
+    from jobspec.verify.settling import trace as write_traces
+    from jobspec.verify.signing import sign as sign_receipt
+    from jobspec.verify.verdict import Verdict
+    from jobspec.verify.verify import verify as verify_receipt
+else:
+    report_of = later("jobspec.planning", "report_of")
+    on_workers = later("jobspec.runtime.workers.opening", "on_workers")
+    fresh = later("jobspec.verify.challenge", "fresh")
+    Means = later("jobspec.verify.replaying", "Means")
+    Sample = later("jobspec.verify.sampled", "Sample")
+    settle = later("jobspec.verify.settling", "dispute")
+    write_traces = later("jobspec.verify.settling", "trace")
+    sign_receipt = later("jobspec.verify.signing", "sign")
+    verify_receipt = later("jobspec.verify.verify", "verify")
 
 Array = NDArray[Any]
 
@@ -313,7 +327,7 @@ def trace(
     run's log does not reach, MismatchError E0512 where the backend leaves another state than the reference."""
     store = open_home(home)
     with debug.stage("trace"):
-        return settling.trace(Path(run), step, values, Means(store, on, threads or default_threads(), data))
+        return write_traces(Path(run), step, values, Means(store, on, threads or default_threads(), data))
 
 
 def dispute(
@@ -329,4 +343,4 @@ def dispute(
     at URLs. Raises UsageError E0845 for runs of different jobs, DataError where job or data is missing."""
     store = open_home(home)
     with debug.stage("dispute"):
-        return settling.dispute(one, other, Means(store, on, threads or default_threads(), data))
+        return settle(one, other, Means(store, on, threads or default_threads(), data))

@@ -13,13 +13,19 @@ import gc
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from jobspec.faults import bug_report, disk_trouble
 from jobspec.ir.errors import JobspecError, UsageError
+from jobspec.ir.later import later
 from jobspec.ir.version import VERSION
-from jobspec.lang.diagnostics import closest
+
+if TYPE_CHECKING:
+    from jobspec.lang.diagnostics import closest
+else:
+    closest = later("jobspec.lang.diagnostics", "closest")
 
 COMMANDS = {
     "check": "Check a job: syntax, names, axes, shapes, updates.",

@@ -12,10 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import jobspec.views as views
 from jobspec.ir.job import Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan
+
+if TYPE_CHECKING:
+    from jobspec.views import kernels, programs, schedule
+else:
+    kernels = later("jobspec.views", "kernels")
+    programs = later("jobspec.views", "programs")
+    schedule = later("jobspec.views", "schedule")
 
 
 def level() -> int:
@@ -36,9 +44,9 @@ def stage(name: str) -> Iterator[None]:
 
 def compiled(job: Job, plan: Plan) -> None:
     """Say what became of a job."""
-    say(2, lambda: views.schedule(plan))
-    say(3, lambda: views.kernels(plan))
-    say(4, lambda: views.programs(job))
+    say(2, lambda: schedule(plan))
+    say(3, lambda: kernels(plan))
+    say(4, lambda: programs(job))
 
 
 def say(least: int, lines: Callable[[], Iterable[str]]) -> None:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobspec.ir.errors import JobspecError
+from jobspec.ir.later import later
 from jobspec.ir.version import VERSION
 from jobspec.store.files import store_error
+
+if TYPE_CHECKING:
+    from tempfile import NamedTemporaryFile
+else:
+    NamedTemporaryFile = later("tempfile", "NamedTemporaryFile")
 
 
 def disk_trouble(error: OSError) -> JobspecError:
@@ -39,7 +45,7 @@ def first_line(error: Exception) -> str:
 def written(told: str) -> str:
     """Where the traceback lies, and what to do with it."""
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="jobspec-bug-", suffix=".txt", delete=False) as file:
+        with NamedTemporaryFile("w", prefix="jobspec-bug-", suffix=".txt", delete=False) as file:
             file.write(f"jobspec {VERSION}, python {sys.version}\n{' '.join(sys.argv)}\n\n{told}")
     except OSError:
         return "help: set JOBSPEC_DEBUG=1 to see where it happened, and report it"

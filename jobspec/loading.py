@@ -9,20 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jobspec.backends.kept import Kept
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import CompileError, DataError
 from jobspec.ir.job import Job
 from jobspec.ir.job import Source as JobSource
-from jobspec.lang.check import load as load_source
-from jobspec.lang.inline import inlined
-from jobspec.lang.override import overridden, said
+from jobspec.ir.later import later
+from jobspec.lang.assigned import said
 from jobspec.lang.source import Source
-from jobspec.lang.work import Watcher
+from jobspec.remembered import Listening, Questions, key_of, recalled, remember
 from jobspec.runtime.start import Weights
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, open_set, resolve_root
 from jobspec.store.home import Home, beside
+
+if TYPE_CHECKING:
+    from jobspec.lang.check import load as load_source
+    from jobspec.lang.inline import inlined
+    from jobspec.lang.override import overridden
+    from jobspec.lang.work import Assumptions
+else:
+    load_source = later("jobspec.lang.check", "load")
+    inlined = later("jobspec.lang.inline", "inlined")
+    overridden = later("jobspec.lang.override", "overridden")
+    Assumptions = later("jobspec.lang.work", "Assumptions")
 
 #: the store's code for data that is not here
 UNKNOWN = "E0401"
@@ -49,6 +61,21 @@ def read_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
     return replace(_spec(Source.read(path), values, home, beside(path)), file=path.name)
 
 
+def known_spec(path: Path, values: Mapping[str, str], home: Home) -> Spec:
+    """The same for whoever runs it on this machine: recalled where it was read before, so without places in the text,
+    and how a mesh would cut it."""
+    source, search = Source.read(path), beside(path)
+    kept, key, listening = Kept(home.cache), key_of(source.text, values), Listening(questions(home, search))
+    found = recalled(kept, key, listening.questions)
+    if found is not None:
+        text, job = found
+        return replace(_settled(job, home, search), text=text, sets=tuple(said(values)), file=path.name)
+    spec, job = _read(source, values, home, search, listening)
+    if not spec.unknown and spec.text is not None:
+        remember(kept, key, spec.text, job, listening.answers())
+    return replace(spec, file=path.name)
+
+
 def text_spec(text: str, values: Mapping[str, str], home: Home) -> Spec:
     """The job that `text` says; its data comes from the store alone."""
     return _spec(Source.from_bytes("<text>", text.encode()), values, home, ())
@@ -67,25 +94,34 @@ def closed_text(path: Path, home: Home) -> str:
 
 
 def _spec(source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...]) -> Spec:
-    store = home.data(search)
-    meant, weights, assumptions = overridden(source, values), Weights(home, search), Assumptions()
+    return _read(source, values, home, search, questions(home, search))[0]
+
+
+def _read(
+    source: Source, values: Mapping[str, str], home: Home, search: tuple[Path, ...], asked: Questions | Listening
+) -> tuple[Spec, Job]:
+    """The spec, and its job as the text has it."""
+    meant, assumptions = overridden(source, values) if values else source, Assumptions()
     job = load_source(
-        meant, catalog=Catalog(store), fetch=Library(store), watcher=assumptions, weights=weights.shapes
+        meant, catalog=asked.catalog, fetch=asked.fetch, watcher=assumptions, weights=asked.weights
     )
-    known = tuple(_whole(store, used) for used in job.sources)
-    start = replace(job.start, root=weights.resolve(job.start.root)) if job.start else None
     unknown = tuple(dict.fromkeys(assumptions.data))
-    return Spec(replace(job, sources=known, start=start), search, meant.text, tuple(said(values)), unknown=unknown)
+    spec = _settled(job, home, search)
+    return replace(spec, text=meant.text, sets=tuple(said(values)), unknown=unknown), job
 
 
-class Assumptions(Watcher):
-    """Names of the data sets for whose epochs one step was taken."""
+def _settled(job: Job, home: Home, search: tuple[Path, ...]) -> Spec:
+    """The job with the hashes in full that can be told."""
+    store = home.data(search)
+    known = tuple(_whole(store, used) for used in job.sources)
+    start = replace(job.start, root=Weights(home, search).resolve(job.start.root)) if job.start else None
+    return Spec(replace(job, sources=known, start=start), search)
 
-    def __init__(self) -> None:
-        self.data: list[str] = []
 
-    def assumed(self, data: str) -> None:
-        self.data.append(data)
+def questions(home: Home, search: tuple[Path, ...]) -> Questions:
+    """What a text may ask this store."""
+    store = home.data(search)
+    return Questions(Catalog(store), Library(store), Weights(home, search).shapes)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import tomllib
 from pathlib import Path
 
 from jobspec.ir.errors import UsageError
+from jobspec.lang.assigned import assignments
 from jobspec.lang.diagnostics import did_you_mean
-from jobspec.lang.override import assignments, overridden
+from jobspec.lang.override import overridden
 from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
 from jobspec.store.blobs import BlobStore

@@ -8,15 +8,21 @@ cannot be written is a folder that is not used.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobspec.ir.canonical import Value, encode
-from jobspec.ir.digest import Digest, digest
+from jobspec.ir.digest import Digest, blob_digest, digest
+from jobspec.ir.later import later
+
+if TYPE_CHECKING:
+    from tempfile import mkstemp
+else:
+    mkstemp = later("tempfile", "mkstemp")
 
 ROOM = Path(__file__).parents[1]
 SEAL = 32
@@ -54,7 +60,7 @@ def seal_of(key: Digest, body: bytes) -> bytes:
 
 def write(path: Path, data: bytes) -> None:
     """The whole file or none: readers never see a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, name = mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -68,5 +74,11 @@ def write(path: Path, data: bytes) -> None:
 def sources(*patterns: str) -> Digest:
     """Of the text of all our modules that `patterns` name: what is made by them is made anew when one changes."""
     files: Iterable[Path] = sorted({path for pattern in patterns for path in ROOM.glob(pattern)})
-    named: Value = [[path.relative_to(ROOM).as_posix(), path.read_bytes()] for path in files]
+    named: Value = [[path.relative_to(ROOM).as_posix(), text_of(path)] for path in files]
     return digest("kept.sources", encode(named))
+
+
+@cache
+def text_of(path: Path) -> bytes:
+    """A digest of a file's bytes; some files have a part in several things."""
+    return blob_digest(path.read_bytes()).raw

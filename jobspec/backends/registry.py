@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from jobspec.backends.session import Session, Stepper
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.target import Target
 
@@ -55,12 +56,12 @@ class Backend:
 
 
 def _llvm() -> Backend:
-    from jobspec.backends.llvm import engine, machine, stepper
+    from jobspec.backends.llvm import engine, machine
 
     compilers = (("jobspec-llvm", NATIVE), *engine.compilers())
-    opened = engine.open_session
+    opened, begun = engine.open_session, later("jobspec.backends.llvm.stepper", "begun")
     scratch, clock = engine.scratch_of, "on one thread"
-    return Backend("llvm", machine.host(), compilers, opened, scratch=scratch, stepper=stepper.begun, clock=clock)
+    return Backend("llvm", machine.host(), compilers, opened, scratch=scratch, stepper=begun, clock=clock)
 
 
 def _reference() -> Backend:

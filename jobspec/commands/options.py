@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import click
 
 from jobspec.ir.errors import UsageError
-from jobspec.lang.override import assignments
-from jobspec.loading import Spec, read_spec
+from jobspec.lang.assigned import assignments
+from jobspec.loading import Spec, known_spec, read_spec
 from jobspec.store.home import Home, open_home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +55,11 @@ def json_option(function: F) -> F:
 def spec_of(file: Path, sets: tuple[str, ...], home: Home | None = None) -> Spec:
     """The job in `file`, with values set."""
     return read_spec(file, assignments(sets), home or open_home())
+
+
+def known_spec_of(file: Path, sets: tuple[str, ...], home: Home) -> Spec:
+    """The same for a run on this machine."""
+    return known_spec(file, assignments(sets), home)
 
 
 def say_json(answer: Mapping[str, Any]) -> None:

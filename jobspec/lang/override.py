@@ -9,10 +9,11 @@ anything else that of the whole declaration.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from jobspec.ir.errors import UsageError
 from jobspec.lang import tree
+from jobspec.lang.assigned import said
 from jobspec.lang.diagnostics import closest
 from jobspec.lang.parse import parse
 from jobspec.lang.settable import Place, addable, full_path, settable
@@ -21,17 +22,6 @@ from jobspec.lang.source import Source, Span
 #: what would end the value and begin something else
 FORBIDDEN = re.compile(r"[\n\r;{}#]")
 ROOT = re.compile(r"b3:[0-9a-f]+")
-
-
-def assignments(pairs: Iterable[str]) -> dict[str, str]:
-    """`NAME=VALUE` words as a table. Raises UsageError E0813."""
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name.strip() and equals and value.strip()):
-            raise UsageError("E0813", f"`--set {pair}` sets nothing", help="write `--set steps=500`")
-        found[name.strip()] = value.strip()
-    return found
 
 
 def overridden(source: Source, values: Mapping[str, str]) -> Source:
@@ -46,11 +36,6 @@ def overridden(source: Source, values: Mapping[str, str]) -> Source:
     changed = Source(f"{source.name} with {', '.join(said(values))}", text)
     check_only(job, parse(changed), values)
     return changed
-
-
-def said(values: Mapping[str, str]) -> list[str]:
-    """The words of the command line again."""
-    return [f"{name}={value}" for name, value in values.items()]
 
 
 def edits(job: tree.Job, values: Mapping[str, str]) -> Iterator[tuple[Span, str]]:

@@ -32,6 +32,16 @@ class Watcher:
         """A step, or their number, hangs on an epoch of a data set that is not at hand: one step was taken for it."""
 
 
+class Assumptions(Watcher):
+    """Names of the data sets for whose epochs one step was taken."""
+
+    def __init__(self) -> None:
+        self.data: list[str] = []
+
+    def assumed(self, data: str) -> None:
+        self.data.append(data)
+
+
 @dataclass(eq=False)
 class Places:
     """Node → line and column in the job's own text; and who looks on."""

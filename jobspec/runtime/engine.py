@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobspec.backends.registry import Backend, backend
 from jobspec.backends.session import Session
@@ -20,11 +21,18 @@ from jobspec.ir.codec.plan import plan_hash
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import CompileError
 from jobspec.ir.job import Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan
-from jobspec.ir.plan_check import check_plan
-from jobspec.passes.pipeline import compile_job, lower_program
 from jobspec.runtime.plans import plan_of
 from jobspec.runtime.tuning import Known, tuned
+
+if TYPE_CHECKING:
+    from jobspec.ir.plan_check import check_plan
+    from jobspec.passes.pipeline import compile_job, lower_program
+else:
+    check_plan = later("jobspec.ir.plan_check", "check_plan")
+    compile_job = later("jobspec.passes.pipeline", "compile_job")
+    lower_program = later("jobspec.passes.pipeline", "lower_program")
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
 from jobspec.ir.job import Job, Slot
-from jobspec.runtime.foreign import inward, outward
+from jobspec.ir.later import later
 from jobspec.runtime.safetensors import to_chunks
 from jobspec.store.files import FileLayer, write_file
+
+if TYPE_CHECKING:
+    from jobspec.runtime.foreign import inward, outward
+else:
+    inward = later("jobspec.runtime.foreign", "inward")
+    outward = later("jobspec.runtime.foreign", "outward")
 
 Array = NDArray[Any]
 EXPORTED = ("parameter", "layer")

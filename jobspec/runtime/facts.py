@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Facts:
     splits: list[tuple[int, float]]
     jobspec: str = VERSION
     python: str = platform.python_version()
-    system: str = platform.platform()
+    system: str = field(default_factory=platform.platform)
 
 
 def now() -> str:

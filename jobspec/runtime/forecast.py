@@ -11,15 +11,22 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobspec.backends.registry import Backend
 from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Batches, Evaluation, Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan, Routine
 from jobspec.passes.layout import slot_buffers
-from jobspec.passes.tally import Tally, of_routine
 from jobspec.runtime.stops import Pace, looks_of
+
+if TYPE_CHECKING:
+    from jobspec.passes.tally import Tally, of_routine
+else:
+    Tally = later("jobspec.passes.tally", "Tally")
+    of_routine = later("jobspec.passes.tally", "of_routine")
 
 #: what the code generator keeps once it has been used (measured)
 GENERATOR = 38 << 20

@@ -6,13 +6,20 @@ float32: the meaning of `sum(axis) / n`, so an evaluation says the same whatever
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.build import full
+from jobspec.ir.later import later
 from jobspec.ir.program import Program, make
 from jobspec.ir.types import Type
+
+if TYPE_CHECKING:
+    from jobspec.backends.reference.evaluate import evaluate
+else:
+    evaluate = later("jobspec.backends.reference.evaluate", "evaluate")
 
 
 def mean(values: NDArray[np.float32]) -> np.float32:

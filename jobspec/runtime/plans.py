@@ -8,15 +8,23 @@ job for this target is made anew. Whoever checks a receipt compiles for himself 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobspec.backends.kept import Kept, sources
+from jobspec.ir.canonical import CanonicalError, reread
 from jobspec.ir.codec.job import encode_job
-from jobspec.ir.codec.plan import PlanFormatError, decode_plan, encode_plan, target_value
+from jobspec.ir.codec.plan import encode_plan, read_plan, target_value
 from jobspec.ir.digest import Digest, digest_value
 from jobspec.ir.job import Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan
+from jobspec.ir.record import RecordError
 from jobspec.ir.target import Target
-from jobspec.passes.pipeline import compile_job
+
+if TYPE_CHECKING:
+    from jobspec.passes.pipeline import compile_job
+else:
+    compile_job = later("jobspec.passes.pipeline", "compile_job")
 
 #: where everything lies that a plan is made by
 PASSES = ("ir/**/*.py", "passes/**/*.py")
@@ -41,7 +49,7 @@ def read(stored: bytes | None, target: Target) -> Plan | None:
     if stored is None:
         return None
     try:
-        plan = decode_plan(stored)
-    except PlanFormatError:
+        plan = read_plan(reread(stored))
+    except (CanonicalError, RecordError):
         return None
     return plan if plan.target == target else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from jobspec.ir.canonical import CanonicalError, Limits, Value, decode, encode
 from jobspec.ir.codec.kernel import kernel_value
@@ -16,12 +17,18 @@ from jobspec.ir.codec.plan import target_value
 from jobspec.ir.codec.values import keys
 from jobspec.ir.digest import Digest, digest_value
 from jobspec.ir.kernel import VIEWS, Inst, Kernel, View
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan, Routine, Schedule
 from jobspec.ir.record import Record, RecordError, as_array, as_integer
 from jobspec.ir.target import Target
-from jobspec.passes.schedule import choose_schedule, possible_schedules
 from jobspec.store.files import FileLayer, write_file
 from jobspec.store.home import Home
+
+if TYPE_CHECKING:
+    from jobspec.passes.schedule import choose_schedule, possible_schedules
+else:
+    choose_schedule = later("jobspec.passes.schedule", "choose_schedule")
+    possible_schedules = later("jobspec.passes.schedule", "possible_schedules")
 
 FORMAT = 1
 LIMITS = Limits(size=4096, depth=4, items=256)

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import mmap
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -144,7 +143,7 @@ class Draft:
 
     def __init__(self, files: FileLayer, folder: Path) -> None:
         self._files = files
-        self._path = folder / f".{secrets.token_hex(8)}{TEMPORARY}"
+        self._path = folder / f".{os.urandom(8).hex()}{TEMPORARY}"
         self._fd: int | None = None
         self._published = False
 

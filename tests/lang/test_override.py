@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jobspec.ir.errors import UsageError
+from jobspec.lang.assigned import assignments
 from jobspec.lang.diagnostics import DiagnosticsError
-from jobspec.lang.override import assignments, overridden
+from jobspec.lang.override import overridden
 from jobspec.lang.source import Source
 
 TEXT = """job a "title"

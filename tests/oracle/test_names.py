@@ -16,8 +16,8 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.program import Program, order
+from jobspec.lang.assigned import assignments
 from jobspec.lang.check import load
-from jobspec.lang.override import assignments
 from jobspec.lang.source import Source
 from jobspec.runtime.export import model_slots
 from jobspec.runtime.foreign import matched, table

@@ -13,8 +13,9 @@ import numpy as np
 from jobspec.backends.reference.evaluate import evaluate
 from jobspec.backends.reference.numbers import NUMPY
 from jobspec.ir.job import Job, Phase
+from jobspec.lang.assigned import assignments
 from jobspec.lang.check import load
-from jobspec.lang.override import assignments, overridden
+from jobspec.lang.override import overridden
 from jobspec.lang.source import Source
 from jobspec.passes.split.mesh import Meshed, cut_mesh
 from jobspec.passes.split.placed import Held

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jobspec
-from jobspec.lang.override import assignments
+from jobspec.lang.assigned import assignments
 from jobspec.loading import Spec, read_spec
 from jobspec.store.home import Home
 

@@ -8,16 +8,22 @@ has to be kept; a record that is torn, or names an object that is not there whol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobspec.backends.kept import sources
 from jobspec.backends.llvm.compile import Compiler
-from jobspec.backends.llvm.driver import Driver
 from jobspec.ir.canonical import CanonicalError, Value, decode, encode
 from jobspec.ir.codec.plan import routine_value
 from jobspec.ir.codec.values import keys
 from jobspec.ir.digest import Digest
+from jobspec.ir.later import later
 from jobspec.ir.plan import Routine
 from jobspec.ir.record import Record, RecordError, as_digest
+
+if TYPE_CHECKING:
+    from jobspec.backends.llvm.driver import Driver
+else:
+    Driver = later("jobspec.backends.llvm.driver", "Driver")
 
 #: where everything lies that a text is made of
 WRITERS = ("ir/**/*.py", "backends/*.py", "backends/llvm/**/*.py")

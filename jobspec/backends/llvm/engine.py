@@ -11,7 +11,7 @@ import ctypes
 import mmap
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -21,13 +21,18 @@ from numpy.typing import NDArray
 from jobspec.backends.llvm import team
 from jobspec.backends.llvm.built import built
 from jobspec.backends.llvm.compile import Compiler, Library
-from jobspec.backends.llvm.driver import Driver
 from jobspec.backends.llvm.machine import LEVEL, runs_here
 from jobspec.backends.session import Outcome
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
+from jobspec.ir.later import later
 from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.target import Target
+
+if TYPE_CHECKING:
+    from jobspec.backends.llvm.driver import Driver
+else:
+    Driver = later("jobspec.backends.llvm.driver", "Driver")
 
 Array = NDArray[Any]
 
