@@ -17,9 +17,8 @@ from jobspec.editor.names import Symbol
 from jobspec.editor.resolve import SETTINGS, Resolver
 from jobspec.lang import tree
 from jobspec.lang.builtins import BUILTINS, CONSTANTS
-from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.modules import std_names
-from jobspec.lang.tokens import END, Token, tokenize
+from jobspec.lang.tokens import END, Token
 from jobspec.lang.tokens import words as reserved
 
 OPEN, CLOSE = ("LPAR", "LSQB", "LBRACE"), ("RPAR", "RSQB", "RBRACE")
@@ -47,8 +46,7 @@ class Offer:
 
 def offers(index: Index, offset: int) -> list[Offer]:
     """All that can stand at the offset, each word once."""
-    tokens = [t for t in tokenize(index.source, Reporter()) if t.kind != "COMMENT"]
-    before = [t for t in tokens if t.end < offset or (t.end == offset and not is_word(t))]
+    before = [t for t in index.tokens if t.end < offset or (t.end == offset and not is_word(t))]
     found: dict[str, Offer] = {}
     for offer in offered(index, before, offset):
         found.setdefault(offer.text, offer)

@@ -12,9 +12,8 @@ from jobspec.editor.index import Index
 from jobspec.editor.names import Mention, Symbol
 from jobspec.editor.record import place
 from jobspec.lang import tree
-from jobspec.lang.diagnostics import Reporter
 from jobspec.lang.source import Span
-from jobspec.lang.tokens import Token, tokenize
+from jobspec.lang.tokens import Token
 from jobspec.lang.tokens import words as reserved
 
 PARAMETER_NOTE = "A new name changes the job hash and this parameter's first random values."
@@ -140,8 +139,7 @@ def word_under(index: Index, offset: int) -> tuple[str, Span] | None:
 
 
 def token_under(index: Index, offset: int) -> Token | None:
-    tokens = tokenize(index.source, Reporter())
-    return next((t for t in tokens if t.start <= offset <= t.end and t.kind not in ("_END", "COMMENT")), None)
+    return next((t for t in index.tokens if t.start <= offset <= t.end and t.kind != "_END"), None)
 
 
 def value_under(index: Index, offset: int) -> tuple[str, Span] | None:

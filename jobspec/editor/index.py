@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 from jobspec.editor.names import Mention, at
@@ -25,6 +26,7 @@ from jobspec.lang.modules import Fetch, Importer
 from jobspec.lang.parse import read
 from jobspec.lang.registry import Held
 from jobspec.lang.source import SIZE_LIMIT, Source, too_large
+from jobspec.lang.tokens import Token, tokenize
 from jobspec.lang.values import Axes
 
 T = TypeVar("T")
@@ -51,6 +53,11 @@ class Index:
     record: Recorder | None = None
     good: Index | None = None
     moved: Callable[[Place], Place | None] = field(default=lambda place: None)
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Of the whole text, but for comments."""
+        return tuple(t for t in tokenize(self.source, Reporter()) if t.kind != "COMMENT")
 
     def mention(self, offset: int) -> Mention | None:
         return at(self.names.mentions, offset) if self.names else None
