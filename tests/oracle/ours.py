@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.workloads import Workload, begun, fields_of, of_kind, state_of
+from jobspec.backends.llvm.compile import Compiler
+from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.machine import host
 from jobspec.backends.reference.evaluate import evaluate
-from jobspec.backends.registry import backend
 from jobspec.backends.session import Session
 from jobspec.ir.job import Job, Slot
 from jobspec.ir.program import Node, Program, make
 from jobspec.lang.draws import key_words
 from jobspec.passes.pipeline import compile_job, lower_program
 from jobspec.runtime.batches import Rows
-from jobspec.runtime.engine import lowered
 
 Array = NDArray[Any]
 #: behind a parameter's name: its gradient
@@ -55,7 +55,8 @@ def ran(work: Workload, steps: int, cache: Path, given: Mapping[str, Array] = {}
     """The first `steps` steps, three at least. `given`: what the job begins with and does not make itself."""
     work = replace(work, job=keeping_gradients(work.job))
     plan = compile_job(work.job, host())
-    session = backend("llvm").open(plan, lowered(work.job), 1, cache)
+    # the bits are those of every level, and for so few steps making the code is what takes long
+    session = LlvmSession(plan, 1, Compiler(host(), 0, cache))
     made, rows = begun(session, work.job), work.rows(plan, 0, steps)
     for name, value in given.items():
         session.write(name, value)
