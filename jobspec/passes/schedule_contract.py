@@ -28,6 +28,10 @@ FURTHER = 4
 FAR_APART = 512
 #: instructions of an epilogue that are worth repeating for each vector of a tile
 INLINE = 150
+#: instructions of an epilogue that are worth hiding behind multiplications
+LATE = 20
+#: registers that such an epilogue needs beside the sums
+SPARE = 12
 #: tiles that share out well among threads, the most parts of k, the least half cycles worth sharing out
 ENOUGH, MOST_GROUPS, WORTH = 24, 64, 100_000
 #: threads among which rows should share out evenly, and what it costs if they do not: half a microsecond of two
@@ -61,9 +65,17 @@ def scheduled(kernel: Kernel, target: Target, c: Choice, instructions: int) -> S
         "swap": c.swap,
         "slab": c.slab,
         "across": int(goes_across(c, target)),
-        "through": int(instructions * c.rows.size * c.columns.size > INLINE),
+        "through": through(c, target, instructions),
     }
     return Schedule(tuple(sorted(named.items())))
+
+
+def through(c: Choice, target: Target, instructions: int) -> int:
+    """Whether sums go to the epilogue by way of memory, and so late that the next tile is multiplied meanwhile."""
+    if instructions * c.rows.size * c.columns.size <= INLINE:
+        return 0
+    sums = c.rows.size * c.columns.size * max(1, WIDTH // target.lanes)
+    return 2 if instructions >= LATE and target.registers - sums >= SPARE else 1
 
 
 def waiting(c: Choice, target: Target) -> float:

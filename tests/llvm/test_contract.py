@@ -47,6 +47,13 @@ SCHEDULES = (
     schedule(rows=8, vectors=1, pack=0, across=1, through=0, swap=1, ahead=31),
 )
 
+#: the epilogue runs while the next tile is multiplied
+LATE = (
+    schedule(rows=4, vectors=2, through=2),
+    schedule(rows=8, vectors=1, through=2, across=1, pack=0, ahead=31),
+    schedule(rows=3, vectors=2, through=2, slab=2, swap=1, ahead=7),
+)
+
 
 def matmul(
     m: int, n: int, k: int, layout: str = "nn", batch: int = 1, special: bool = False
@@ -195,6 +202,12 @@ def test_epilogues(act: str) -> None:
         check(kernel, arrays, target, schedule=schedule(rows=4, vectors=2, through=through, swap=swap))
     check(kernel, arrays, schedule=schedule(rows=4, vectors=2, group=1))
     check(kernel, arrays, schedule=choose(kernel, HOST))
+
+
+@pytest.mark.parametrize("k", [16, 48, 272, 512])
+def test_epilogues_while_the_next_tile_is_multiplied(k: int) -> None:
+    for (m, act), chosen in product(((24, "exp"), (25, "")), LATE):
+        check(*dressed(m, 37, k, act), schedule=chosen, cuts=(1, 2, 3))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

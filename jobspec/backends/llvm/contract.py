@@ -10,7 +10,8 @@ and has rows of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from jobspec.backends.llvm.ahead import Lines, Results, next_rows, rows_further
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
@@ -29,6 +30,7 @@ from jobspec.backends.llvm.tile import (
     WIDTH,
     Ahead,
     Columns,
+    Copied,
     Rows,
     Stack,
     Sums,
@@ -38,10 +40,25 @@ from jobspec.backends.llvm.tile import (
 )
 from jobspec.backends.llvm.tiling import Kind, Tiling, tiling_of
 from jobspec.backends.llvm.values import Value
-from jobspec.backends.llvm.walks import Axes, Even, along, digits, least, offset_at, pieces, start_of, times, total
-from jobspec.ir.contraction import Extent
+from jobspec.backends.llvm.walks import (
+    Even,
+    along,
+    bytes_of,
+    choose,
+    digits,
+    least,
+    moved,
+    offset_at,
+    pieces,
+    start_of,
+    times,
+    total,
+)
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
+
+#: so many times the rows of an epilogue that runs late are fetched before it
+SOON = 2
 
 
 def generate(
@@ -66,7 +83,8 @@ def generate(
 class Here:
     """The panel whose tiles are being made. `outer`: number of the turn outside; `steps`: first and last + 1 of k;
     `a`, `source`: row 0 and column 0 of the operands at
-    step 0; `b`: the columns as tiles read them. `used`: whether there is anything to multiply, None: always."""
+    step 0; `b`: the columns as tiles read them, `fresh`: as the first one does,
+    whose number is `first`. `used`: whether there is anything to multiply, None: always."""
 
     outer: Int
     group: Int
@@ -76,6 +94,8 @@ class Here:
     a: Value
     source: Value
     b: Columns
+    fresh: Columns
+    first: Int
     scope: Scope
     used: Value | None
 
@@ -92,7 +112,7 @@ class Tiles:
     def emit(self, name: str) -> None:
         """The whole function, the tables it needs included."""
         self.along_a = along(self.f.module, f"{name}.a", bytes_of(self.form.ka, "a"))
-        if not self.tiling.packed:
+        if not self.tiling.packed or self.tiling.copied:
             self.along_b = along(self.f.module, f"{name}.b", bytes_of(self.form.kb, "b"))
         share = self._share_rows if self.tiling.across else self._share
         self.f.when(self.f.icmp("slt", self.f.params[4], self.f.params[5]), share)
@@ -136,15 +156,15 @@ class Tiles:
         kinds = t.panels()
 
         def panel(i: int) -> None:
-            here = self._here(outer, group, start_of(f, t.columns, part), kinds[i])
-            self._tiles(here, begin_, first, last)
+            here = self._here(outer, group, start_of(f, t.columns, part), kinds[i], first)
+            self._tiles(here, begin_, last)
 
         choose(f, part, [k.first for k in kinds], panel)
 
     def _slab(self, outer: Int, group: Int, begin_: Int, fresh: Value) -> None:
         """Pack the rows of the slab whose first tile is `begin_`, if `fresh`."""
         f, t = self.f, self.tiling
-        a = f.offset(self.a, _moved(f, digits(f, outer, self._outer_sizes()), outer_extents(self.form), "a"))
+        a = f.offset(self.a, moved(f, digits(f, outer, self._outer_sizes()), outer_extents(self.form), "a"))
         count = least(f, t.slab, f.isub(t.tiles_of_panel, begin_))
 
         def tile(number: Value, emit: Callable[[Value, int], None]) -> None:
@@ -166,28 +186,38 @@ class Tiles:
         kinds, row = t.rows.kinds(), total(f, times(f, run, t.rows.length), start_of(f, t.rows, part))
         choose(f, part, [k[0] for k in kinds], lambda i: emit(row, kinds[i][2]))
 
-    def _tiles(self, here: Here, begin_: Int, first: Int, last: Int) -> None:
-        """Tiles first … last-1 of the slab whose first tile is `begin_`."""
+    def _tiles(self, here: Here, begin_: Int, last: Int) -> None:
+        """Tiles here.first … last-1 of the slab whose first tile is `begin_`."""
         f = self.f
 
         def one(number: Value) -> None:
             tile = total(f, begin_, number)
             self._by_kind(tile, lambda row, rows: self._tile(here, number, row, rows))
 
-        f.loop(first, last, 1, one)
+        f.loop(here.first, last, 1, one)
+        if self.late:
+            end = f.isub(total(f, begin_, last), 1)
+            finish = partial(self._finish_stored, here)
+            f.when(f.icmp("slt", here.first, last), lambda: self._by_kind(end, finish))
 
-    def _here(self, outer: Int, group: Int, vector: Int, kind: Kind) -> Here:
+    @property
+    def late(self) -> bool:
+        """Whether the epilogue of a tile runs while the next is multiplied, between blocks of whole steps."""
+        t = self.tiling
+        return t.late and t.groups == 1 and t.steps % BLOCK == 0 and bool(t.slab or not self.along_a.outer)
+
+    def _here(self, outer: Int, group: Int, vector: Int, kind: Kind, first: Int) -> Here:
         """Where the panel begins; packs it if it is to be packed."""
         f, extents = self.f, outer_extents(self.form)
         at = digits(f, outer, self._outer_sizes())
         column = times(f, vector, WIDTH)
         found = found_by_index(f, self.form, self.finish.top.site, at)
         steps = self._steps(group) if found.count is None else (0, found.count)
-        a = f.offset(self.a, total(f, _moved(f, at, extents, "a"), found.a))
-        b = f.offset(f.offset(self.b, _moved(f, at, extents, "b")), times(f, column, 4 * self.form.n[-1].b))
+        a = f.offset(self.a, total(f, moved(f, at, extents, "a"), found.a))
+        b = f.offset(f.offset(self.b, moved(f, at, extents, "b")), times(f, column, 4 * self.form.n[-1].b))
         b = f.offset(b, found.b)
-        columns, scope = self._columns(b, kind, steps), self.finish.panel(at, column)
-        return Here(outer, group, column, kind, steps, a, b, columns, scope, found.used)
+        (columns, fresh), scope = self._columns(b, kind, steps), self.finish.panel(at, column)
+        return Here(outer, group, column, kind, steps, a, b, columns, fresh, first, scope, found.used)
 
     def _steps(self, group: Int) -> tuple[Int, Int]:
         t = self.tiling
@@ -197,15 +227,20 @@ class Tiles:
         end = total(self.f, first, t.steps)
         return first, end if t.even else least(self.f, end, self.form.k_size)
 
-    def _columns(self, b: Value, kind: Kind, steps: tuple[Int, Int]) -> Columns:
+    def _columns(self, b: Value, kind: Kind, steps: tuple[Int, Int]) -> tuple[Columns, Columns]:
+        """As tiles read them, and as the first one does."""
         if not self.tiling.packed:
-            return Columns(b, self.along_b.walk, kind.vectors, kind.lanes)
+            columns = Columns(b, self.along_b.walk, kind.vectors, kind.lanes)
+            return columns, columns
         f, apart = self.f, 4 * self.form.n[-1].b
         panel = Panel(b, apart, bytes_of(self.form.kb, "b"), kind.vectors, kind.lanes)
         start = f.offset(self.private, self.tiling.panel_at)
         target = f.offset(start, times(f, steps[0], -panel.step))
+        columns = Columns(target, Even(panel.step), kind.vectors)
+        if self.tiling.copied:
+            return columns, Copied(b, self.along_b.walk, kind.vectors, kind.lanes, columns)
         pack(f, panel, target, *steps)
-        return Columns(target, Even(panel.step), kind.vectors)
+        return columns, columns
 
     def _tile(self, here: Here, tile: Int, row: Int, rows: int) -> None:
         """`rows` rows from `row` (of m, flattened) on; tile number `tile` of the panel and slab."""
@@ -215,10 +250,17 @@ class Tiles:
         begin_, end = here.steps
         count = end - begin_ if isinstance(begin_, int) and isinstance(end, int) else self._count(here)
 
-        ahead = self._ahead(here, tile, row, rows)
+        ahead, late = self._ahead(here, tile, row, rows), self._late(here, row, rows)
 
         def chain_of(k0: Int, steps: Int) -> Sums:
-            return self._chain(of_a, here.b, total(f, begin_, k0), steps, ahead)
+            def later() -> Sums:
+                return self._chain(of_a, here.b, total(f, begin_, k0), steps, [*ahead, *late])
+
+            def first() -> Sums:
+                return self._chain(of_a, here.fresh, total(f, begin_, k0), steps, ahead)
+
+            alike = here.fresh is here.b and not late
+            return later() if alike else f.when(f.icmp("eq", tile, here.first), first, later)
 
         sums = self._if_used(here, rows, lambda: fold(f, count, t.steps, chain_of, stack))
         if t.groups > 1:
@@ -243,20 +285,24 @@ class Tiles:
         found = [next_rows(f)] if t.ahead & 1 and not t.slab else []
         if t.ahead & 2 and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
             found.append(self._panel_further(here, tile, here.kind.vectors * BYTES))
-        if t.ahead & 4 and t.groups == 1:
-            finish = Results(self.finish, here.scope, row, rows, here.kind.vectors)
-            found.append(finish.during(f, t.steps, here.steps[0]))
+        if t.ahead & 4 and t.groups == 1 and not self.late:
+            found.append(self._results(here, row, rows))
         if t.ahead & 8 and t.outer > 1:
             found += self._turn_further(here, tile)
         if t.ahead & 16 and not t.slab and not self.along_a.outer:
             found.append(rows_further(f, BYTES, False))
         return found
 
+    def _results(self, here: Here, row: Int, rows: int) -> Ahead:
+        """What the epilogue of `rows` rows from `row` on touches."""
+        finish = Results(self.finish, here.scope, row, rows, here.kind.vectors)
+        return finish.during(self.f, self.tiling.steps, here.steps[0])
+
     def _turn_further(self, here: Here, tile: Int) -> list[Ahead]:
         """What the next turn of the loops outside takes."""
         f, extents, sizes = self.f, outer_extents(self.form), self._outer_sizes()
         now, then = (digits(f, at, sizes) for at in (here.outer, total(f, here.outer, 1)))
-        a, b = (f.isub(_moved(f, then, extents, side), _moved(f, now, extents, side)) for side in "ab")
+        a, b = (f.isub(moved(f, then, extents, side), moved(f, now, extents, side)) for side in "ab")
         found = [rows_further(f, a, self.form.ka[-1].a in (0, 1))] if any(e.a for e in extents) else []
         one_step = len(self.form.kb) == 1 and any(e.b for e in extents)
         return [*found, self._panel_further(here, tile, b)] if one_step else found
@@ -299,8 +345,7 @@ class Tiles:
             return chain_ahead(f, rows, columns, k0, k1, start, all_ahead)
 
         def piece(offset: Int, first: Int, last: Int, begin_: Int, *sums: Value) -> Sums:
-            base = columns.base if isinstance(begin_, int) else columns.walk.at(f, columns.base, begin_)
-            return chain(f, rows.moved(f, offset), replace(columns, base=base), first, last, list(sums))
+            return chain(f, rows.moved(f, offset), columns.behind(f, begin_), first, last, list(sums))
 
         return pieces(f, outer, self.along_a.period, k0, k1, piece, start)
 
@@ -313,37 +358,38 @@ class Tiles:
             return
         for i, value in enumerate(sums):
             f.store(value, f.offset(self.private, i * BYTES), BYTES)
+        if not self.late:
+            self._finish_stored(here, row, rows)
 
-        def one(i: Value) -> None:
-            start = f.offset(self.private, f.imul(i, width * BYTES))
-            loaded = [f.load(VECTOR, f.offset(start, v * BYTES), BYTES) for v in range(width)]
-            self._finish_row(here, total(f, row, i), loaded)
+    def _finish_stored(self, here: Here, row: Int, rows: int) -> None:
+        """The epilogue on a tile of private memory."""
+        self.f.loop(0, rows, 1, lambda i: self._finish_stored_row(here, row, i))
 
-        f.loop(0, rows, 1, one)
+    def _finish_stored_row(self, here: Here, row: Int, i: Value) -> None:
+        f, width = self.f, here.kind.vectors
+        start = f.offset(self.private, f.imul(i, width * BYTES))
+        loaded = [f.load(VECTOR, f.offset(start, v * BYTES), BYTES) for v in range(width)]
+        self._finish_row(here, total(f, row, i), loaded)
+
+    def _late(self, here: Here, row: Int, rows: int) -> list[Ahead]:
+        """The epilogue of the tile before, rows of it at each block of steps, where it is to run so late."""
+        f, blocks = self.f, self.tiling.steps // BLOCK
+        if not self.late:
+            return []
+        each, every = -(-rows // blocks), max(1, blocks // rows)
+
+        def part(_: Rows, k: Value) -> None:
+            block = f.udiv(k, BLOCK)
+            turn = f.udiv(block, every)
+            for i in range(each):
+                at = f.iadd(f.imul(turn, each), i)
+                due = f.and_(f.icmp("slt", at, rows), f.icmp("eq", f.imul(turn, every), block))
+                f.when(due, partial(self._finish_stored_row, here, f.isub(row, rows), at))
+
+        soon = self._results(here, f.isub(row, rows - each * SOON), rows)
+        return [soon, part] if self.tiling.ahead & 4 else [part]
 
     def _finish_row(self, here: Here, row: Int, sums: Sums) -> None:
         scope = self.finish.row(here.scope, row)
         for v, value in enumerate(sums):
             self.finish.vector(scope, v, here.kind.lanes if v == here.kind.vectors - 1 else WIDTH, value)
-
-
-def choose(f: Function, number: Int, firsts: Sequence[int], emit: Callable[[int], None], i: int = 0) -> None:
-    """Emit case i where firsts[i] ≤ number < firsts[i + 1]."""
-    if i == len(firsts) - 1:
-        emit(i)
-    else:
-        below = f.icmp("slt", number, firsts[i + 1])
-        f.when(below, lambda: emit(i), lambda: choose(f, number, firsts, emit, i + 1))
-
-
-def bytes_of(extents: Sequence[Extent], side: str) -> Axes:
-    """(size, bytes per position) of extents, as `a` or `b` walks them."""
-    return [(e.size, 4 * (e.a if side == "a" else e.b)) for e in extents]
-
-
-def _moved(f: Function, at: Sequence[Int], extents: Sequence[Extent], side: str) -> Int:
-    """Bytes from the origin to positions `at`."""
-    moved: Int = 0
-    for position, (_, step) in zip(at, bytes_of(extents, side), strict=True):
-        moved = total(f, moved, times(f, position, step))
-    return moved

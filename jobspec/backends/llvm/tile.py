@@ -9,7 +9,7 @@ is free: it changes no element.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobspec.backends.llvm.builder import Int, int_of
 from jobspec.backends.llvm.emit import Function
@@ -64,8 +64,31 @@ class Columns:
     def lanes(self, vector: int) -> int:
         return self.last if vector == self.vectors - 1 else WIDTH
 
-    def moved(self, f: Function, offset: Int) -> Columns:
-        return Columns(f.offset(self.base, offset), self.walk, self.vectors, self.last)
+    def behind(self, f: Function, steps: Int) -> Columns:
+        """The columns from step `steps` on."""
+        return self if isinstance(steps, int) else replace(self, base=self.walk.at(f, self.base, steps))
+
+
+@dataclass(frozen=True)
+class Copied(Columns):
+    """Columns that are written to `to` as they are read: whole vectors, lanes past the last column 0."""
+
+    to: Columns | None = None
+
+    def load(self, f: Function, k: Value) -> list[Value]:
+        found, place = super().load(f, k), self._place(f, k)
+        for v, value in enumerate(found):
+            f.store(value, f.offset(place, BYTES * v), BYTES)
+        return found
+
+    def _place(self, f: Function, k: Value) -> Value:
+        assert self.to is not None
+        return self.to.walk.at(f, self.to.base, k)
+
+    def behind(self, f: Function, steps: Int) -> Columns:
+        assert self.to is not None
+        there = self.to.behind(f, steps)
+        return self if isinstance(steps, int) else replace(self, base=self.walk.at(f, self.base, steps), to=there)
 
 
 def load_lanes(f: Function, pointer: Value, lanes: int) -> Value:

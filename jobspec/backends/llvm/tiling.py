@@ -5,7 +5,8 @@ there are and how much scratch they need; it depends on kernel and schedule alon
 
     rows      rows of a register tile, at most
     vectors   vectors of 16 columns of a register tile, at most
-    pack      1: a panel of b is copied to private memory first; 0: b is read where it lies
+    pack      1: a panel of b is copied to private memory, where columns lie side by side by the first tile that needs
+              it; 0: b is read where it lies
     group     leaves of k that make one partial sum, a power of two; 0: k is not split
     flat      1: a tile may run across the axes of m; 0: it stays in the innermost
     swap      1: a and b, m and n change roles
@@ -15,7 +16,8 @@ there are and how much scratch they need; it depends on kernel and schedule alon
     slab      tiles whose rows of a are copied to private memory before the panels go over them; 0: a is read where it
               lies. Only where rows lie side by side
     across    1: a task is a tile's rows in all panels; 0: it is one tile. Only where rows are not packed and k is whole
-    through   1: sums go through private memory to the epilogue; 0: it works on the registers
+    through   1: sums go through private memory to the epilogue; 2: and it runs on them while the next tile is
+              multiplied; 0: it works on the registers
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Tiling:
     ahead: int
     flat: bool
     through: bool
+    late: bool
     slab: int
     across: bool
 
@@ -100,6 +103,11 @@ class Tiling:
         if self.across:
             return self.outer * self.tiles_of_panel
         return self.outer * self.groups * self.slabs * self.columns.parts * self.tiles_at_once
+
+    @property
+    def copied(self) -> bool:
+        """Whether the first tile of a panel packs it."""
+        return self.packed and readable(self.form)
 
     @property
     def light(self) -> Light | None:
@@ -205,6 +213,7 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
         ahead=schedule.get("ahead", 0),
         flat=flat,
         through=bool(schedule.get("through", 1)),
+        late=schedule.get("through", 1) == 2 and form.plain and rows.even,
         slab=min(slab, rows.parts * (1 if flat else size(form.m[:-1]))),
         across=bool(schedule.get("across", 0)) and not slab and not 0 < group < form.k_size,
     )

@@ -16,7 +16,7 @@ from jobspec.backends.llvm.builder import Int, int_of
 from jobspec.backends.llvm.emit import Function
 from jobspec.backends.llvm.module import Module
 from jobspec.backends.llvm.values import SIZES, Value
-from jobspec.ir.contraction import Cut
+from jobspec.ir.contraction import Cut, Extent
 
 Axes = Sequence[tuple[int, int]]  #: (size, bytes per position), the last one fastest
 #: steps of k that one table lists even if the inner axes alone would do, and that a block must have
@@ -119,6 +119,19 @@ def offset_at(f: Function, position: Int, axes: Axes) -> Int:
     return at
 
 
+def bytes_of(extents: Sequence[Extent], side: str) -> Axes:
+    """(size, bytes per position) of extents, as `a` or `b` walks them."""
+    return [(e.size, 4 * (e.a if side == "a" else e.b)) for e in extents]
+
+
+def moved(f: Function, at: Sequence[Int], extents: Sequence[Extent], side: str) -> Int:
+    """Bytes from the origin to positions `at`."""
+    moved: Int = 0
+    for position, (_, step) in zip(at, bytes_of(extents, side), strict=True):
+        moved = total(f, moved, times(f, position, step))
+    return moved
+
+
 def offsets(axes: Axes) -> list[int]:
     """Byte offsets of all flattened positions."""
     found = [0]
@@ -144,6 +157,15 @@ def pieces(
 
     last_block = (k1 - 1) // period + 1 if isinstance(k1, int) else f.iadd(f.udiv(f.isub(k1, 1), period), 1)
     return f.loop(_quotient(f, k0, period), last_block, 1, block, carried)
+
+
+def choose(f: Function, number: Int, firsts: Sequence[int], emit: Callable[[int], None], i: int = 0) -> None:
+    """Emit case i where firsts[i] ≤ number < firsts[i + 1]."""
+    if i == len(firsts) - 1:
+        emit(i)
+    else:
+        below = f.icmp("slt", number, firsts[i + 1])
+        f.when(below, lambda: emit(i), lambda: choose(f, number, firsts, emit, i + 1))
 
 
 def least(f: Function, a: Int, b: Int) -> Int:
