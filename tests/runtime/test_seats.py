@@ -21,7 +21,7 @@ from jobspec.runtime.tuning import Carried
 from jobspec.runtime.workers import ray_cluster, ray_crew
 from jobspec.runtime.workers.crew import Joined
 from jobspec.runtime.workers.opening import need_backends
-from jobspec.runtime.workers.ray_cluster import need_member, sockets_of_ray
+from jobspec.runtime.workers.ray_cluster import SILENT, Pulse, need_member, sockets_of_ray
 from jobspec.runtime.workers.ray_crew import STARTS, RayCrew, words_of
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.station import Ready, Station, own_sources
@@ -52,6 +52,9 @@ class MadeUp:
     def remote(self, _: type) -> Actor:
         return Actor(self.word)
 
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address="10.0.0.5:6379")
+
     def nodes(self) -> list[dict[str, Any]]:
         return [{"Alive": True, "Resources": self.resources(), "NodeID": str(i)} for i in range(self.machines)]
 
@@ -77,6 +80,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_crew, "LOOK", 0.0)
     monkeypatch.setattr(ray_crew, "PAUSE", 0.0)
     monkeypatch.setattr(ray_crew, "import_module", lambda _: nothing)
+    monkeypatch.setattr(ray_cluster, "need_listener", lambda _: None)
 
 
 def setup_of(backend: str, schedules: Carried | None = None) -> Setup:
@@ -172,6 +176,28 @@ def test_a_machine_without_ray_is_told_how_to_join(tmp_path: Path, monkeypatch: 
         node.listen()
         need_member("10.0.0.5:6379")
         need_member("auto")
+
+
+def test_a_head_that_is_silent_for_long_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Ray ends the process; one that comes back in time is not told of."""
+    pulse, there = Pulse("10.0.0.5:6379"), [False]
+
+    def asked(_: str) -> None:
+        if not there[0]:
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(ray_cluster, "need_listener", asked)
+    pulse.take(0.0)
+    pulse.take(SILENT - 1)
+    assert not pulse.there
+    there[0] = True
+    pulse.take(SILENT)
+    assert pulse.there
+    there[0] = False
+    pulse.take(SILENT + 1)
+    with pytest.raises(JobspecError) as raised:
+        pulse.take(2 * SILENT + 1)
+    assert raised.value.code == "E0521" and "10.0.0.5:6379" in raised.value.reason
 
 
 def test_nodes_are_known_by_their_processes() -> None:

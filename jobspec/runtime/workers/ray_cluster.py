@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jobspec.ir.errors import UsageError
+from jobspec.runtime.workers.trouble import head_is_gone
 
 #: of Ray, where the user has not set them: it sends nothing home, leaves GPUs to us, and does not print what it sees of
 #: machines that die on standard output, where a run's own answer goes
@@ -26,8 +27,9 @@ SETTINGS = {
 }
 #: bytes of the object store of a cluster that is started here, at least
 ROOM = 128 << 20
-#: seconds that a cluster may take to answer at all
-KNOCK = 20.0
+#: seconds that a cluster may take to answer at all; that its head may be silent before a run ends: Ray would end the
+#: process after 60
+KNOCK, SILENT = 20.0, 30.0
 #: the word of a node's command line that says where it takes orders
 SOCKET = b"--raylet_socket_name="
 #: letters of what Ray says
@@ -72,6 +74,29 @@ def need_listener(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+
+
+class Pulse:
+    """Whether the cluster's head is there, looked at now and then. `address`: HOST:PORT at which it listens."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._silent_since: float | None = None
+
+    @property
+    def there(self) -> bool:
+        return self._silent_since is None
+
+    def take(self, now: float) -> None:
+        """Look. `now`: seconds. Raises JobspecError E0521 where nobody has listened there for too long."""
+        try:
+            need_listener(self.address)
+        except OSError:
+            self._silent_since = now if self._silent_since is None else self._silent_since
+            if now - self._silent_since >= SILENT:
+                raise head_is_gone(self.address) from None
+        else:
+            self._silent_since = None
 
 
 def need_member(address: str) -> None:

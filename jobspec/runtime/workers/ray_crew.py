@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jobspec.ir.digest import Digest
 from jobspec.runtime.workers.crew import Done, Event, Gone, Joined, Left, Lost, Order, Parcel, Refused
-from jobspec.runtime.workers.ray_cluster import MOST
+from jobspec.runtime.workers.ray_cluster import MOST, Pulse
 from jobspec.runtime.workers.seats import Asked
 from jobspec.runtime.workers.station import Answer, Ready, Station, own_sources
 from jobspec.runtime.workers.trouble import nobody_came
@@ -87,6 +87,7 @@ class RayCrew:
         numbered = enumerate(asked.backends, 1)
         self._seats = [Seat(f"worker {i} ({name})", name) for i, name in numbered]
         self._at: dict[Any, UnderWay] = {}
+        self._pulse = Pulse(ray.get_runtime_context().gcs_address)
         self._looked, self._met = 0.0, False
         self._alive: list[str] = []
         self._with_gpu: set[str] = set()
@@ -127,7 +128,8 @@ class RayCrew:
         seat.closed = for_good
 
     def close(self) -> None:
-        self._ray.shutdown()
+        if self._pulse.there:
+            self._ray.shutdown()
 
     # ---- who is there
 
@@ -149,6 +151,9 @@ class RayCrew:
         if now - self._looked < LOOK and self._looked:
             return
         self._looked = now
+        self._pulse.take(now)
+        if not self._pulse.there:  # whatever is asked of Ray now would not come back
+            return
         if not self._asked.backends:
             self._seat_machines()
         for seat in self._seats:

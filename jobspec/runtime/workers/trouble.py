@@ -32,6 +32,12 @@ def nobody_came(reasons: Iterable[str]) -> JobspecError:
     return JobspecError("E0521", f"no worker can be had: {listed}", help="the last checkpoint is kept, if there is one")
 
 
+def head_is_gone(address: str) -> JobspecError:
+    reason = f"the head of the cluster at {address} does not answer any more"
+    help = "the last checkpoint is kept: run again on a new cluster, or without workers, and it goes on"
+    return JobspecError("E0521", reason, help=help)
+
+
 def nobody_can(task: str, reason: str) -> JobspecError:
     return JobspecError("E0522", f"no worker can carry out `{task}`: {reason}", help="the last checkpoint is kept")
 
