@@ -62,8 +62,12 @@ def opened(contender: str, threads: int, folder: Path, limits: Mapping[str, str]
 
 
 def compared(children: Sequence[Child], name: str, windows: int, seconds: float) -> dict[str, Timing]:
-    """Of those contenders that know `name`."""
-    return by_turns([child for child in children if child.ask(open=name)], windows, seconds, TRIED)
+    """Of those contenders that know `name`. Raises ChildProcessError where one does not stay."""
+    found = by_turns([child for child in children if child.ask(open=name)], windows, seconds, TRIED)
+    for child in children:
+        if child.failure is not None:
+            raise ChildProcessError(f"{child.name}, {name}: {child.failure}")
+    return found
 
 
 def found(name: str, timings: dict[str, Timing], threads: int, peak: float) -> Alone:
