@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.passes.schedule_rows import PAST
 from tests.llvm.bodies import strides
 from tests.llvm.native import TARGETS, Array, axes, check, numbers
 
@@ -98,18 +100,23 @@ CASES = {
     "target": st.sampled_from(TARGETS),
     "level": st.sampled_from([0, 1, 2, 3]),
     "cuts": st.integers(1, 4),
+    "schedule": st.sampled_from([Schedule(), PAST]),
 }
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @settings(RELAXED, max_examples=60)
 @given(**CASES)
-def test_random_kernel(case: tuple[Kernel, list[Array]], target: Target, level: int, cuts: int) -> None:
-    check(*case, target, level, (cuts,))
+def test_random_kernel(
+    case: tuple[Kernel, list[Array]], target: Target, level: int, cuts: int, schedule: Schedule
+) -> None:
+    check(*case, target, level, (cuts,), schedule=schedule)
 
 
 @pytest.mark.slow
 @settings(RELAXED, max_examples=2000)
 @given(**CASES)
-def test_many_random_kernels(case: tuple[Kernel, list[Array]], target: Target, level: int, cuts: int) -> None:
-    check(*case, target, level, (cuts,))
+def test_many_random_kernels(
+    case: tuple[Kernel, list[Array]], target: Target, level: int, cuts: int, schedule: Schedule
+) -> None:
+    check(*case, target, level, (cuts,), schedule=schedule)

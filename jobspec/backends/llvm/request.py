@@ -63,17 +63,33 @@ class Request:
         most: int,
     ) -> Phase:
         """The same where `emit` takes `most` neighbouring tasks at once, and those left over one by one."""
+
+        def share(entry: Scope, lo: Value, hi: Value) -> None:
+            f = entry.f
+            if most > 1:
+                whole = f.iadd(lo, f.imul(f.udiv(f.isub(hi, lo), most), most))
+                f.loop(lo, whole, most, lambda task: emit(entry, [f.iadd(task, i) for i in range(most)]))
+                lo = whole
+            f.loop(lo, hi, 1, lambda task: emit(entry, [task]))
+
+        return self.shared_out(nest, suffix, tasks, weight, insts, share)
+
+    def shared_out(
+        self,
+        nest: Nest,
+        suffix: str,
+        tasks: int,
+        weight: int,
+        insts: Collection[int],
+        share: Callable[[Scope, Value, Value], None],
+    ) -> Phase:
+        """The same where `share` does all tasks from one on, up to another."""
         symbol = self.name + suffix
         f = begin(self.module, symbol, self.kernel)
         past = self.schedule.get("past", 0) > 0 and self.module.has("avx512f")
         entry = opened(Site(f, nest, self.places, self.flags, past), insts)
         run(entry, 0, insts)
-        lo, hi = f.params[4:6]
-        if most > 1:
-            whole = f.iadd(lo, f.imul(f.udiv(f.isub(hi, lo), most), most))
-            f.loop(lo, whole, most, lambda task: emit(entry, [f.iadd(task, i) for i in range(most)]))
-            lo = whole
-        f.loop(lo, hi, 1, lambda task: emit(entry, [task]))
+        share(entry, *f.params[4:6])
         if past:
             f.settle()
         f.ret()

@@ -2,8 +2,8 @@
 
 Takes: a kernel of kind rows with reductions. Promises: row order exactly (folds.py); a short row stays in
 registers from its first load to its last store; longer ones are swept, a few at a time, once per pass, and what is
-dear to compute and needed again is kept in scratch. Few long rows are cut into blocks that threads share
-(split_rows.py).
+dear to compute and needed again is kept in scratch. Of what goes past the caches the last pass goes along with the
+next row (trailing.py). Few long rows are cut into blocks that threads share (split_rows.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from jobspec.backends.llvm import split_rows
+from jobspec.backends.llvm import split_rows, trailing
 from jobspec.backends.llvm.convention import Native, Order
 from jobspec.backends.llvm.evaluate import get, put, run, run_stores
 from jobspec.backends.llvm.folds import Fold, fold_lanes
@@ -20,6 +20,7 @@ from jobspec.backends.llvm.request import Layout, Request, cost, scratch_of
 from jobspec.backends.llvm.scope import WIDTH, Scope, digits
 from jobspec.backends.llvm.strips import vectors
 from jobspec.backends.llvm.sweeps import Keeping, enter, next_row, sweep
+from jobspec.backends.llvm.trailing import Train, can_trail
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES
@@ -72,9 +73,15 @@ def generate(q: Request) -> Native:
         places = [keeping.placed(lambda n: scratch_of(entry.f, scratch, n)) for _ in tasks]
         swept(rows(entry, tasks), size, places)
 
+    def share(entry: Scope, lo: Value, hi: Value) -> None:
+        trailing.go(Train(entry, size, keeping.placed(lambda n: scratch_of(entry.f, scratch, n))), lo, hi)
+
     weight = cost(q.kernel, live) * -(-size // WIDTH)
-    emit = held if size <= HELD * WIDTH else task
-    phase = q.together(nest, "", nest.size(0), weight, live, emit, side_by_side(nest, size, len(keeping.first)))
+    if q.schedule.get("past", 0) > 0 and size > HELD * WIDTH and can_trail(nest, keeping):
+        phase = q.shared_out(nest, "", nest.size(0), weight, live, share)
+    else:
+        most, emit = side_by_side(nest, size, len(keeping.first)), held if size <= HELD * WIDTH else task
+        phase = q.together(nest, "", nest.size(0), weight, live, emit, most)
     order = Order(tuple((q.size(axis), axis) for group in nest.groups for axis in group), len(nest.groups[0]))
     return Native((replace(phase, order=order),), private=scratch.size)
 

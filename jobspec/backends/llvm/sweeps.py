@@ -2,7 +2,7 @@
 
 Takes: a scope at a row, a pass, a span of the row. Promises: row order exactly, block by block; what a
 later pass needs and is dear to compute is kept in scratch by the pass that computes it first; the pass that
-computes most asks for what the first pass of the next row will read.
+computes most asks for what the next row will read.
 """
 
 from __future__ import annotations
@@ -91,43 +91,64 @@ def dear(nest: Nest, i: int) -> bool:
     return inst.op in ("div", "sqrt") or (inst.op in OPS and OPS[inst.op].has("library"))
 
 
-def sweep(rows: Sequence[Scope], number: int, size: int, keeping: Sequence[Keeping]) -> list[dict[int, Value]]:
-    """Pass `number` over whole rows side by side, each with its own scratch; the results of its reductions."""
+def needed_by(nest: Nest, keeping: Keeping, number: int) -> frozenset[int]:
+    """What pass `number` computes."""
+    return nest.needed(roots(nest, number), [i for i, p in keeping.first.items() if p < number])
+
+
+def dearest(nest: Nest, keeping: Keeping) -> int:
+    """The pass behind the first that computes most: memory has time then. 0 where there is but one."""
+    behind = range(1, nest.last + 1)
+    return max(behind, key=lambda p: (cost(nest.kernel, nest.inner(needed_by(nest, keeping, p))), p), default=0)
+
+
+def sweep(
+    rows: Sequence[Scope], number: int, size: int, keeping: Sequence[Keeping], behind: Scope | None = None
+) -> list[dict[int, Value]]:
+    """Pass `number` over whole rows side by side, each with its own scratch; the results of its reductions. `behind`:
+    the row before, whose last pass goes along with this one, out of the same scratch."""
     nest = rows[0].nest
     if not roots(nest, number):
         return [{} for _ in rows]
     if not nest.reduces(number) or size <= ROW_BLOCK:
-        states = block(rows, number, 0, size, keeping)
+        states = block(rows, number, 0, size, keeping, behind)
     else:
-        states = [blocks(row, number, size, kept) for row, kept in zip(rows, keeping, strict=True)]
+        states = [blocks(row, number, size, kept, behind) for row, kept in zip(rows, keeping, strict=True)]
     return [{i: fold_of(rows[0], i).result(state) for i, state in found.items()} for found in states]
 
 
 def block(
-    rows: Sequence[Scope], number: int, start: Int, size: int, keeping: Sequence[Keeping]
+    rows: Sequence[Scope],
+    number: int,
+    start: Int,
+    size: int,
+    keeping: Sequence[Keeping],
+    behind: Scope | None = None,
 ) -> list[dict[int, State]]:
     """Pass `number` over `size` elements from `start`, which is at most one block of the contract if it folds."""
     nest, f = rows[0].nest, rows[0].f
     folds = {i: fold_of(rows[0], i) for i in nest.reduces(number)}
-    visit = Visit(number, keeping, tuple(folds.items()), rows)
+    ahead = Visit(number, keeping, tuple(folds.items()), rows)
+    visit: Visit | Both = Both(ahead, Visit(nest.last, keeping, (), [behind])) if behind else ahead
     seeds = [fold.seed(WIDTH) for fold in folds.values()]
     even = size // STRIP * STRIP
     stop = f.iadd(start, even) if isinstance(start, Value) else start + even
-    halves = walk(visit.scopes, start, stop, size % STRIP, [seeds] * (2 * len(rows)), visit, guard=False)
+    halves = walk(visit.scopes, start, stop, size % STRIP, [seeds] * (2 * len(visit.scopes)), visit, guard=False)
+    halves = halves[: 2 * len(rows)]
     return [
         {i: fold_lanes(fold, a, b, min(size, LANES)) for (i, fold), a, b in zip(folds.items(), low, high, strict=True)}
         for low, high in zip(halves[::2], halves[1::2], strict=True)
     ]
 
 
-def blocks(scope: Scope, number: int, size: int, keeping: Keeping) -> dict[int, State]:
+def blocks(scope: Scope, number: int, size: int, keeping: Keeping, behind: Scope | None = None) -> dict[int, State]:
     """Pass `number` over a row of many blocks."""
     f, count, whole = scope.f, -(-size // ROW_BLOCK), size // ROW_BLOCK
     folds = {i: fold_of(scope, i) for i in scope.nest.reduces(number)}
     arrays = {i: [f.alloca(4 * count) for _ in types_of(fold, 1)] for i, fold in folds.items()}
 
     def one(b: Int, start: Int, length: int) -> None:
-        (states,) = block([scope], number, start, length, [keeping])
+        (states,) = block([scope], number, start, length, [keeping], behind)
         for i, state in states.items():
             for value, array in zip(state, arrays[i], strict=True):
                 f.store(value, f.offset(array, f.imul(b, 4)))
@@ -160,28 +181,22 @@ class Visit:
     @cached_property
     def next(self) -> dict[View, int]:
         """What to ask for in this pass, and how many bytes further the rows after these have it."""
-        found = next_row(self.outside[0]) if 0 < self.number == self.longest else {}
+        found = next_row(self.outside[0]) if 0 < self.number == dearest(self.nest, self.keeping[0]) else {}
         return {view: further * len(self.outside) for view, further in found.items()}
 
     @cached_property
     def needed(self) -> frozenset[int]:
-        return self.needed_by(self.number)
-
-    def needed_by(self, number: int) -> frozenset[int]:
-        have = [i for i, p in self.keeping[0].first.items() if p < number]
-        return self.nest.needed(roots(self.nest, number), have)
-
-    @property
-    def longest(self) -> int:
-        """The pass behind the first that computes most: memory has time then. 0 where there is but one."""
-        nest, behind = self.nest, range(1, self.nest.last + 1)
-        return max(behind, key=lambda p: (cost(nest.kernel, nest.inner(self.needed_by(p))), p), default=0)
+        return needed_by(self.nest, self.keeping[0], self.number)
 
     def __call__(self, lanes: list[Scope], states: list[list[State]]) -> list[list[State]]:
+        self.make(lanes)
+        return [self.entered(here, state) for here, state in zip(lanes, states, strict=True)]
+
+    def make(self, lanes: list[Scope]) -> None:
+        """All values and stores."""
         each = len(lanes) // len(self.keeping)
         lanes[0].f.beside([partial(self.one, here, self.keeping[n // each]) for n, here in enumerate(lanes)])
         run_stores(lanes, self.nest.stores(self.number, True))
-        return [self.entered(here, state) for here, state in zip(lanes, states, strict=True)]
 
     def one(self, here: Scope, keeping: Keeping) -> None:
         """The values at one vector."""
@@ -193,17 +208,32 @@ class Visit:
 
     def entered(self, here: Scope, states: list[State]) -> list[State]:
         body = here.nest.kernel.body
-        return [
-            enter(fold, state, here, body[i].args[0]) for (i, fold), state in zip(self.folds, states, strict=True)
-        ]
+        return [enter(fold, state, here, body[i].args[0]) for (i, fold), state in zip(self.folds, states, strict=True)]
+
+
+@dataclass(frozen=True)
+class Both:
+    """A pass of one row, and the last one of the row before; what that kept is taken before it is overwritten."""
+
+    ahead: Visit
+    behind: Visit
+
+    @property
+    def scopes(self) -> list[Scope]:
+        return [*self.ahead.scopes, *self.behind.scopes]
+
+    def __call__(self, lanes: list[Scope], states: list[list[State]]) -> list[list[State]]:
+        half = len(lanes) // 2
+        self.behind.make(lanes[half:])
+        return [*self.ahead(lanes[:half], states[:half]), *states[half:]]
 
 
 def next_row(scope: Scope) -> dict[View, int]:
-    """What the first pass reads along the row, and how many bytes further the next row has it."""
+    """What is read along the row, and how many bytes further the next row has it."""
     nest, body = scope.nest, scope.nest.kernel.body
     if not nest.groups[0]:
         return {}
-    loads = [body[i] for i in nest.inner(nest.needed(roots(nest, 0))) if body[i].op == "load" and not body[i].args]
+    loads = [body[i] for i in nest.inner(nest.live) if body[i].op == "load" and not body[i].args]
     views = [inst["view"] for inst in loads if inst["view"].strides[nest.vector] == 1]
     apart = {view: view.strides[nest.groups[0][-1]] * scope.site.item(view) for view in views}
     return {view: further for view, further in apart.items() if further}
