@@ -116,6 +116,11 @@ def spawn(*words: object, **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, **more)
 
 
+def behind() -> None:
+    """Of a process that is to be met at work: where the machine is busy, whoever waits for it goes first."""
+    os.nice(19)
+
+
 def finished(process: subprocess.Popen[str], timeout: float = 120) -> Answer:
     out, err = process.communicate(timeout=timeout)
     assert "Traceback" not in out + err

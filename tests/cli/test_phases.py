@@ -11,7 +11,7 @@ from jobspec.runtime.folder import RunFolder
 from jobspec.runtime.journal import read_history
 from jobspec.store.home import open_home
 from jobspec.verify.verdict import ACCEPT
-from tests.cli.conftest import Call, spawn
+from tests.cli.conftest import Call, behind, spawn
 
 #: steps of `warm`, and of both phases
 BORDER, STEPS = 800, 1400
@@ -37,7 +37,7 @@ def phased(tiny: Path) -> Path:
     return tiny
 
 
-def saved(home: Path, least: int, seconds: float = 60) -> int:
+def saved(home: Path, least: int, seconds: float = 120) -> int:
     """Steps at the newest checkpoint, as soon as there is one at `least` or later."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def saved(home: Path, least: int, seconds: float = 60) -> int:
 
 def killed(home: Path, phased: Path, least: int) -> int:
     """Runs until the checkpoint, then SIGKILL; the steps that are kept."""
-    process = spawn("run", phased, "--on", "reference")
+    process = spawn("run", phased, "--on", "reference", preexec_fn=behind)
     try:
         saved(home, least)
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Answer, Call, finished, spawn
+from tests.cli.conftest import Answer, Call, behind, finished, spawn
 
 REFERENCE = ("--on", "reference")
 #: long enough on the reference to be stopped on the way
@@ -40,7 +40,7 @@ def wanted(call: Call, tiny: Path, home: Path, tmp_path: Path, monkeypatch: pyte
     return receipt
 
 
-def wait_for_steps(home: Path, seconds: float = 30) -> None:
+def wait_for_steps(home: Path, seconds: float = 120) -> None:
     """Until a run's log has grown past its first records."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def wait_for_steps(home: Path, seconds: float = 30) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: bytes, number: int) -> None:
-    process = spawn("run", tiny, *REFERENCE, *LONG, "--json")
+    process = spawn("run", tiny, *REFERENCE, *LONG, "--json", preexec_fn=behind)
     wait_for_steps(home)
     process.send_signal(number)
     said = finished(process)
@@ -65,7 +65,7 @@ def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: byte
 
 
 def test_two_at_once(call: Call, tiny: Path, home: Path) -> None:
-    process = spawn("run", tiny, *REFERENCE, *LONG)
+    process = spawn("run", tiny, *REFERENCE, *LONG, preexec_fn=behind)
     try:
         wait_for_steps(home)
         said = call("run", tiny, *REFERENCE, *LONG)

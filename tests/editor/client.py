@@ -1,7 +1,7 @@
 """An editor, as far as tests need one: pygls' own client, which starts `jobspec lsp` and talks to it over stdio.
 
 Promises: `with_client(story)` runs the coroutine `story(Client)` to its end, and the server with it; a server that dies
-or says nothing for 20 seconds fails the test.
+or says nothing for two minutes fails the test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pygls.lsp.client import BaseLanguageClient
 
 ROOT = Path(__file__).parents[2]
 START = "from jobspec.cli import main; main()"
-LONGEST = 20
+LONGEST = 120
 
 
 class Client(BaseLanguageClient):
