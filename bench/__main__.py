@@ -1,7 +1,9 @@
-"""`python -m bench [--quick] [--json FILE] [JOB…]`: whole training steps, ours beside PyTorch's, in one process.
+"""`python -m bench [JOB …]`: whole training steps and kernels alone, ours beside those of others, timed in turn.
 
-`python -m bench --ours NAME…`: our own step alone, kernel by kernel; NAME `contractions` or `kernels` is all of those.
-Needs the extra `bench` (PyTorch; not for `--ours`), and real data in the folder that JOBSPEC_TEST_DATA names.
+Prints tables of milliseconds, ratios to the best of the others (in brackets the bounds of the median), the share of the
+machine's limits, waiting and memory. `--ours`: our step alone, kernel by kernel. Needs the extra `bench` (not for
+`--ours`), and for most jobs real data in the folder that JOBSPEC_TEST_DATA names; what lacks its data is left out, and
+named. docs/performance.md says how everything is measured.
 """
 
 from __future__ import annotations
@@ -33,14 +35,18 @@ from jobspec.loading import read_spec
 from jobspec.store.home import Home
 
 QUICKLY = ("digits", "char_gpt", "nn 512x512x512", "nt 256x768x3072", "softmax", "adamw")
+JOBS_HELP = (
+    f"{' '.join(JOBS)}; {' '.join(KERNELS)}; a contraction, as 'nt 256x768x3072'; or all `jobs`, "
+    "`contractions`, `kernels` (without any: everything)"
+)
 #: jobs whose processes take more memory do not run as whole commands: their checkpoints would be what is timed
 MOST_TO_RUN = 3_000_000_000
 
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help="workloads, or jobs, contractions, kernels (all)")
-    parser.add_argument("--quick", action="store_true", help="few workloads, short windows")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help=JOBS_HELP)
+    parser.add_argument("--quick", action="store_true", help="short windows; without names few workloads")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     parser.add_argument("--ours", action="store_true", help="only ours, with the share of the peak kernel by kernel")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="of --ours: steps to profile (default 10)")
