@@ -41,7 +41,7 @@ MOST, BYTES = 200, 4 << 20
 #: contenders that get ready at once
 AT_ONCE = 2
 #: from so many parameters on a workload is large: fewer contenders, so many windows and pairs
-LARGE, FEW, FEW_PAIRS = 4_000_000, 3, 9
+LARGE, FEW, FEW_PAIRS = 4_000_000, 3, 15
 #: seconds of a window of a pair
 SHORT = 0.15
 #: bytes for Python, LLVM and their libraries
