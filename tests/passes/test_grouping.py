@@ -57,3 +57,22 @@ def test_only_what_stands_in_the_way_of_a_loop_is_copied() -> None:
     out = make("exp", make("add", make("add", odd_p, odd_q), make("flip", r, axes=(0,))))
     names = kernels(("p", make("reshape", out, shape=(3, 4))), inputs=(p, q, r))
     assert "flip" not in names and names.count("reshape") == 2
+
+
+def test_what_only_a_product_is_added_to_is_made_with_it() -> None:
+    x, w, v = given("x", 8, 8), given("w", 8, 8), given("v", 8, 8)
+    assert kernels(("x", make("add", matmul(v, w), make("exp", x))), inputs=(x, w, v)) == ["contract_exp_add"]
+
+
+def test_sums_down_the_same_columns_are_one_kernel() -> None:
+    """Beside the totals along what is left, which are one each."""
+    x, w = given("x", 8, 8), given("w", 8, 8)
+    one, other = (make("sum", make("sum", y, axes=(0,)), axes=(0,)) for y in (x, make("mul", x, w)))
+    assert len(kernels(("report.a", one), ("report.b", other), inputs=(x, w))) == 3
+
+
+def test_what_is_picked_from_is_made_before() -> None:
+    t, ids = given("t", 5), given("ids", 5, dtype="u8")
+    e = make("exp", t)
+    picked = make("gather", e, make("cast", ids, dtype="i32"), batch=0)
+    assert kernels(("t", make("add", e, picked)), inputs=(t, ids)) == ["exp", "gather_add"]
