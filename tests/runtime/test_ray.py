@@ -79,7 +79,7 @@ def killed_in(runs: int, nodes: Nodes, home: Home, steps: int) -> tuple[list[str
 
 
 def test_nodes_are_killed_and_others_join(nodes: Nodes, home: Home, capfd: pytest.CaptureFixture[str]) -> None:
-    notes, redone = killed_in(3, nodes, home, 200)
+    notes, redone = killed_in(3, nodes, home, 120)
     assert redone > 0 and any("left: its " in note for note in notes)
     said = capfd.readouterr().out.splitlines()
     assert set(said) == set(notes)
