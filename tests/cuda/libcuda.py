@@ -42,7 +42,11 @@ GRAPHS = (
     "cuEventRecordWithFlags",
     "cuEventElapsedTime",
     "cuCtxPopCurrent_v2",
+    "cuCtxSynchronize",
 )
+#: what waits for work, and so is told how it ended; what answers all the same
+WORK = ("cuStreamSynchronize", "cuCtxSynchronize")
+ALWAYS = ("cuGetErrorString", "cuCtxPushCurrent", "cuCtxPopCurrent", "cuDevicePrimaryCtxRelease", "cuDeviceGet")
 #: NVRTC looks for a driver too, and asks it for these
 PROBED = ("cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable")
 
@@ -64,10 +68,13 @@ def wanted(extension: Path) -> list[str]:
 
 
 class Device:
-    """What the library's functions do. `asked`: their names, in order."""
+    """What the library's functions do. `asked`: their names, in order; `fails`: a function and the number that it
+    answers with; if the work is what failed, all others do from then on, as long as the context is there."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.fails: tuple[str, int] = ("", 0)
+        self.lost = 0
         self.blocks: dict[int, Block] = {}
         self.hosts: dict[int, Any] = {}
         self.modules: list[Program | None] = []
@@ -79,8 +86,14 @@ class Device:
 
     def answer(self, name: bytes, args: Any) -> int:
         """One call; its error number."""
+        function = name.decode().partition("_v")[0]
         self.asked.append(name.decode())
-        method = getattr(self, name.decode().partition("_v")[0], None)
+        if function == self.fails[0]:
+            self.lost = self.fails[1] if function in WORK else 0
+            return self.fails[1]
+        if self.lost and function not in ALWAYS:
+            return self.lost
+        method = getattr(self, function, None)
         return UNSUPPORTED if method is None else int(method(args) or 0)
 
     # ---- device and context
@@ -123,7 +136,12 @@ class Device:
         return 0 if self.contexts else ABSENT
 
     def cuDevicePrimaryCtxRelease(self, a: Any) -> None:
+        """With the last user go the context, what it held, and what was wrong with it."""
         self.contexts -= 1
+        if self.contexts == 0 and self.lost:
+            self.lost = 0
+            self.blocks.clear()
+            self.modules = [None] * len(self.modules)
 
     def cuCtxGetApiVersion(self, a: Any) -> None:
         ctypes.c_int.from_address(a[1]).value = 13000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -39,18 +40,24 @@ class DeviceSession(ABC, Generic[L]):
     def write(self, slot: str, value: Array) -> None:
         buffer = self._slot(slot)
         assert value.dtype == NUMPY[buffer.type.dtype] and value.shape == buffer.type.shape
-        self.put(buffer.offset, np.ascontiguousarray(value))
+        with self.told():
+            self.put(buffer.offset, np.ascontiguousarray(value))
 
     def read(self, slot: str) -> Array:
         buffer = self._slot(slot)
         found: Array = np.empty(buffer.type.shape, NUMPY[buffer.type.dtype])
-        self.take(buffer.offset, found)
+        with self.told():
+            self.take(buffer.offset, found)
         return found
 
     def peek(self, slot: str) -> Array:
         return self.read(slot)
 
     def run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
+        with self.told():
+            return self._run(routine, first, feeds)
+
+    def _run(self, routine: str, first: int, feeds: NDArray[np.uint8]) -> Outcome:
         if routine not in self._loaded:
             self._loaded[routine] = self.load(self.rendered[routine])
         chosen = self.plan.routine(routine)
@@ -79,6 +86,10 @@ class DeviceSession(ABC, Generic[L]):
         return self.plan.routines[0].buffers[self._slots[name]]
 
     # ---- what the device does
+
+    def told(self) -> AbstractContextManager[None]:
+        """Within it, what a driver raises by itself becomes DeviceError."""
+        return nullcontext()
 
     @abstractmethod
     def put(self, place: int, value: Array) -> None:

@@ -14,6 +14,8 @@ from functools import cache
 THREAD_LOCAL = 1
 #: a record that is part of the graph, and no dependency of the capture
 EXTERNAL = 1
+#: answers that say nothing of the work: no context is there, or its stream is being captured
+UNTOLD = (3, 201, *range(900, 910))
 
 
 @cache
@@ -68,12 +70,34 @@ def forget(event: int) -> None:
 
 def unbind() -> None:
     """Take back the push with which pycuda releases a primary context."""
-    with suppress(RuntimeError):
+    with suppress(Refused):
         said("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
 
 
+def stuck() -> int:
+    """The number of what ended the work that was started, with which the driver answers from then on; 0 of none, and
+    where it cannot say so now."""
+    number = int(library().cuCtxSynchronize())
+    return 0 if number in UNTOLD else number
+
+
 def said(function: str, *arguments: object) -> None:
-    """Raises RuntimeError with the driver's number."""
-    code = getattr(library(), function)(*arguments)
-    if code:
-        raise RuntimeError(f"{function} failed with {code}")
+    """Raises Refused."""
+    number = getattr(library(), function)(*arguments)
+    if number:
+        raise Refused(number, f"{function} failed: {words(number)}")
+
+
+def words(number: int) -> str:
+    """What the driver says of one of its numbers."""
+    text = ctypes.c_char_p()
+    library().cuGetErrorString(ctypes.c_int(number), ctypes.byref(text))
+    return text.value.decode(errors="replace") if text.value else str(number)
+
+
+class Refused(Exception):
+    """A function of the driver's library that failed; `number`: CUresult."""
+
+    def __init__(self, number: int, said: str) -> None:
+        super().__init__(said)
+        self.number = number

@@ -72,11 +72,13 @@ class CudaSession(DeviceSession["Loaded"]):
 
     def close(self) -> None:
         """Nothing of the driver's memory is held when it goes."""
-        self._driver.finish()
-        self._loaded = {}
-        for address in self._blocks:
-            self._driver.free(address)
-        self._driver.close()
+        try:
+            self._driver.finish()
+            self._loaded = {}
+            for address in self._blocks:
+                self._driver.free(address)
+        finally:
+            self._driver.close()
 
     def put(self, place: int, value: Array) -> None:
         if value.size:

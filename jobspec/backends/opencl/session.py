@@ -7,6 +7,7 @@ launches are queued in the plan's order on one in-order queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,8 @@ from jobspec.backends.c.routine import Rendered, render_routine
 from jobspec.backends.c.session import DeviceSession, Looked, Times
 from jobspec.backends.c.source import RENDERER
 from jobspec.backends.opencl.build import build
-from jobspec.backends.opencl.devices import device_of
+from jobspec.backends.opencl.devices import device_of, name_of
+from jobspec.backends.opencl.failures import told
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.job import Job
@@ -72,13 +74,20 @@ class OpenclSession(DeviceSession["Loaded"]):
             max(rendered.scratch for rendered in self.rendered.values()),
         )
         need_room(sizes, *room_of(device))
-        self._context = cl.Context([device])
-        self._queue = cl.CommandQueue(self._context)
-        self._arena, self._feed, self._scratch = map(self._memory, sizes)
-        cl.enqueue_fill_buffer(self._queue, self._arena, np.zeros(1, np.uint8), 0, self._arena.size)
+        self._device = device
+        with self.told():
+            self._context = cl.Context([device])
+            self._queue = cl.CommandQueue(self._context)
+            self._arena, self._feed, self._scratch = map(self._memory, sizes)
+            cl.enqueue_fill_buffer(self._queue, self._arena, np.zeros(1, np.uint8), 0, self._arena.size)
+
+    def told(self) -> AbstractContextManager[None]:
+        return told(name_of(self._device))
 
     def close(self) -> None:
-        self._queue.finish()
+        """What went wrong with the work has been said by whoever waited for it."""
+        with suppress(cl.Error):
+            self._queue.finish()
         self._loaded = {}
         for memory in (self._arena, self._feed, self._scratch):
             memory.release()
