@@ -168,5 +168,6 @@ def test_a_missing_key_is_named() -> None:
 
 def test_declaration() -> None:
     assert TABLE.declaration() == f"table({TABLE.root}, x=u8[X1 X2], y=i32)"
-    assert TABLE.axes() == "dim X1=8, X2=8" and TEXT.axes() == ""
+    assert TABLE.axes() == "dim X1=8, X2=8" and TEXT.axes() == "dim V=3"
+    assert made("tokens", (("tok", Type("u8")),), 25, 10).axes() == ""
     assert TEXT.declaration() == f"tokens({TEXT.root}, u8)"
