@@ -13,7 +13,8 @@ from tests.specs.tiny import entries
 STEPS = 2
 
 
-@pytest.mark.parametrize("shards", ["4", pytest.param("per_piece(2)", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shards", ["4", "per_piece(2)"])
 def test_mixtral_in_pieces(shards: str, tmp_path: Path) -> None:
     """Experts are balanced over the batch: with `shards` over all of it, with `per_piece` in each piece."""
     found = {}
