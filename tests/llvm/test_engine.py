@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jobspec.backends.llvm import machine
+from jobspec.backends.llvm import machine, team
 from jobspec.backends.llvm.compile import Compiler, Library
+from jobspec.backends.llvm.engine import ALONE
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.backends.session import Outcome
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
@@ -287,3 +288,8 @@ def test_control_word_of_the_caller_changes_nothing(control: Library, bits: int)
         assert after & ~0x3F == (before | bits) & ~0x3F, "the caller's word is not what it was"
         assert session.read("x").tobytes() == oracle.state()["x"].tobytes()
         session.close()
+
+
+def test_threads_wait_busily_for_as_long_as_a_step_is_worth() -> None:
+    few, some, many = (team.spins(work) for work in (ALONE, 6_000_000, 1 << 40))
+    assert few == team.SPINS < some < many == team.MOST_SPINS

@@ -63,7 +63,7 @@ class Driver:
         system, step = triple(), self.routine.step
         for result, name, params in team.declared(system):
             module.declare(result, name, params)
-        for function in team.team(where[step].offset if step >= 0 else -1, system):
+        for function in team.team(where[step].offset if step >= 0 else -1, system, self.work):
             module.add(function)
         self._add_steps(module)
         self._add_settle(module, where)

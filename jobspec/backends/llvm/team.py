@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 #: threads a team can have
 MOST = 256
-#: pauses before a waiting thread goes to sleep
-SPINS = 1000
+#: pauses before a waiting thread goes to sleep, at least and at most; vector instructions of a step for each. To wake
+#: a sleeper takes about as long as the most; a thread that waits busily for a good part of a short step would keep its
+#: processor from whoever holds up the other threads
+SPINS, MOST_SPINS, WORK_OF_SPIN = 1000, 5000, 2000
 
 
 _FIELDS = ("arena", "feeds", "feed", "reports", "report", "shared", "private", "own", "first", "count", "team")
@@ -38,21 +40,26 @@ class Fixed:
         return self.body
 
 
-def team(step: int, triple: str) -> list[Fixed]:
+def team(step: int, triple: str, work: int) -> list[Fixed]:
     """The functions of the team. `step`: bytes from the arena to the step number, -1 for none; `triple`: LLVM's name
-    of the system."""
+    of the system; `work`: vector instructions of a step, roughly."""
     pause, control = (_PAUSE, _CONTROL) if is_x86(triple) else ("", ("", ""))
     futex = _FUTEX_NUMBER.get(triple.split("-")[0], 0) if "linux" in triple else 0
     sleep, wake = (text.format(number=futex) for text in (_FUTEX if futex else _YIELD))
     number = _NUMBER.format(step=step) if step >= 0 else ""
     return [
-        Fixed("wait", _WAIT.format(spins=SPINS, pause=pause, sleep=sleep)),
+        Fixed("wait", _WAIT.format(spins=spins(work), pause=pause, sleep=sleep)),
         Fixed("change", _WAKE.format(wake=wake)),
         Fixed("barrier", _BARRIER),
         Fixed("work", _WORK.format(number=number, enter=control[0], leave=control[1])),
         Fixed("start", _START),
         Fixed("run", _RUN.format(most=MOST)),
     ]
+
+
+def spins(work: int) -> int:
+    """How many pauses a thread waits in steps of so many vector instructions."""
+    return min(max(SPINS, work // WORK_OF_SPIN), MOST_SPINS)
 
 
 def is_x86(triple: str) -> bool:
