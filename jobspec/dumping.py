@@ -40,7 +40,7 @@ def stages(job: Job, plan: Plan) -> Iterator[tuple[str, Iterator[str]]]:
     """(name of the file, its lines) in the order of the way."""
     programs = {name: program for name, program, _ in job.programs}
     yield "language.ir", views.programs(job)
-    for run, _ in PASSES[job.profile]:
+    for run in PASSES[job.profile]:
         programs = {name: run(program) for name, program in programs.items()}
         yield f"{run.__name__}.ir", (line for name, p in programs.items() for line in (f"# {name}", print_program(p)))
     for name, view in VIEWS:

@@ -34,19 +34,17 @@ from jobspec.passes.regions import compile_region, made_by
 from jobspec.passes.route import route_tokens
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.simplify import simplify
+from jobspec.passes.widen import widen
 from jobspec.passes.workshop import Workshop
 
 #: routine → number of a buffer → line and column of the text that makes it
 Origins = Mapping[str, Mapping[int, Place]]
 
 Pass = Callable[[Program], Program]
-#: program → program, in this order, and the stage that each leaves; by the job's profile
-PASSES: Mapping[str, tuple[tuple[Pass, str], ...]] = {
-    PROFILE: ((differentiate, "tensor"), (simplify, "tensor"), (route_tokens, "tensor")),
-    **dict.fromkeys(
-        (BF16_PROFILE, FAST_PROFILE),
-        ((differentiate, "tensor"), (round_operands, "tensor"), (simplify, "tensor"), (route_tokens, "tensor")),
-    ),
+#: program → program, in this order, by the job's profile; each leaves tensor operations alone
+PASSES: Mapping[str, tuple[Pass, ...]] = {
+    PROFILE: (differentiate, simplify, route_tokens, widen),
+    **dict.fromkeys((BF16_PROFILE, FAST_PROFILE), (differentiate, round_operands, simplify, route_tokens, widen)),
 }
 
 
@@ -55,10 +53,10 @@ def lower_program(program: Program, profile: str = PROFILE, checked: bool = Fals
     `checked`: the checker runs before, between and after; it raises ir.check.IllFormed for a pass gone wrong."""
     if checked:
         check(program, "surface")
-    for run, stage in PASSES[profile]:
+    for run in PASSES[profile]:
         program = run(program)
         if checked:
-            check(program, stage)
+            check(program, "tensor")
     return program
 
 

@@ -20,6 +20,7 @@ from jobspec.passes.groups import PRODUCTS, REDUCES, Group, Grouping
 from jobspec.passes.lower import Location, NeedsCopy, Store
 from jobspec.passes.reads import chain_of
 from jobspec.passes.views import Strided, follow, tidy
+from jobspec.passes.widen import written_out
 from jobspec.passes.workshop import Workshop
 
 #: operand of a pad or concat, the value that it is of another shape, where its elements go
@@ -62,7 +63,7 @@ class Region:
         asked: frozenset[Node],
     ) -> None:
         self.shop, self.inputs, self.targets, self.depth = shop, inputs, targets, depth
-        self.asked = asked | rotated(inputs, targets)
+        self.asked = asked | rotated(inputs, targets) | written_out(program.nodes())
         self.grouping = fuse(program.nodes(), [t.node for t in targets], inputs, self.asked)
         self.extra: dict[Group, list[Store]] = {}
         self.taken: dict[Group, tuple[tuple[int, int], dict[Node, None]]] = {}

@@ -12,11 +12,13 @@ from functools import reduce
 
 from jobspec.backends.llvm.scalars import ELEMENT
 from jobspec.backends.llvm.scope import WIDTH, Scope
+from jobspec.backends.llvm.spaced import FURTHEST, spaced
 from jobspec.backends.llvm.values import (
     Value,
     element_of,
     float_bits,
     integer,
+    lanes_of,
     like,
     prefix_mask,
     vector,
@@ -59,7 +61,10 @@ def load(scope: Scope, inst: Inst, wide: bool, moved: Value | None = None) -> Va
 
 
 def _many(scope: Scope, view: View, type_: str, pointer: Value) -> Value:
-    if stride_of(scope, view) != 1:
+    step, count = stride_of(scope, view), WIDTH if scope.mask is None else lanes_of(scope.mask)
+    if 1 < step <= FURTHEST and count:
+        return spaced(scope.f, type_, pointer, step, count)
+    if step != 1:
         return _gathered(scope, type_, pointer, _lane_offsets(scope, view, None))
     whole = vector(type_, WIDTH)
     return scope.f.load(whole, pointer) if scope.mask is None else scope.f.masked_load(whole, pointer, scope.mask)

@@ -107,5 +107,10 @@ def prefix_mask(count: int, width: int) -> Value:
     return Value(f"<{width} x i1>", "<" + ", ".join(f"i1 {b}" for b in bits) + ">")
 
 
+def lanes_of(mask: Value) -> int:
+    """How many lanes a constant prefix mask has set; 0 where it is not known here."""
+    return mask.text.count("i1 true")
+
+
 def _splat(type_: str, text: str) -> Value:
     return Value(type_, f"splat ({element_of(type_)} {text})" if type_.startswith("<") else text)

@@ -31,6 +31,7 @@ from jobspec.passes.split.pieces import cut_pieces
 from jobspec.passes.split.placed import ANYWHERE, Block, Given, Held, Placed
 from jobspec.passes.split.segments import Segments
 from jobspec.passes.split.unrolled import Known, Unrolled, unrolled, wishes_of
+from jobspec.passes.widen import widen
 
 #: more blocks than any batch has pieces: each piece is a task
 EVERY_PIECE = 1 << 30
@@ -188,11 +189,11 @@ class Cutting:
         return Known({over: d for over, d in known.layout.items() if d != axis and over in grid}, known.stage)
 
     def lower(self, program: Program) -> Program:
-        """Without gradients; tokens are sorted by expert where a task is compiled."""
+        """Without gradients; what changes no meaning is left to where a task is compiled."""
         if program not in self.lowered:
             new = program
-            for run, _ in PASSES[self.job.profile]:
-                new = new if run is route_tokens else run(new)
+            for run in PASSES[self.job.profile]:
+                new = new if run in (route_tokens, widen) else run(new)
             self.lowered[program] = new
         return self.lowered[program]
 
