@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.test_contenders import counting
+
+pytest.importorskip("torch", reason="PyTorch is a contender: pip install '.[oracle]'")
+
 from bench import compare as subject
 from bench.compare import FREE, FUSED, OURS, Comparison, Effort, Row, measured
 from bench.contenders import Child
 from bench.report import Findings, json_of, text_of
 from bench.timing import Timing
-from tests.bench.test_contenders import counting
+
+pytestmark = pytest.mark.oracle
 
 SLOWER = (1.0, 1.1, 1.2, 1.3, 1.4)
 
