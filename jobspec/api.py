@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import jobspec.debug as debug
-from jobspec.backends.registry import DEFAULT
+from jobspec.backends.registry import DEFAULT, fastest
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import LIMITS, PlanFileError, decode_plan_file
 from jobspec.ir.codec.receipt import ReceiptFormatError
@@ -168,13 +168,16 @@ def load(job: str | Path, *, home: Path | None = None, **values: object) -> Spec
         return read_spec(Path(job), words, store)
 
 
-def compile(job: Spec | str | Path, on: str = DEFAULT, *, tuned: bool = False, home: Path | None = None) -> Program:
-    """The job's plan for the backend `on`, on this machine; `tuned`: with the schedules that `jobspec tune` found."""
+def compile(
+    job: Spec | str | Path, on: str | None = None, *, tuned: bool = False, home: Path | None = None
+) -> Program:
+    """The job's plan for the backend `on`, on this machine (the fastest one, as far as that is known, without it);
+    `tuned`: with the schedules that `jobspec tune` found."""
     spec = job if isinstance(job, Spec) else load(job, home=home)
     need_whole_roots(spec)
     with debug.stage("compile"):
         store = open_home(home)
-        compiled = compile_for(spec.job, on, Tunings(store) if tuned else None, store.cache)
+        compiled = compile_for(spec.job, on or fastest(), Tunings(store) if tuned else None, store.cache)
     debug.compiled(spec.job, compiled.plan)
     return Program(spec, compiled)
 
@@ -227,7 +230,7 @@ def export(
 
 def plan(
     job: Spec | str | Path,
-    on: str = DEFAULT,
+    on: str | None = None,
     *,
     threads: int | None = None,
     memory: int | None = None,
@@ -237,12 +240,12 @@ def plan(
     machine's without it. Raises UsageError E0851 for a backend without a plan, CompileError, DataError."""
     begun = time.perf_counter()
     spec = job if isinstance(job, Spec) else load(job, home=home)
-    return report_of(spec, on, threads or default_threads(), memory, begun)
+    return report_of(spec, on or fastest(), threads or default_threads(), memory, begun)
 
 
 def run(
     job: Program | Spec | str | Path,
-    on: str = DEFAULT,
+    on: str | None = None,
     *,
     threads: int | None = None,
     until: int | None = None,
@@ -256,9 +259,9 @@ def run(
     many steps; `again`: begin afresh even if the result is known; `progress`: show it, or tell a Reporter. `workers`:
     how many, or `llvm=2,opencl=1`; `ray`: the address of their cluster, which is started here without it. Raises
     UsageError E0863 to E0867 for workers that cannot be had."""
-    program = job if isinstance(job, Program) else compile(job, on, home=home)
+    program = job if isinstance(job, Program) else compile(job, on or (DEFAULT if workers or ray else None), home=home)
     store = open_home(home)
-    asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on, threads=threads)
+    asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on or DEFAULT, threads=threads)
     reporter = reporter_for(sys.stderr, asked.tally if asked else "") if progress is True else progress or Silent()
     order = Order(threads or default_threads(), until, again)
     compiled = on_workers(program.compiled, asked, reporter.note) if asked else program.compiled
@@ -280,7 +283,7 @@ def begin(program: Program, store: Home) -> dict[str, DataSet]:
 
 def verify(
     receipt: str | Path,
-    on: str = DEFAULT,
+    on: str | None = None,
     *,
     job: Spec | None = None,
     threads: int | None = None,
@@ -297,7 +300,7 @@ def verify(
     store = open_home(home)
     search = (*data, *(job.search if job else ()))
     drawn = Sample(sample, challenge or fresh()) if sample else None
-    means = Means(store, on, threads or default_threads(), search, job.job if job else None, drawn, signer)
+    means = Means(store, on or fastest(), threads or default_threads(), search, job.job if job else None, drawn, signer)
     reporter = reporter_for(sys.stderr) if progress is True else progress or None
     with debug.stage("verify"):
         return verify_receipt(Path(receipt), means, reporter)
@@ -317,7 +320,7 @@ def trace(
     step: int,
     *,
     values: bool = False,
-    on: str = DEFAULT,
+    on: str | None = None,
     threads: int | None = None,
     data: tuple[Path, ...] = (),
     home: Path | None = None,
@@ -327,14 +330,14 @@ def trace(
     run's log does not reach, MismatchError E0512 where the backend leaves another state than the reference."""
     store = open_home(home)
     with debug.stage("trace"):
-        return write_traces(Path(run), step, values, Means(store, on, threads or default_threads(), data))
+        return write_traces(Path(run), step, values, Means(store, on or fastest(), threads or default_threads(), data))
 
 
 def dispute(
     one: str | Path,
     other: str | Path,
     *,
-    on: str = DEFAULT,
+    on: str | None = None,
     threads: int | None = None,
     data: tuple[Path, ...] = (),
     home: Path | None = None,
@@ -343,4 +346,4 @@ def dispute(
     at URLs. Raises UsageError E0845 for runs of different jobs, DataError where job or data is missing."""
     store = open_home(home)
     with debug.stage("dispute"):
-        return settle(one, other, Means(store, on, threads or default_threads(), data))
+        return settle(one, other, Means(store, on or fastest(), threads or default_threads(), data))

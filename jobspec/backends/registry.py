@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,20 @@ def backend(name: str = DEFAULT) -> Backend:
     return BACKENDS[name]()
 
 
+def fastest() -> str:
+    """The backend that a job runs on where none is asked for: `cuda` where it is installed and a GPU is admitted, else
+    `llvm`. OpenCL has to be asked for: on processors it is the slower one of the two."""
+    if find_spec("pycuda") is None:
+        return DEFAULT
+    from jobspec.backends.cuda import admission
+
+    try:
+        admission.chosen()
+    except UsageError:
+        return DEFAULT
+    return "cuda"
+
+
 def need_known(name: str) -> None:
     """Raises UsageError E0811 where no machine could have this backend."""
     if name not in BACKENDS:
@@ -137,8 +152,8 @@ def before_walls(on: str) -> None:
 
 def _walled(name: str) -> Backend:
     reason = f"a confined process has not loaded the driver that the backend `{name}` needs"
-    again = "say `--on opencl`, so that it is loaded before; or " if name in CONFINABLE else ""
-    raise UsageError("E0878", reason, help=f"{again}`--no-sandbox`, if you trust the plan")
+    again = "`--on opencl`, so that it is loaded before" if name in CONFINABLE else "`--on llvm`"
+    raise UsageError("E0878", reason, help=f"say {again}; or `--no-sandbox`, if you trust the plan")
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,20 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from jobspec.ir.errors import UsageError
+from jobspec.ir.later import later
 from jobspec.lang.assigned import assignments
 from jobspec.loading import Spec, known_spec, read_spec
 from jobspec.store.home import Home, open_home
+
+if TYPE_CHECKING:
+    from jobspec.backends.registry import fastest
+else:
+    fastest = later("jobspec.backends.registry", "fastest")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,8 +40,8 @@ def job_argument(function: F) -> F:
 
 
 def backend_option(function: F) -> F:
-    help = "llvm (default), opencl, cuda or reference."
-    return click.option("--on", "on", default="llvm", metavar="BACKEND", help=help)(function)
+    help = "llvm, opencl, cuda or reference (default: cuda where a GPU is admitted, else llvm)."
+    return click.option("--on", "on", default=fastest, metavar="BACKEND", help=help)(function)
 
 
 def threads_option(function: F) -> F:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from jobspec import api
+from jobspec.backends.registry import DEFAULT
 from jobspec.commands.options import (
     backend_option,
     job_argument,
@@ -74,12 +77,13 @@ def command(
 ) -> int:
     """Train a job (or a plan file) to its end, from where the last run got to. Ctrl-C saves the state."""
     home = open_home()
+    on = on if is_said("on") or not (workers or ray or sandbox or file.suffix == PLAN) else DEFAULT
     asked = asked_of(workers, ray, on, recheck, threads, shared)
     if confined:
         shut_in(file, home, memory, on)
     elif sandbox or (sandbox is None and file.suffix == PLAN and is_strange(file, home)):
         need_no_workers(asked)
-        return run_confined(words(click.get_current_context()), home)
+        return run_confined(words(click.get_current_context().params, on), home)
     program = program_of(file, sets, on, tuned, home if asked is None else None)
     need_within(program.compiled, threads or default_threads(), Budget(memory, flop))
     if confined:
@@ -101,15 +105,20 @@ def need_no_workers(asked: Asked | None) -> None:
         raise UsageError("E0866", reason, help="leave out `--workers` and `--ray`; or `--no-sandbox`, if you trust it")
 
 
-def words(context: click.Context) -> list[str]:
+def is_said(option: str) -> bool:
+    """Whether the command line has it. Workers and confined processes take processors where it does not say `--on`."""
+    return click.get_current_context().get_parameter_source(option) == ParameterSource.COMMANDLINE
+
+
+def words(given: Mapping[str, Any], on: str) -> list[str]:
     """The command line that was given, as its options were understood."""
-    found = ["run", str(context.params["file"]), "--on", context.params["on"]]
-    found += [f"--set={value}" for value in context.params["sets"]]
+    found = ["run", str(given["file"]), "--on", on]
+    found += [f"--set={value}" for value in given["sets"]]
     named = {"--threads": "threads", "--until": "until", "--most-memory": "memory", "--most-flop": "flop"}
-    given = {option: context.params[name] for option, name in named.items()}
-    found += [f"{option}={value}" for option, value in given.items() if value is not None]
+    valued = {option: given[name] for option, name in named.items()}
+    found += [f"{option}={value}" for option, value in valued.items() if value is not None]
     flags = {"--tuned": "tuned", "--again": "again", "--json": "as_json"}
-    return found + [option for option, name in flags.items() if context.params[name]]
+    return found + [option for option, name in flags.items() if given[name]]
 
 
 def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool, home: Home | None) -> api.Program:

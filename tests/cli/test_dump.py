@@ -12,8 +12,8 @@ from jobspec.passes.pipeline import lower_program
 from tests.cli.conftest import Call
 
 STAGES = [
-    "00-language.ir", "01-differentiate.ir", "02-simplify.ir", "03-route_tokens.ir", "04-kernels.txt",
-    "05-schedule.txt", "06-memory.txt",
+    "00-language.ir", "01-differentiate.ir", "02-simplify.ir", "03-route_tokens.ir", "04-widen.ir",
+    "05-kernels.txt", "06-schedule.txt", "07-memory.txt",
 ]  # fmt: skip
 
 
@@ -32,12 +32,12 @@ def test_a_file_for_every_stage(call: Call, tiny: Path, tmp_path: Path) -> None:
     job, plan = program.spec.job, program.compiled.plan
     made = {name: p for name, p, _ in job.programs}
     assert programs(folder / STAGES[0]) == made
-    last = programs(folder / STAGES[3])
+    last = programs(folder / STAGES[4])
     assert {n: print_program(p) for n, p in last.items()} == {
         n: print_program(lower_program(p)) for n, p in made.items()
     }
-    assert (folder / STAGES[4]).read_text() == "\n".join([*views.kernels(plan), ""])
-    assert "# step" in (folder / STAGES[5]).read_text() and "w" in (folder / STAGES[6]).read_text()
+    assert (folder / STAGES[5]).read_text() == "\n".join([*views.kernels(plan), ""])
+    assert "# step" in (folder / STAGES[6]).read_text() and "w" in (folder / STAGES[7]).read_text()
 
 
 def test_the_passes_are_those_of_the_profile(call: Call, tiny: Path, tmp_path: Path) -> None:

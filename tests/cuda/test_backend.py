@@ -18,6 +18,7 @@ from jobspec.backends.cuda import admission, nvrtc, session
 from jobspec.backends.cuda.target import target_of
 from jobspec.backends.registry import Backend
 from jobspec.cli import exit_code
+from jobspec.commands import run
 from jobspec.ir.errors import JobspecError, UsageError
 from tests.cuda.stand_in import StandIn
 
@@ -111,6 +112,26 @@ def test_a_gpu_that_computes_wrongly_is_refused_by_clause(monkeypatch: pytest.Mo
     assert calls == ["examine"]
 
 
+@pytest.mark.parametrize(
+    ("package", "wrong", "found"),
+    [(True, (), "cuda"), (True, (("add", "4 of 9 differ"),), "llvm"), (False, (), "llvm")],
+    ids=["admitted", "refused", "not installed"],
+)
+def test_the_fastest_that_is_admitted(
+    package: bool, wrong: tuple[tuple[str, str], ...], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `--on` is where nobody says it."""
+    monkeypatch.setattr(registry, "find_spec", lambda name: package or None)
+    monkeypatch.setattr(admission, "devices", lambda: iter([admission.Device("G", 90, wrong)]))
+    assert registry.fastest() == found
+
+
+def test_a_gpu_without_its_driver_is_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: True)
+    without(monkeypatch, driver=False)
+    assert registry.fastest() == "llvm"
+
+
 @pytest.fixture
 def stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """The backend `cuda` with a stand-in for its driver; `level` may be changed."""
@@ -128,6 +149,25 @@ def stands_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespac
 
     monkeypatch.setitem(registry.BACKENDS, "cuda", backend)
     return chosen
+
+
+def test_a_job_goes_to_the_gpu_and_workers_do_not(
+    stands_in: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a machine with a GPU that is admitted; what the command line says counts everywhere."""
+    monkeypatch.setattr(registry, "fastest", lambda: "cuda")
+    job, plans = str(SPECS / "digits.job"), []
+    for more in ((), ("--on", "cuda"), ("--on", "llvm")):
+        assert exit_code(["hash", job, *more]) == 0
+        plans.append(capsys.readouterr().out)
+    assert plans[0] == plans[1] != plans[2]
+    asked: list[str] = []
+    monkeypatch.setattr(run, "asked_of", lambda workers, ray, on, *rest: asked.append(on))
+    monkeypatch.setattr(run, "program_of", lambda file, sets, on, tuned, home: sys.exit(asked.append(on)))
+    for more in ((), ("--workers", "2"), ("--workers", "2", "--on", "cuda")):
+        with pytest.raises(SystemExit):
+            exit_code(["run", job, *more])
+    assert asked == ["cuda", "cuda", "llvm", "llvm", "cuda", "cuda"]
 
 
 SMALL = {"train.steps": 12, "B": 20, "H": 40, "G": 24}
