@@ -201,8 +201,9 @@ def test_a_head_that_is_silent_for_long_ends_the_run(monkeypatch: pytest.MonkeyP
 
 
 def test_nodes_are_known_by_their_processes() -> None:
-    words = [sys.executable, "-c", "input()", "--raylet_socket_name=/a/raylet"]
+    words = [sys.executable, "-c", "print(flush=True); input()", "--raylet_socket_name=/a/raylet"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+        assert node.stdout and node.stdout.readline()  # it has begun: its words are known
         assert "/a/raylet" in sockets_of_ray()
         node.communicate(b"\n")
 
