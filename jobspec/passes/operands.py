@@ -8,7 +8,8 @@ of a loop changes out of the loop.
 
 from __future__ import annotations
 
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program, make, rebuild
+from jobspec.passes.nodewise import nodewise
 
 #: movements that a rounding goes below: they make no tensor smaller, and what they fill in is zero
 CARRIERS = frozenset({"reshape", "permute", "broadcast", "window", "flip", "pad"})
@@ -18,15 +19,10 @@ MULTIPLIES = {"contract": 2, "experts": 2, "expert_sums": 2}
 
 def round_operands(program: Program) -> Program:
     """`program` with every contraction's operands rounded to bfloat16."""
-    image: dict[Node, Node] = {}
-    for node in order(program.results):
-        image[node] = with_rounded(rebuild(node, tuple(image[a] for a in node.args)))
-    return Program(program.inputs, tuple((name, image[node]) for name, node in program.outputs))
+    return nodewise(program, with_rounded)
 
 
 def with_rounded(node: Node) -> Node:
-    if node.op == "loop":
-        return make("loop", *node.args, **{**dict(node.attrs), "body": round_operands(body_of(node))})
     count = MULTIPLIES.get(node.op, 0)
     return rebuild(node, (*map(rounded, node.args[:count]), *node.args[count:]))
 

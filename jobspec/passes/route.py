@@ -9,9 +9,9 @@ nothing.
 from __future__ import annotations
 
 from jobspec.ir.build import broadcast, reshape, slice_axis
-from jobspec.ir.origin import inherit
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program, make
 from jobspec.ir.routing import Routing
+from jobspec.passes.nodewise import nodewise
 
 #: slots of a block, at most
 MOST_SLOTS = 32
@@ -19,16 +19,10 @@ MOST_SLOTS = 32
 
 def route_tokens(program: Program) -> Program:
     """`program` with `experts` and `expert_sums` written in blocks."""
-    image: dict[Node, Node] = {}
-    for node in order(program.results):
-        image[node] = in_blocks(rebuild(node, tuple(image[a] for a in node.args)))
-        inherit(image[node], node)
-    return Program(program.inputs, tuple((name, image[node]) for name, node in program.outputs))
+    return nodewise(program, in_blocks)
 
 
 def in_blocks(node: Node) -> Node:
-    if node.op == "loop":
-        return make("loop", *node.args, **{**dict(node.attrs), "body": route_tokens(body_of(node))})
     if node.op == "experts":
         return products(node)
     return sums(node) if node.op == "expert_sums" else node

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jobspec.ir.build import broadcast
-from jobspec.ir.origin import inherit
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program
+from jobspec.passes.nodewise import nodewise
 
 #: axes that are shorter leave lanes of a vector idle
 LANES = 16
@@ -23,16 +23,10 @@ SMALL = 64
 
 def widen(program: Program) -> Program:
     """`program` with short repetitions apart from long ones."""
-    image: dict[Node, Node] = {}
-    for node in order(program.results):
-        image[node] = in_two(rebuild(node, tuple(image[a] for a in node.args)))
-        inherit(image[node], node)
-    return Program(program.inputs, tuple((name, image[node]) for name, node in program.outputs))
+    return nodewise(program, in_two)
 
 
 def in_two(node: Node) -> Node:
-    if node.op == "loop":
-        return make("loop", *node.args, **{**dict(node.attrs), "body": widen(body_of(node))})
     if node.op != "broadcast" or not is_short(node):
         return node
     (source,), last = node.args, len(node.shape) - 1
