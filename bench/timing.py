@@ -16,6 +16,8 @@ from typing import Protocol
 
 #: how likely the bounds of a median are to miss it, at most
 MISSED = 0.05
+#: seconds of a step beside which it does not count that threads and caches wake up
+LONG = 1.0
 
 
 class Contender(Protocol):
@@ -74,13 +76,18 @@ def beyond(count: int) -> int:
 
 
 def window(contender: Contender, steps: int) -> float:
-    """Seconds per step, after a step that wakes threads and caches up."""
-    contender.reset()
-    contender.run(1)
+    """Seconds per step, after a step that wakes threads and caches up; one so long that waking does not count is itself
+    the window where one is asked for."""
+    first = seconds_of(contender, 1)
+    return first if steps == 1 and first >= LONG else seconds_of(contender, steps) / steps
+
+
+def seconds_of(contender: Contender, steps: int) -> float:
+    """From the initial state."""
     contender.reset()
     start = time.perf_counter()
     contender.run(steps)
-    return (time.perf_counter() - start) / steps
+    return time.perf_counter() - start
 
 
 def steps_for(contender: Contender, seconds: float) -> int:

@@ -6,7 +6,8 @@ from math import comb
 
 import pytest
 
-from bench.timing import alternate, beyond, spread
+from bench import timing
+from bench.timing import alternate, beyond, spread, window
 
 
 class Recorded:
@@ -30,6 +31,15 @@ def test_everyone_is_timed_in_every_window_from_the_start() -> None:
     # a step to wake up, then the window: two steps at least, never on from the one before
     assert log[-12:] == ["a1", "a2", "b1", "b2"] * 3
     assert all(t.low <= t.median <= t.high for t in found.values())
+
+
+@pytest.mark.parametrize(("step", "ran"), [(2.0, ["a1"]), (0.5, ["a1", "a1"])])
+def test_a_long_step_is_its_own_window(step: float, ran: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs none before it to wake threads and caches."""
+    log: list[str] = []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: step * len(log))
+    assert window(Recorded("a", log), 1) == step
+    assert log == ran
 
 
 @pytest.mark.parametrize("count", range(1, 40))
