@@ -7,7 +7,7 @@ per pass, and what a later pass needs again it computes again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobspec.backends.c.folds import SHARED, Folds, Visit
 from jobspec.backends.c.request import Launch, Request, spread
@@ -38,13 +38,16 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 
 @dataclass(frozen=True)
 class Sweeps:
-    """The passes of one row or column. `lanes`: neighbouring elements of a row that are computed in one."""
+    """The passes of one row or column. `lanes`: neighbouring elements of a row that are computed in one; `item`,
+    `shared`: see Folds."""
 
     q: Request
     scope: Scope
     inner: tuple[int, ...]
     team: int
     lanes: int
+    item: str = field(default="ITEM", kw_only=True)
+    shared: str = field(default="shared", kw_only=True)
 
     @property
     def nest(self) -> Nest:
@@ -91,7 +94,7 @@ class Sweeps:
         """Elements in any order."""
         w, size, index = self.scope.writer, self.nest.size(1), self.q.index
         if self.team > 1:
-            with w.block(f"for ({index} e = ITEM; e < {size}; e += {self.team})"):
+            with w.block(f"for ({index} e = {self.item}; e < {size}; e += {self.team})"):
                 visit("e")
             return
         whole = size // self.lanes * self.lanes if self.lanes > 1 else 0
@@ -115,12 +118,13 @@ class Sweeps:
         hows = {i: str(self.nest.kernel.body[i]["how"]) for i in reduces}
         one_by_one = self.q.kernel.kind == "rows" and "argmax" in hows.values()
         lanes = 1 if one_by_one else max(self.lanes, self.scope.width)
-        return Folds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.team, lanes)
+        size, index = self.nest.size(1), self.q.index
+        return Folds(self.scope.writer, hows, size, index, self.team, lanes, self.item, self.shared)
 
     def _stores(self, number: int) -> None:
         stores = self.nest.stores(number, False)
         if stores and self.team > 1:
-            with self.scope.writer.block("if (ITEM == 0)"):
+            with self.scope.writer.block(f"if ({self.item} == 0)"):
                 self.scope.store(stores)
         else:
             self.scope.store(stores)

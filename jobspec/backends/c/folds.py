@@ -31,7 +31,8 @@ def ended(w: Writer, index: str, size: int | str, first: str, part: int) -> str:
 @dataclass(frozen=True)
 class Folds:
     """`hows`: reduction → sum, max or argmax; `size`: elements that are folded; `index`: C type of positions;
-    `team`: work-items that share a row, 1 or LANES; `lanes`: neighbouring elements that are visited in one."""
+    `team`: work-items that share a row, 1 or LANES; `lanes`: neighbouring elements that are visited in one;
+    `item`, `shared`: which of its team the work-item is, and what the team shares."""
 
     writer: Writer
     hows: Mapping[int, str]
@@ -39,6 +40,8 @@ class Folds:
     index: str
     team: int = 1
     lanes: int = 1
+    item: str = "ITEM"
+    shared: str = "shared"
 
     @property
     def ordered(self) -> list[int]:
@@ -95,7 +98,7 @@ class Folds:
     ) -> None:
         w = self.writer
         if self.team > 1:
-            with w.block(f"for ({self.index} e = {first} + ITEM; e < {stop}; e += {LANES})"):
+            with w.block(f"for ({self.index} e = {first} + {self.item}; e < {stop}; e += {LANES})"):
                 self._enter("e", "0", visit, lanes, scans)
             return
         with w.block(f"for ({self.index} group = {first}; group < {stop}; group += {LANES})"):
@@ -129,11 +132,11 @@ class Folds:
         """The halving tree over lanes; lanes that no element has come to are skipped."""
         w, combine = self.writer, COMBINE[self.hows[i]]
         if self.team > 1:
-            shared = "shared"
-            w.line(f"SYNC; shared[ITEM] = {lanes}[0]; SYNC;")
+            shared, item = self.shared, self.item
+            w.line(f"SYNC; {shared}[{item}] = {lanes}[0]; SYNC;")
             with w.block(f"for (int pace = {LANES // 2}; pace > 0; pace /= 2)"):
-                pair = combine(f"{shared}[ITEM]", f"{shared}[ITEM + pace]")
-                w.line(f"if (ITEM < pace && ITEM + pace < {count}) {shared}[ITEM] = {pair};")
+                pair = combine(f"{shared}[{item}]", f"{shared}[{item} + pace]")
+                w.line(f"if ({item} < pace && {item} + pace < {count}) {shared}[{item}] = {pair};")
                 w.line("SYNC;")
             w.line(f"{result} = {shared}[0];")
             return

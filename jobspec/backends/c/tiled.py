@@ -114,6 +114,11 @@ class Tile:
             Operand("right", form.n, form.kb, "b", self.columns * self.wide, steps, items),
         )
 
+    @property
+    def moved(self) -> tuple[Operand, ...]:
+        """Those that come from memory by way of stages."""
+        return self.operands
+
     def render(self) -> Launch:
         q, w, form = self.q, self.writer, self.form
         nest, stores, live = epilogue_of(q, form)
@@ -132,7 +137,7 @@ class Tile:
 
     def _declare(self) -> None:
         """What the group shares, and where in the tile the work-item's sums lie."""
-        for o in self.operands:
+        for o in self.moved:
             self.writer.line(f"LOCAL float {o.name}[2][{o.steps * o.pitch}];")
         self.writer.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
 
@@ -189,7 +194,7 @@ class Tile:
 
     # ---- sums
 
-    def _sums(self, pointers: tuple[list[str], list[str]]) -> None:
+    def _sums(self, pointers: Sequence[list[str]]) -> None:
         """Declares the sums and runs through k."""
         w, k = self.writer, self.form.k_size
         stages, leaves = -(-k // self.steps), -(-k // LEAF)
@@ -201,10 +206,10 @@ class Tile:
         w.line("ROLLED")
         with w.count("int", stages, "stage") as stage:
             w.line(f"const int here = {stage} & 1;")
-            for o, reach in zip(self.operands, pointers, strict=True):
+            for o, reach in zip(self.moved, pointers, strict=True):
                 self._fetch(o, reach, f"({stage} + 1)")
             self._multiplied(stage, k)
-            for o in self.operands:
+            for o in self.moved:
                 self._put(o, "1 - here")
             w.line("SYNC;")
             if leaves > 1:
@@ -212,8 +217,8 @@ class Tile:
         if leaves > 1:
             self._results()
 
-    def _move(self, pointers: tuple[list[str], list[str]], stage: str, half: str) -> None:
-        for o, reach in zip(self.operands, pointers, strict=True):
+    def _move(self, pointers: Sequence[list[str]], stage: str, half: str) -> None:
+        for o, reach in zip(self.moved, pointers, strict=True):
             self._fetch(o, reach, stage)
             self._put(o, half)
 
