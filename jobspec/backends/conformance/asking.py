@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from jobspec.ir.digest import digest
 PATIENCE = 120
 #: how the end of a child begins that a signal ended: the driver's own fault, as it would be another time
 ABORTED = "it stopped with code -"
+#: lines that a driver's last words may take
+SAID = 5
 Wrong = tuple[tuple[str, str], ...]
 
 
@@ -43,13 +45,19 @@ def answers(output: str | bytes) -> list[dict[str, str]]:
 
 
 def ended(code: int, complaint: str) -> str:
-    last = [line for line in complaint.splitlines() if line.strip()][-1:]
-    return "" if code == 0 else f"it stopped with code {code}: {' '.join(last) or 'nothing was said'}"
+    """Of an error of Python's the last line, of a process that its driver ended the last few."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    last = lines[-SAID if code < 0 else -1 :]
+    return "" if code == 0 else f"it stopped with code {code}: {' / '.join(last) or 'nothing was said'}"
 
 
-def examined(file: Path, module: str, *arguments: str) -> Wrong:
+def never(seen: str) -> bool:
+    return False
+
+
+def examined(file: Path, module: str, *arguments: str, comes: Callable[[str], bool] = never) -> Wrong:
     """The clauses that the child finds broken, each with what was seen; from `file` if it is there. What may be
-    otherwise another time (a device that is in use, a machine too slow to answer) is not kept."""
+    otherwise another time (a device that is in use, a machine too slow to answer, what `comes` says of) is not kept."""
     try:
         return tuple((clause, wrong) for clause, wrong in json.loads(file.read_text()))
     except (OSError, ValueError):
@@ -59,6 +67,8 @@ def examined(file: Path, module: str, *arguments: str) -> Wrong:
     if end and not end.startswith(ABORTED):
         return (*wrong, ("the driver runs", end))
     wrong += [("the driver runs", end)] if end else []
+    if any(comes(seen) for _, seen in wrong):
+        return tuple(wrong)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(wrong))
     return tuple(wrong)

@@ -1,7 +1,8 @@
 """Which OpenCL devices of this machine may run jobs, and why others may not.
 
 Takes: what the conformance pack answers in a child process. Promises: asked once per device, driver and version
-of our own code, the answer is kept; a driver that aborts or hangs is refused like one that computes wrongly.
+of our own code, the answer is kept; a driver that aborts or hangs is refused like one that computes wrongly, and what
+it misses on this machine is named.
 Without pyopencl, or without any runtime, one plain error says what to install.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from jobspec.backends.conformance import asking
+from jobspec.backends.opencl import lacking
 from jobspec.ir.errors import UsageError
 
 INSTALL = "`pip install jobspec[opencl]` brings one for processors"
@@ -25,7 +27,8 @@ CODE = ("jobspec.backends.c", "jobspec.backends.conformance", "jobspec.backends.
 
 @dataclass(frozen=True)
 class Device:
-    """`memory`: bytes; `wrong`: clauses that it fails, each with what was seen."""
+    """`shape`: empty of a platform that names no device; `memory`: bytes; `wrong`: clauses that it fails, each with
+    what was seen."""
 
     name: str
     shape: str
@@ -59,7 +62,8 @@ def devices() -> Iterator[Device]:
     if end and not lines:
         raise UsageError("E0832", f"OpenCL does not start on this machine: {end}", help=INSTALL)
     for line in lines:
-        yield Device(line["name"], line["shape"], int(line["memory"]), examined(line["name"]))
+        wrong = examined(line["name"]) if line["shape"] else lacking.NO_DEVICE
+        yield Device(line["name"], line["shape"], int(line["memory"]), wrong)
 
 
 def folder() -> Path:
@@ -73,6 +77,7 @@ def vendors_folder() -> Path:
 
 
 def examined(name: str) -> asking.Wrong:
-    """What the device `name` gets wrong, from the answer that is kept or a new one."""
+    """What the device `name` gets wrong, from the answer that is kept or a new one; what is missing by its name."""
     key = asking.key("opencl.admission", CODE, name, metadata.version("pyopencl"))
-    return asking.examined(folder() / f"{key}.json", CHILD, str(vendors_folder()), name)
+    file, asked = folder() / f"{key}.json", (CHILD, str(vendors_folder()), name)
+    return lacking.named(asking.examined(file, *asked, comes=lacking.comes))

@@ -1,7 +1,8 @@
 """An OpenCL device examined in a process of its own: `python -m jobspec.backends.opencl.child FOLDER [NAME]`.
 
-Takes: a folder for the loader's files; a device's name. Promises: without a name, one JSON line per device; with
-one, a JSON line per clause as it is answered. A driver that aborts, aborts this process alone.
+Takes: a folder for the loader's files; a device's name. Promises: without a name, one JSON line per device, and one
+for each platform that has none; with one, a JSON line per clause as it is answered. A driver that aborts, aborts this
+process alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from jobspec.backends.conformance.asking import say
 from jobspec.backends.conformance.examine import agreeing, examine
-from jobspec.backends.opencl.devices import devices, name_of, target_of
+from jobspec.backends.opencl.devices import devices, name_of, platform_name, platforms, target_of
 from jobspec.backends.opencl.trial import Trial
 from jobspec.backends.opencl.vendors import announce
 from jobspec.ir.plan import Schedule
@@ -29,14 +30,21 @@ def schedules(lanes: int) -> dict[str, tuple[Schedule, ...]]:
 
 def main(folder: Path, name: str | None) -> None:
     announce(folder)
+    if name is None:
+        list_all()
     for device in devices():
-        if name is None:
-            target = target_of(device)
-            say(name=name_of(device), shape=target.features, memory=int(device.global_mem_size))
-        elif name_of(device) == name:
+        if name_of(device) == name:
             run = agreeing(Trial(device).arrays, schedules(target_of(device).lanes))
             for clause, wrong in examine(run):
                 say(clause=clause, wrong=wrong)
+
+
+def list_all() -> None:
+    for platform in platforms():
+        if not platform.get_devices():
+            say(name=platform_name(platform), shape="", memory=0)
+    for device in devices():
+        say(name=name_of(device), shape=target_of(device).features, memory=int(device.global_mem_size))
 
 
 if __name__ == "__main__":

@@ -12,18 +12,25 @@ from jobspec.ir.errors import JobspecError
 from jobspec.ir.target import Target
 
 
-def devices() -> list[cl.Device]:
-    """All devices, platform by platform; none where no runtime is found."""
+def platforms() -> list[cl.Platform]:
+    """All runtimes; none where none is found."""
     try:
-        platforms = cl.get_platforms()
+        return list(cl.get_platforms())
     except cl.Error:
         return []
-    return [device for platform in platforms for device in platform.get_devices()]
+
+
+def devices() -> list[cl.Device]:
+    """All devices, platform by platform."""
+    return [device for platform in platforms() for device in platform.get_devices()]
+
+
+def platform_name(platform: cl.Platform) -> str:
+    return f"{platform.name.strip()} {platform.version.strip()}"
 
 
 def name_of(device: cl.Device) -> str:
-    platform = f"{device.platform.name.strip()} {device.platform.version.strip()}"
-    return f"{platform} / {device.name.strip()} / {device.driver_version.strip()}"
+    return f"{platform_name(device.platform)} / {device.name.strip()} / {device.driver_version.strip()}"
 
 
 def shape_of(device: cl.Device) -> str:
