@@ -24,6 +24,8 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 SIMPLE_VALUES: dict[int, Value] = {20: False, 21: True, 22: None}
 #: smallest number that needs an argument of so many bytes
 SHORTEST = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
+#: the integers that fit: FIRST … PAST - 1
+FIRST, PAST = -(1 << 64), 1 << 64
 PLAIN = frozenset({int, bytes, str, bool, type(None), list, tuple, dict})
 
 
@@ -79,22 +81,19 @@ def _check(value: Value, depth: int) -> None:
     """Refuse what has no canonical form. Types are compared exactly: a subclass may encode otherwise."""
     if type(value) not in PLAIN:
         raise CanonicalError(f"a {type(value).__name__} has no canonical form")
-    if isinstance(value, int):
-        _check_int(value)
+    if isinstance(value, (list, tuple)):
+        _check_each(value, depth)
     elif isinstance(value, str):
         _check_text(value)
-    elif isinstance(value, (list, tuple)):
-        _check_each(value, depth)
     elif isinstance(value, dict):
         _check_map(value, depth)
-
-
-def _check_int(value: int) -> None:
-    if not -(1 << 64) <= value < 1 << 64:
+    elif isinstance(value, int) and not FIRST <= value < PAST:
         raise CanonicalError(f"the integer {value} does not fit 64 bits")
 
 
 def _check_text(value: str) -> None:
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -105,7 +104,8 @@ def _check_each(values: Iterable[Value], depth: int) -> None:
     if depth == 0:
         raise CanonicalError("nested too deep")
     for value in values:
-        _check(value, depth - 1)
+        if type(value) is not int or not FIRST <= value < PAST:
+            _check(value, depth - 1)
 
 
 def _check_map(value: dict[str, Value], depth: int) -> None:

@@ -11,7 +11,7 @@ once by its op's rule; a `Program` is closed: its nodes reach only its own input
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -47,7 +47,8 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.type.shape
+        assert isinstance(self.result, Type), f"{self.op} has many results: use get"
+        return self.result.shape
 
     @property
     def dtype(self) -> str:
@@ -96,18 +97,14 @@ class Program:
 def order(roots: Iterable[Node]) -> list[Node]:
     """Nodes that `roots` reach, operands first, each once. Iterative: depth is not bounded by Python's stack."""
     done: dict[Node, None] = {}
-    stack: list[tuple[Node, Iterator[Node]]] = []
-    for root in roots:
-        if root not in done:
-            stack.append((root, iter(root.args)))
-        while stack:
-            node, operands = stack[-1]
-            pending = next((a for a in operands if a not in done), None)
-            if pending is not None:
-                stack.append((pending, iter(pending.args)))
-            else:
-                done[node] = None
-                stack.pop()
+    stack = list(roots)[::-1]
+    while stack:
+        node = stack[-1]
+        pending = [a for a in node.args if a not in done] if node not in done else []
+        if pending:
+            stack += pending[::-1]
+        else:
+            done[stack.pop()] = None
     return list(done)
 
 

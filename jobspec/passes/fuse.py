@@ -14,6 +14,9 @@ from jobspec.passes.groups import PRODUCTS, Grouping, choose_virtual, find_copie
 from jobspec.passes.reads import chain_of, is_computed
 from jobspec.passes.sink import find_sunk
 
+#: into how many stretches a region is cut from whose ends another grouping may go on; nodes of the shortest
+MARKS, LEAST_STRIDE = 8, 32
+
 
 def fuse(nodes: list[Node], roots: list[Node], given: Collection[Node], asked: frozenset[Node]) -> Grouping:
     """Groups for `nodes`, operands first. `roots`: what is written; `given`: inputs, which lie in memory; `asked`:
@@ -23,22 +26,49 @@ def fuse(nodes: list[Node], roots: list[Node], given: Collection[Node], asked: f
     virtual = choose_virtual(nodes, roots, kept)
     asked |= {n for n in lying if chain_of(n)[0] in virtual or chain_of(n)[1]}
     operands = [*operands_of(nodes), *roots]
-    grouping = grouped(nodes, operands, virtual, asked)
+    grouper = Grouper(nodes)
+    grouping = grouper.grouped(virtual, find_copies(operands, virtual, asked))
     while sunk := find_sunk(grouping, nodes, operands, kept):
         virtual = {**virtual, **sunk}
-        grouping = grouped(nodes, operands, virtual, asked)
+        grouping = grouper.regrouped(grouping, virtual, find_copies(operands, virtual, asked))
     return grouping
 
 
-def grouped(nodes: list[Node], operands: list[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> Grouping:
-    """Every node that is computed or copied in a group."""
-    grouping = Grouping(virtual, find_copies(operands, virtual, asked))
-    for node in nodes:
-        if node in grouping.copied:
-            grouping.copy(node)
-        elif is_computed(node) and node not in virtual:
-            grouping.add(node)
-    return grouping
+class Grouper:
+    """Groupings of the same `nodes`, one after another: each begins where it first differs from the one before."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes, self._number = nodes, {node: i for i, node in enumerate(nodes)}
+        self._stride = max(LEAST_STRIDE, len(nodes) // MARKS)
+        #: how far the nodes are grouped, and the groupings of the present choice that had come so far
+        self._marks: list[tuple[int, Grouping]] = []
+
+    def grouped(self, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+        """Every node that is computed or copied in a group."""
+        return self._filled(Grouping(virtual, copied), 0, marked=False)
+
+    def regrouped(self, before: Grouping, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+        """The same for another choice than that of `before`, the last grouping that was made here."""
+        changed = {n for n in virtual if n not in before.virtual} | (copied ^ before.copied)
+        first = min(self._number[n] for n in changed)
+        self._marks = [mark for mark in self._marks if mark[0] <= first]
+        start, known = self._marks[-1] if self._marks else (0, Grouping(virtual, copied))
+        return self._filled(known.branch(virtual, copied), start, marked=True)
+
+    def _filled(self, grouping: Grouping, start: int, *, marked: bool) -> Grouping:
+        for i in range(start, len(self.nodes)):
+            if marked and i > start and i % self._stride == 0:
+                self._marks.append((i, grouping.branch(grouping.virtual, grouping.copied)))
+            place(self.nodes[i], grouping)
+        return grouping
+
+
+def place(node: Node, grouping: Grouping) -> None:
+    """Give `node` the group it belongs to, if it is to have one."""
+    if node in grouping.copied:
+        grouping.copy(node)
+    elif is_computed(node) and node not in grouping.virtual:
+        grouping.add(node)
 
 
 def must_lie(nodes: list[Node]) -> tuple[set[Node], list[Node]]:

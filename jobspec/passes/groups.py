@@ -19,7 +19,7 @@ from jobspec.ir.contract import row_ordered
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
 from jobspec.passes.reads import Reads, chain_of
-from jobspec.passes.views import MOVES, Strided, dense, follow, tidy
+from jobspec.passes.views import MOVES, Strided, dense, dense_axes, follow, tidy
 
 PRODUCTS = frozenset({"contract", "block_products", "segment_sums"})
 REDUCES = frozenset({"sum", "reduce_max", "argmax"})
@@ -48,6 +48,10 @@ class Group:
     def outside(self) -> tuple[int, ...]:
         """The shape of what is computed once per row, kept point or contraction result."""
         return tuple(n for i, n in enumerate(self.domain) if i not in self.inner)
+
+    def twin(self) -> Group:
+        """Another group that is the same so far."""
+        return Group(self.number, self.kind, self.domain, self.inner, self.nodes.copy(), self.reads.copy())
 
 
 def weight(node: Node) -> int:
@@ -126,8 +130,20 @@ class Grouping:
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.above: list[int] = []
+        #: the groups that any group comes after
+        self._before = 0
         #: groups by the elements that they fold and the axes: columns share their loops, rows what they read
         self._folding: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Group]] = {}
+
+    def branch(self, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+        """A grouping that goes on from here with another choice, which is the same for all nodes met so far."""
+        other = Grouping(virtual, copied)
+        other.reads, other._bases = self.reads.branch(virtual, copied), dict(self._bases)
+        twins = {g: g.twin() for g in self.groups}
+        other.groups, other.above, other._before = list(twins.values()), list(self.above), self._before
+        other.home = {node: twins[group] for node, group in self.home.items()}
+        other._folding = {key: [twins[g] for g in found] for key, found in self._folding.items()}
+        return other
 
     def bases(self, node: Node) -> tuple[Node, ...]:
         """Nodes in memory or in groups that `node` reads, through movements and virtual nodes."""
@@ -138,8 +154,10 @@ class Grouping:
 
     def add(self, node: Node) -> None:
         """Put `node` into the best group there is, or into a new one."""
-        self._bring_together(node)
-        for group in sorted(self._candidates(node), key=lambda g: (-self._together(node, g), -g.number)):
+        near = self._candidates(node)
+        if len(near) > 1 and OPS[node.op].has("elementwise") and self._bring_together(node, near):
+            near = self._candidates(node)
+        for group in sorted(near, key=lambda g: (-self._together(node, g), -g.number)):
             if self._joins(node, group):
                 self._enter(node, group)
                 return
@@ -149,11 +167,11 @@ class Grouping:
         """How much of what a sum down columns reads is read by `group` anyway."""
         return sum(b in group.reads for b in self.bases(node)) if group.kind == "columns" else 0
 
-    def _bring_together(self, node: Node) -> None:
+    def _bring_together(self, node: Node, found: set[Group]) -> bool:
         """Where `node` reads what several groups make of the same elements, make them one: maps part of a contraction's
-        epilogue, maps and rows that are folded alike part of each other."""
-        near = sorted(self._candidates(node), key=lambda g: g.number) if OPS[node.op].has("elementwise") else []
-        near = [g for g in near if g.domain == node.shape]
+        epilogue, maps and rows that are folded alike part of each other. Whether any were."""
+        near = sorted((g for g in found if g.domain == node.shape), key=lambda g: g.number)
+        merged = False
         products, folds = ([g for g in near if g.kind == kind] for kind in ("contract", "rows"))
         if not products:
             folds = [g for g in folds if self._joins(node, g)]
@@ -161,6 +179,8 @@ class Grouping:
             for group in folds:
                 if group is not into and self._is_part(group, into):
                     self._merge(group, into)
+                    merged = True
+        return merged
 
     def _is_part(self, group: Group, into: Group) -> bool:
         """Whether all that `group` makes could as well be made by `into`."""
@@ -174,9 +194,8 @@ class Grouping:
         self.home |= dict.fromkeys(group.nodes, into)
         group.nodes = []
         self.raise_over(into, self.above[group.number])
-        for other in self.groups:
-            if self.depends(other, group):
-                self.raise_over(other, self.above[into.number] | 1 << into.number)
+        for other in self._later(group):
+            self.raise_over(other, self.above[into.number] | 1 << into.number)
 
     def _candidates(self, node: Node) -> set[Group]:
         found = {self.home[b] for b in self.bases(node) if b in self.home}
@@ -200,10 +219,16 @@ class Grouping:
         """Record that `group` comes after the groups in the bit set `below`."""
         if below & ~self.above[group.number]:
             self.above[group.number] |= below
-            bit = 1 << group.number
-            for other in self.groups:
-                if self.above[other.number] & bit:
-                    self.above[other.number] |= self.above[group.number]
+            self._before |= below
+            for other in self._later(group):
+                self.above[other.number] |= self.above[group.number]
+
+    def _later(self, group: Group) -> list[Group]:
+        """The groups that come after `group`: there are none where it is the newest, as it mostly is."""
+        if not self._before >> group.number & 1:
+            return []
+        bit = 1 << group.number
+        return [other for other in self.groups if self.above[other.number] & bit]
 
     def after(self, group: Group, earlier: Iterable[Group]) -> None:
         """Record that `group` comes after those of `earlier` that are others."""
@@ -306,14 +331,15 @@ class Grouping:
         """Whether what `operand`, moved by `moves` into `shape`, takes from `group` itself lies at the very element
         that is being computed. `seen`: what was found to fit, so that a shared operand is followed once."""
         base, inner = chain_of(operand, self.copied)
+        again = base in self.virtual and base not in self.copied
+        if not again and self.home.get(base) is not group:
+            return True
         moves = inner + moves
         if (base, *moves) in seen:
             return True
         seen.add((base, *moves))
-        if base in self.virtual and base not in self.copied:
+        if again:
             return all(self._leaves_fit(a, moves, shape, group, seen) for a in base.args)
-        if self.home.get(base) is not group:
-            return True
         view = follow(dense(base), moves)
         return view is not None and aligned(view, base, shape, group)
 
@@ -325,10 +351,11 @@ def is_long(group: Group) -> bool:
 
 def aligned(view: Strided, base: Node, shape: tuple[int, ...], group: Group) -> bool:
     """Whether `view` reads, at each element of `shape`, what `group` computes of `base` there."""
-    own = iter(dense(base).axes)
+    own = dense_axes(base.shape)
     if shape == base.shape:
-        return view.offset == 0 and view.axes == dense(base).axes
+        return view.offset == 0 and view.axes == own
     if shape != group.domain or base.shape != group.outside:
         return False
-    wanted = tuple(tidy(((n, 0),)) if i in group.inner else next(own) for i, n in enumerate(shape))
+    kept = iter(own)
+    wanted = tuple(tidy(((n, 0),)) if i in group.inner else next(kept) for i, n in enumerate(shape))
     return view.offset == 0 and view.axes == wanted

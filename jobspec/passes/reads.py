@@ -35,6 +35,12 @@ class Reads:
         self._of: dict[Node, tuple[Node, ...]] = {}
         self._views: dict[Node, Strided] = {}
 
+    def branch(self, virtual: Collection[Node], copied: frozenset[Node]) -> Reads:
+        """Answers for another choice, which is the same for all nodes that were asked about."""
+        other = Reads(virtual, copied)
+        other._of, other._views = dict(self._of), dict(self._views)
+        return other
+
     def of(self, node: Node) -> tuple[Node, ...]:
         """What reading `node` takes: bases of views, and loops for their results."""
         found = self._of.get(node)
@@ -43,10 +49,11 @@ class Reads:
         return found
 
     def _found(self, node: Node) -> tuple[Node, ...]:
-        below, _ = chain_of(node, self._copied)
+        moves = node.op in MOVES and node not in self._copied
+        below = chain_of(node, self._copied)[0] if moves else node
         if below in self._virtual and below not in self._copied:
             return self.of_all(below.args)
-        base = self.view(node).base
+        base = self.view(node).base if moves else node
         return (base.args[0] if base.op == "get" else base,)
 
     def of_all(self, nodes: Collection[Node]) -> tuple[Node, ...]:
