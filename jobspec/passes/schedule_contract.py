@@ -167,9 +167,9 @@ def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     form = c.form
     if not form.plain:
         return 0
-    rows_of_a = len(form.ka) == 1 and form.ka[0].a == 1 and 4 * size(form.m) * form.k_size > target.l2
-    lying = len(form.kb) == 1 and form.n[-1].b == 1
-    panels_of_b = lying and (c.pack or not c.slab) and 4 * form.n[-1].size * form.k_size > target.l2 // 2
+    rows_of_a = form.ka[-1].a == 1 and 4 * c.outer * size(form.m) * form.k_size > target.l2
+    lying = len(form.kb) == 1 and form.n[-1].b == 1 and (c.outer == 1 or c.columns.parts > 1)
+    panels_of_b = lying and (c.pack or not c.slab) and 4 * c.outer * form.n[-1].size * form.k_size > target.l2 // 2
     results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
     operands = 4 * c.outer * form.k_size * (size(form.m) + form.n[-1].size)
     turns = c.outer > 1 and c.columns.parts == 1 and operands > target.l2 // 2

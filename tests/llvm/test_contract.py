@@ -170,6 +170,13 @@ def test_weight_gradients_over_many_positions() -> None:
             check(*case, schedule=chosen, cuts=(1, 2, 5))
 
 
+@pytest.mark.parametrize("swap", [0, 1])
+def test_lines_are_fetched_ahead_where_k_is_gone_through_in_blocks(swap: int) -> None:
+    case = convolution(1, 3, 512, 6, 3)
+    for chosen in (schedule(rows=8, vectors=1, ahead=31), schedule(rows=2, vectors=1, group=4, ahead=5, pack=0)):
+        check(*case, schedule=Schedule((*chosen.choices, ("swap", swap))), cuts=(1, 3))
+
+
 def test_long_sums_are_split_and_joined() -> None:
     kernel, arrays = matmul(5, 20, 9000, "tn")
     found = check(kernel, arrays, schedule=choose(kernel, HOST), cuts=(1, 2, 7))

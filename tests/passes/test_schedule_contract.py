@@ -117,6 +117,22 @@ def test_sums_of_parts_stay_small() -> None:
     assert choose(matmul(8192, 128256, 16384), AVX512).get("group", 0) == 0
 
 
+@pytest.mark.parametrize(("batch", "ahead"), [(2, False), (48, True)])
+def test_rows_of_all_batches_together_are_fetched_ahead_where_no_cache_holds_them(batch: int, ahead: bool) -> None:
+    axes = [("batch", batch), ("m", 256), ("n", 256), ("k", 64)]
+    products = kernel(axes, (256 * 64, 64, 0, 1), (256 * 64, 0, 64, 1), (256 * 256, 256, 1, 0))
+    assert bool(choose(products, AVX512).get("ahead", 0) & 1) == ahead
+
+
+@pytest.mark.parametrize("heads", [1, 6])
+def test_rows_are_fetched_ahead_whether_k_is_one_axis_or_two(heads: int) -> None:
+    axes = [("m", 8), ("m", 256), ("n", 384), ("k", heads), ("k", 384 // heads)]
+    size = 256 * 384 // heads
+    a, c = (256 * 384, 384 // heads, 0, size, 1), (256 * 384, 384, 1, 0, 0)
+    chosen = choose(kernel(axes, a, (0, 0, 1, 384 * 384 // heads, 384), c), AVX512)
+    assert chosen.get("ahead", 0) & 1 and not chosen.get("swap", 0)
+
+
 def test_one_column_is_turned_into_one_row() -> None:
     assert choose(matmul(512, 1, 512), AVX512).get("swap", 0) == 1
 

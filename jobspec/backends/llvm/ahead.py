@@ -22,7 +22,7 @@ SECOND_CACHE = 2
 def next_rows(f: Function) -> Ahead:
     """The rows below the tile's, at the steps of the block: the next tile of this panel."""
 
-    def fetch(rows: Rows, k: Value) -> None:
+    def fetch(rows: Rows, k: Value, _: Value) -> None:
         below = len(rows) * (rows.apart[1] - rows.apart[0]) if len(rows.apart) > 1 else 0
         if below:
             for row in rows.at(f, k):
@@ -35,7 +35,7 @@ def rows_further(f: Function, further: Int, along_k: bool) -> Ahead:
     """The tile's rows `further` bytes on, at the steps of the block: a line of each row where they run along k, else a
     line of each step."""
 
-    def fetch(rows: Rows, k: Value) -> None:
+    def fetch(rows: Rows, k: Value, _: Value) -> None:
         if along_k:
             for row in rows.at(f, k):
                 f.prefetch(f.offset(row, further), locality=SECOND_CACHE)
@@ -61,7 +61,7 @@ class Lines:
         each = -(-self.rows * self.lines // (tiles * blocks))
         start = times(f, tile, blocks * each)
 
-        def fetch(rows: Rows, k: Value) -> None:
+        def fetch(_: Rows, __: Value, k: Value) -> None:
             block = f.udiv(f.isub(k, first), BLOCK)
             for i in range(each):
                 line = total(f, total(f, start, times(f, block, each)), i)
@@ -87,7 +87,7 @@ class Results:
         blocks = -(-steps // BLOCK)
         each, every = -(-self.rows // blocks), max(1, blocks // self.rows)
 
-        def fetch(rows: Rows, k: Value) -> None:
+        def fetch(_: Rows, __: Value, k: Value) -> None:
             at = times(f, f.udiv(f.udiv(f.isub(k, first), BLOCK), every), each)
             for i in range(each):
                 self._row(f, total(f, self.row, total(f, at, i)))

@@ -334,20 +334,20 @@ class Tiles:
     def _chain(self, rows: Rows, columns: Columns, k0: Int, steps: Int, ahead: list[Ahead]) -> Sums:
         """One chain, across the blocks of k that a is walked in."""
         f, start = self.f, [Value(VECTOR, "zeroinitializer")] * (len(rows) * columns.vectors)
-        k1 = total(f, k0, steps)
-        outer = () if self.tiling.slab else self.along_a.outer
-        if ahead and isinstance(steps, int) and steps % BLOCK == 0 and not outer:
+        outer, period = () if self.tiling.slab else self.along_a.outer, self.along_a.period
+        whole = isinstance(steps, int) and steps % BLOCK == 0 and (not outer or period % BLOCK == 0)
 
-            def all_ahead(of_a: Rows, k: Value) -> None:
-                for fetch in ahead:
-                    fetch(of_a, k)
-
-            return chain_ahead(f, rows, columns, k0, k1, start, all_ahead)
+        def all_ahead(of_a: Rows, k: Value, step: Value) -> None:
+            for fetch in ahead:
+                fetch(of_a, k, step)
 
         def piece(offset: Int, first: Int, last: Int, begin_: Int, *sums: Value) -> Sums:
-            return chain(f, rows.moved(f, offset), columns.behind(f, begin_), first, last, list(sums))
+            here, there = rows.moved(f, offset) if outer else rows, columns.behind(f, begin_)
+            if ahead and whole:
+                return chain_ahead(f, here, there, (first, last), list(sums), all_ahead, begin_)
+            return chain(f, here, there, first, last, list(sums))
 
-        return pieces(f, outer, self.along_a.period, k0, k1, piece, start)
+        return pieces(f, outer, period, k0, total(f, k0, steps), piece, start)
 
     def _finish(self, here: Here, row: Int, rows: int, sums: Sums) -> None:
         """The epilogue on the tile, out of registers or by way of memory."""
@@ -378,7 +378,7 @@ class Tiles:
             return []
         each, every = -(-rows // blocks), max(1, blocks // rows)
 
-        def part(_: Rows, k: Value) -> None:
+        def part(_: Rows, __: Value, k: Value) -> None:
             block = f.udiv(k, BLOCK)
             turn = f.udiv(block, every)
             for i in range(each):

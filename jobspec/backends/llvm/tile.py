@@ -23,7 +23,8 @@ BYTES = 4 * WIDTH
 
 Sums = list[Value]  #: rows × vectors, the vectors of a row together
 Chain = Callable[[Int, Int], Sums]  #: first step, number of steps → the sums of one chain over them
-Ahead = Callable[["Rows", Value], None]  #: asks for cache lines at the first step of a block
+#: asks for cache lines at the first step of a block: the rows, its number in their walk, its number among all steps
+Ahead = Callable[["Rows", Value, Value], None]
 #: steps for which cache lines are asked ahead at once: those of one line of a
 BLOCK = 16
 
@@ -109,14 +110,16 @@ def _opaque(f: Function, k: Value) -> Value:
     return f.intrinsic("expect", "i64", (k, int_of(0)), ("i64",)) if k.text.startswith("%") else k
 
 
-def chain_ahead(f: Function, rows: Rows, columns: Columns, k0: Int, k1: Int, sums: Sums, ahead: Ahead) -> Sums:
-    """The same for a multiple of BLOCK steps, with `ahead` before each block."""
+def chain_ahead(
+    f: Function, rows: Rows, columns: Columns, steps: tuple[Int, Int], sums: Sums, ahead: Ahead, before: Int = 0
+) -> Sums:
+    """The same for a multiple of BLOCK steps, with `ahead` before each block; `before`: steps before step 0."""
 
     def block(k: Value, *now: Value) -> Sums:
-        ahead(rows, k)
+        ahead(rows, k, f.iadd(k, before))
         return chain(f, rows, columns, k, f.iadd(k, BLOCK), list(now))
 
-    return f.loop(k0, k1, BLOCK, block, sums)
+    return f.loop(*steps, BLOCK, block, sums)
 
 
 def _step(f: Function, rows: Rows, columns: Columns, k: Value, sums: Sums) -> Sums:
