@@ -18,8 +18,9 @@ from jobspec.ir.types import Type
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """`space`: arena (state, scratch, constants: one block that lives as long as the run) or feed (one
-    block per batch). `offset`: bytes from the start of its space, a multiple of 64."""
+    """`space`: arena (state, scratch, constants: one block that lives as long as the run), feed (one block per
+    batch), or group: in no memory, as a trio of kernels that is one launch hands it on by itself (trio.py).
+    `offset`: bytes from the start of its space, a multiple of 64."""
 
     name: str
     type: Type

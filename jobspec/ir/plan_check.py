@@ -13,6 +13,7 @@ from jobspec.ir.check import IllFormed
 from jobspec.ir.kernel import KINDS, Inst, Kernel, View
 from jobspec.ir.plan import Call, Plan, Routine, Steps, Turns
 from jobspec.ir.routing import Routing
+from jobspec.ir.trio import trios
 
 LINE = 64
 
@@ -31,13 +32,22 @@ def check_routine(routine: Routine) -> None:
 
 
 def buffer_faults(routine: Routine) -> Iterator[str]:
-    """Buffers that do not start on a line or reach beyond their space."""
+    """Buffers that do not start on a line or reach beyond their space; those in no memory that not one launch alone
+    makes and reads."""
     sizes = {"arena": routine.arena, "feed": routine.feed}
     for number, buffer in enumerate(routine.buffers):
-        if buffer.space not in sizes:
+        if buffer.space == "group":
+            if number not in unseen(routine):
+                yield f"buffer {number} ({buffer.name}) is in no memory, and not one launch's own"
+        elif buffer.space not in sizes:
             yield f"buffer {number} is in no space"
         elif buffer.offset % LINE or not 0 <= buffer.offset <= sizes[buffer.space] - buffer.type.nbytes:
             yield f"buffer {number} ({buffer.name}) lies outside its space"
+
+
+def unseen(routine: Routine) -> frozenset[int]:
+    """Buffers that need no memory."""
+    return frozenset(number for trio in trios(routine) for number in trio.unseen)
 
 
 def step_faults(routine: Routine, steps: Steps, turns: tuple[int, ...]) -> Iterator[str]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Barrier, Buffer, Call, Steps, Turns
-
-Span = tuple[str, int, int]
+from jobspec.ir.spans import NOTHING, spans
 
 
 def insert_barriers(steps: Steps, kernels: tuple[Kernel, ...], buffers: tuple[Buffer, ...]) -> Steps:
@@ -20,32 +19,17 @@ def insert_barriers(steps: Steps, kernels: tuple[Kernel, ...], buffers: tuple[Bu
 
 def guard(steps: Steps, kernels: tuple[Kernel, ...], buffers: tuple[Buffer, ...]) -> Steps:
     result: list[Call | Barrier | Turns] = []
-    reads: set[Span] = set()
-    writes: set[Span] = set()
+    before = NOTHING
     for step in steps:
         if isinstance(step, Call):
-            r, w = spans(kernels[step.kernel], buffers)
-            if conflict(w, reads | writes) or conflict(r, writes):
+            here = spans(kernels[step.kernel], buffers)
+            if here.meets(before):
                 result.append(Barrier())
-                reads, writes = set(), set()
-            reads, writes = reads | r, writes | w
+                before = NOTHING
+            before |= here
             result.append(step)
         elif isinstance(step, Turns):
             inside = (*guard(step.steps, kernels, buffers), Barrier())
-            result += [*([Barrier()] if reads or writes else []), Turns(step.count, step.reverse, inside)]
-            reads, writes = set(), set()
+            result += [*([Barrier()] if before != NOTHING else []), Turns(step.count, step.reverse, inside)]
+            before = NOTHING
     return tuple(result)
-
-
-def spans(kernel: Kernel, buffers: tuple[Buffer, ...]) -> tuple[set[Span], set[Span]]:
-    """Byte ranges that a kernel reads and writes."""
-    reads: set[Span] = set()
-    writes: set[Span] = set()
-    for view, written in kernel.views():
-        buffer = buffers[view.buffer]
-        (writes if written else reads).add((buffer.space, buffer.offset, buffer.offset + buffer.type.nbytes))
-    return reads, writes
-
-
-def conflict(some: set[Span], others: set[Span]) -> bool:
-    return any(s == o and a < d and c < b for s, a, b in some for o, c, d in others)

@@ -16,11 +16,13 @@ from jobspec.ir.codec.job import job_hash
 from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.ir.errors import CompileError
 from jobspec.ir.job import Batches, Job
+from jobspec.ir.kernel import Kernel
 from jobspec.ir.origin import Place, following
-from jobspec.ir.plan import Buffer, Plan, Routine, Steps
+from jobspec.ir.plan import Buffer, Plan, Routine, Schedule, Steps
 from jobspec.ir.plan_check import check_plan
 from jobspec.ir.program import Node, Program
 from jobspec.ir.target import Target
+from jobspec.ir.trio import Trio
 from jobspec.ir.types import DTYPES, Type
 from jobspec.passes.barriers import insert_barriers
 from jobspec.passes.differentiate import differentiate
@@ -33,6 +35,7 @@ from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import compile_region, made_by
 from jobspec.passes.route import route_tokens
 from jobspec.passes.schedule import choose_schedule
+from jobspec.passes.schedule_between import keep_apart, with_trios, without_memory
 from jobspec.passes.simplify import simplify
 from jobspec.passes.widen import widen
 from jobspec.passes.workshop import Workshop
@@ -136,12 +139,13 @@ class RoutineMaker:
         steps = compile_region(self.shop, self.program, inputs, self._outputs(), 0)
         flags = tuple(self.shop.flags)
         flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))
-        buffers, arena = self._place(steps, flag_buffer)
         kernels = mark_own_order(self.shop.kernels) if self.own_order else tuple(self.shop.kernels)
+        schedules, trios = self._scheduled(steps, kernels, target)
+        buffers, arena = self._place(steps, flag_buffer, trios)
         return Routine(
             name=self.name,
             kernels=kernels,
-            schedules=tuple(choose_schedule(kernel, target) for kernel in kernels),
+            schedules=schedules,
             buffers=buffers,
             steps=insert_barriers(steps, kernels, buffers),
             slots=tuple((b.name, self.number[b.name]) for b in self.slots),
@@ -155,6 +159,14 @@ class RoutineMaker:
             feed=self.feed_bytes,
         )
 
+    def _scheduled(
+        self, steps: Steps, kernels: tuple[Kernel, ...], target: Target
+    ) -> tuple[tuple[Schedule, ...], list[Trio]]:
+        """The schedule of each kernel, and the trios of them that are one launch."""
+        outside = [self.number[name] for name in (*(b.name for b in (*self.slots, *self.feeds)), *self.reported)]
+        chosen = [choose_schedule(kernel, target) for kernel in kernels]
+        return with_trios(chosen, steps, kernels, self.shop.buffers, outside, target)
+
     def _outputs(self) -> list[Output]:
         checked = {b.name for b in self.slots if b.type.dtype == "f32"}
         return [
@@ -167,7 +179,7 @@ class RoutineMaker:
         turns = [(n, struct.pack(f"<{count}i", *range(count))) for count, n in self.shop.counters.items()]
         return sorted(tables + turns)
 
-    def _place(self, steps: Steps, flag_buffer: int) -> tuple[tuple[Buffer, ...], int]:
+    def _place(self, steps: Steps, flag_buffer: int, trios: list[Trio]) -> tuple[tuple[Buffer, ...], int]:
         """Every buffer with its place: state and feeds as laid out, pinned ones next, scratch behind them."""
         fixed = {self.number[b.name]: b for b in (*self.slots, *self.feeds)}
         pinned = [*(self.number[r] for r in self.reported), self.step, flag_buffer]
@@ -177,12 +189,13 @@ class RoutineMaker:
             offsets[number] = offset
             offset += aligned(self.shop.buffers[number][1].nbytes)
         lives = find_lives(steps, self.shop.kernels)
-        everything = self.shop.buffers
-        scratch = {i: everything[i][1] for i in lives if i not in fixed and i not in offsets}
+        keep_apart(lives, steps, self.shop.kernels, trios)
+        everything, unseen = self.shop.buffers, {i for trio in trios for i in trio.unseen}
+        scratch = {i: everything[i][1] for i in lives if i not in fixed and i not in offsets and i not in unseen}
         more, arena = plan_memory(scratch, lives, offset)
         offsets |= more
         buffers = [fixed.get(i) or Buffer(n, t, "arena", offsets.get(i, 0)) for i, (n, t) in enumerate(everything)]
-        return tuple(buffers), arena
+        return without_memory(buffers, trios), arena
 
 
 def packed(node: Node) -> bytes:

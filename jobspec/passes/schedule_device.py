@@ -17,6 +17,7 @@ from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.passes import schedule_between
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
@@ -80,6 +81,8 @@ def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Sche
         parts = chosen.get("parts", 1)
         shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
         yield from (made(beside=b, parts=p) for b, p in shapes if b * p <= GPU_ITEMS)
+    if chosen.get("team", 0):
+        yield from schedule_between.possible(kernel, target)
     yield Schedule()
 
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from jobspec.backends.c import between
 from jobspec.backends.c.kernels import render
 from jobspec.backends.c.request import Request
-from jobspec.backends.c.routine import render_routine
+from jobspec.backends.c.routine import is_joined, render_routine
 from jobspec.backends.c.source import names
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.cuda.audit import audit
@@ -21,6 +22,7 @@ from jobspec.backends.cuda.target import target_of
 from jobspec.ir.job import Job
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Buffer, Schedule
+from jobspec.ir.trio import trios
 from jobspec.ir.types import Type
 from jobspec.passes.pipeline import compile_job
 from jobspec.runtime.tuning import unplaced
@@ -62,13 +64,17 @@ class Distinct:
         for routine in compile_job(job, target_of(self.level)).routines:
             for kernel, schedule in zip(routine.kernels, routine.schedules, strict=True):
                 texts[by_itself(kernel, schedule, routine.buffers)] = None
+            for trio in (trio for trio in trios(routine) if is_joined(routine, trio)):
+                between.render("k", trio, routine, writer := Writer())
+                texts[writer.text()] = None
         return iter(texts)
 
 
 def by_itself(kernel: Kernel, schedule: Schedule, buffers: Sequence[Buffer]) -> str:
     """The kernel's functions with its buffers in the order in which it names them."""
     order = list(dict.fromkeys(view.buffer for view, _ in kernel.views()))
-    moved = [replace(buffers[number], name="b", offset=PLACE * i) for i, number in enumerate(order, 1)]
+    here = [replace(buffer, space="arena") if buffer.space == "group" else buffer for buffer in buffers]
+    moved = [replace(here[number], name="b", offset=PLACE * i) for i, number in enumerate(order, 1)]
     flags, writer = Buffer("flags", Type("i32", (64,)), "arena", 0), Writer()
     render(Request("k", unplaced(kernel), schedule, tuple(moved), flags), writer)
     return writer.text()

@@ -7,23 +7,27 @@ next begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from jobspec.backends.c import between
 from jobspec.backends.c.kernels import render
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.source import source
 from jobspec.backends.c.writer import Writer
-from jobspec.ir.plan import Call, Routine, Steps, Turns
+from jobspec.ir.plan import Barrier, Call, Routine, Steps, Turns
+from jobspec.ir.trio import Trio, trios
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """`kernels`: launches of each kernel of the routine; `scratch`: bytes that they need beside the arena."""
+    """`kernels`: launches of each kernel of the routine; `steps`: its own, where the middle of a trio that is one
+    launch stands for all three; `scratch`: bytes that they need beside the arena."""
 
     routine: Routine
     text: str
     kernels: tuple[tuple[Launch, ...], ...]
+    steps: Steps
 
     @property
     def scratch(self) -> int:
@@ -36,7 +40,7 @@ class Rendered:
 
     def calls(self) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Every call of a kernel in one step, by its number, with the counters of the loops around it."""
-        return called(self.routine.steps, ())
+        return called(self.steps, ())
 
 
 def called(steps: Steps, turns: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -50,9 +54,40 @@ def called(steps: Steps, turns: tuple[int, ...]) -> Iterator[tuple[int, tuple[in
 
 def render_routine(routine: Routine, dialect: str) -> Rendered:
     """All kernels of `routine`; kernel i's functions begin with `k{i}`."""
-    writer, flags = Writer(), routine.buffers[routine.flag_buffer]
-    kernels = tuple(
-        tuple(render(Request(f"k{i}", kernel, schedule, routine.buffers, flags), writer))
-        for i, (kernel, schedule) in enumerate(zip(routine.kernels, routine.schedules, strict=True))
-    )
-    return Rendered(routine, source(dialect, writer), kernels)
+    writer = Writer()
+    joined = {trio.middle: trio for trio in trios(routine) if is_joined(routine, trio)}
+    within = {number for trio in joined.values() for number in trio.kernels}
+    kernels: list[tuple[Launch, ...]] = []
+    for number in range(len(routine.kernels)):
+        if number in joined:
+            kernels.append((between.render(f"k{number}", joined[number], routine, writer),))
+        else:
+            kernels.append(() if number in within else launches(routine, number, writer))
+    steps = shortened(routine.steps, {trio.last: trio.middle for trio in joined.values()}, within)
+    return Rendered(routine, source(dialect, writer), tuple(kernels), steps)
+
+
+def is_joined(routine: Routine, trio: Trio) -> bool:
+    """Whether its schedule asks for one launch, or there is no memory between its kernels."""
+    apart = all(routine.buffers[number].space != "group" for number in trio.between)
+    return not apart or routine.schedules[trio.middle].get("between", 0) > 0
+
+
+def launches(routine: Routine, number: int, writer: Writer) -> tuple[Launch, ...]:
+    """Of one kernel by itself."""
+    flags = routine.buffers[routine.flag_buffer]
+    q = Request(f"k{number}", routine.kernels[number], routine.schedules[number], routine.buffers, flags)
+    return tuple(render(q, writer))
+
+
+def shortened(steps: Steps, instead: Mapping[int, int], within: Collection[int]) -> Steps:
+    """`steps`, where a trio is called in the place of its last kernel alone."""
+    found: list[Call | Barrier | Turns] = []
+    for step in steps:
+        if isinstance(step, Turns):
+            found.append(replace(step, steps=shortened(step.steps, instead, within)))
+        elif isinstance(step, Call) and step.kernel in within:
+            found += [Call(instead[step.kernel])] if step.kernel in instead else []
+        else:
+            found.append(step)
+    return tuple(found)

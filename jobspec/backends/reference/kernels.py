@@ -45,7 +45,9 @@ def run_routine(routine: Routine, arena: Array, feed: Array) -> dict[str, np.flo
 
 
 def view_of(buffer: Buffer, arena: Array, feed: Array) -> Array:
-    """The flat array of one buffer."""
+    """The flat array of one buffer; of one that is in no memory, one of its own."""
+    if buffer.space == "group":
+        return np.zeros(buffer.type.size, NUMPY[buffer.type.dtype])
     space = feed if buffer.space == "feed" else arena
     return space[buffer.offset : buffer.offset + buffer.type.nbytes].view(NUMPY[buffer.type.dtype])
 

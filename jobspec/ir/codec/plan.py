@@ -31,7 +31,7 @@ from jobspec.ir.target import Target
 
 FORMAT = 1
 LIMITS = Limits(size=256 << 20, depth=32, items=16 << 20)
-SPACES = ("arena", "feed")
+SPACES = ("arena", "feed", "group")
 
 PLAN_KEYS = keys("format job profile target routines")
 TARGET_KEYS = keys("backend cpu features lanes registers l1 l2 l3")

@@ -1,0 +1,290 @@
+"""C code of three kernels as one: scores, what becomes of their rows, and the values' contraction (attention).
+
+Takes: a trio (ir/trio.py), a routine's kernels and buffers; of the middle's schedule `between`: rows of a group.
+Promises: the three kernels' bits, each in its own order: scores tile by tile into shared memory, rows folded there by
+LANES work-items each, what is made of them in the scores' place, then the values. What lies between is in memory
+only where others read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from jobspec.backends.c.contract import epilogue_of
+from jobspec.backends.c.folded import Sweeps
+from jobspec.backends.c.request import Launch, Request
+from jobspec.backends.c.scalars import Typed
+from jobspec.backends.c.scope import Scope, Site, digits, scaled
+from jobspec.backends.c.tiled import Operand, Tile
+from jobspec.backends.c.writer import Writer
+from jobspec.backends.nest import Nest
+from jobspec.ir.contract import LANES
+from jobspec.ir.contraction import Extent, size
+from jobspec.ir.kernel import Inst, Kernel, View
+from jobspec.ir.plan import Buffer, Routine, Schedule
+from jobspec.ir.trio import Trio
+from jobspec.ir.types import Type
+
+#: work-items of a group: down and across its tiles; sums of each across; steps of k at a time
+HIGH, WIDE, COLUMNS, STAGE = 8, 16, 4, 16
+#: floats between rows in shared memory, so that neighbours of a column lie in different banks
+PAD = 4
+
+
+def render(name: str, trio: Trio, routine: Routine, writer: Writer) -> Launch:
+    """The function `name`, in the stead of all three kernels."""
+    rows = max(HIGH, routine.schedules[trio.middle].get("between", HIGH))
+    return Group(name, trio, routine, writer, rows).render()
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows in shared memory; `number`: that of a buffer which stands for one of them."""
+
+    number: int
+    rows: int
+    keys: int
+
+    @property
+    def pitch(self) -> int:
+        return self.keys + PAD
+
+    @property
+    def buffer(self) -> Buffer:
+        return Buffer("held", Type("f32", (self.rows, self.pitch)), "group", 0)
+
+    def view(self, view: View, along: int) -> View:
+        """`view` moved here: its axis `along` is the row."""
+        return View(self.number, 0, tuple(int(axis == along) for axis in range(len(view.strides))))
+
+    def open(self, site: Site, line: str) -> None:
+        """Row `line` is what the buffer stands for, in the block at hand."""
+        start = site.writer.let("int", f"({line}) * {self.pitch}", "start")
+        site.pointers[self.number, 0, ()] = f"(held + {start})"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One function: a group of work-items takes `rows` rows of one batch position through all three."""
+
+    name: str
+    trio: Trio
+    routine: Routine
+    writer: Writer
+    rows: int
+
+    @cached_property
+    def held(self) -> Held:
+        return Held(len(self.routine.buffers), self.rows, self.trio.keys)
+
+    def request(self, kernel: Kernel) -> Request:
+        r = self.routine
+        schedule = Schedule((("stage", STAGE),))
+        return Request(self.name, kernel, schedule, (*r.buffers, self.held.buffer), r.buffers[r.flag_buffer])
+
+    @cached_property
+    def scores(self) -> Scores:
+        trio, kernel = self.trio, self.routine.kernels[self.trio.first]
+        kept = [trio.score] if trio.score["view"].buffer in trio.kept else []
+        here = redirected(kernel, trio.score, kept, self.held.view(trio.score["view"], trio.scores.n[0].axis))
+        return Scores(self.request(here), self.writer, trio.scores, *self.shape, self.held)
+
+    @cached_property
+    def values(self) -> Values:
+        kernel = self.routine.kernels[self.trio.last]
+        return Values(self.request(kernel), self.writer, self.trio.values, *self.shape, self.held)
+
+    @cached_property
+    def middle(self) -> Request:
+        trio, held = self.trio, self.held
+        kernel, row = self.routine.kernels[trio.middle], len(self.routine.kernels[trio.middle].axes) - 1
+        kept = [trio.weight] if trio.weight["view"].buffer in trio.kept else []
+        here = redirected(kernel, trio.weight, kept, held.view(trio.weight["view"], row))
+        return self.request(reading(here, trio.score["view"].buffer, held.view(trio.weight["view"], row)))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.rows // HIGH, COLUMNS, HIGH, WIDE
+
+    @property
+    def index(self) -> str:
+        """The C type that positions in all three need."""
+        return max((q.index for q in (self.scores.q, self.middle, self.values.q)), key=len)
+
+    def render(self) -> Launch:
+        w, trio, q = self.writer, self.trio, self.values.q
+        batch, runs = trio.scores.batch, -(-trio.rows // self.rows)
+        with q.function(w, self.name, epilogue_of(q, trio.values)[0], ()):
+            self._declare()
+            *at, run = digits(w, self.index, f"({self.index})GROUP", [*(e.size for e in batch), runs])
+            row = w.let(self.index, f"{run} * {self.rows}", "first")
+            self.scores.all(dict(zip(batch, at, strict=True)), row)
+            w.line("SYNC;")
+            offset = self._offset(batch, at)
+            self._rows(offset, row)
+            # the values' first stage has a barrier behind it, and the rows are read behind that
+            self.values.all(self._batch(offset), row)
+        return Launch(self.name, size(batch) * runs, HIGH * WIDE, q.turns)
+
+    def _declare(self) -> None:
+        w = self.writer
+        self.scores._declare()
+        w.line(f"LOCAL float held[{self.rows * self.held.pitch}];")
+        w.line(f"LOCAL float folds[{HIGH * WIDE}];")
+        w.line(f"const int team = ITEM / {LANES}, item = ITEM % {LANES};")
+
+    def _offset(self, batch: Sequence[Extent], at: Sequence[str]) -> str:
+        """Where in a tensor of scores the batch position begins."""
+        strides = self.trio.score["view"].strides
+        terms = [scaled(p, strides[e.axis]) for e, p in zip(batch, at, strict=True)]
+        return self.writer.let(self.index, " + ".join(terms) or "0", "offset")
+
+    def _batch(self, offset: str) -> dict[Extent, str]:
+        """The same batch position as the values' extents have it."""
+        w = self.writer
+        return {e: w.let(self.index, f"{offset} / {max(1, e.a)} % {e.size}", "i") for e in self.trio.values.batch}
+
+    # ---- rows
+
+    def _rows(self, offset: str, row: str) -> None:
+        """Every row of the group, by one team each."""
+        w, trio, q = self.writer, self.trio, self.middle
+        strides, m = trio.score["view"].strides, trio.scores.m
+        outer, inner = tuple(q.kernel.axes_of("outer")), tuple(q.kernel.axes_of("row"))
+        nest, teams = Nest(q.kernel, (outer, inner), -1, 1), HIGH * WIDE // LANES
+        w.line("ROLLED")
+        with w.count("int", self.rows // teams, "turn") as turn:
+            line = w.let("int", f"{turn} * {teams} + team", "line")
+            at = w.let(self.index, f"{row} + {line} < {trio.rows} ? {row} + {line} : {trio.rows - 1}", "m")
+            places = digits(w, self.index, at, [e.size for e in m])
+            terms = [scaled(p, strides[e.axis]) for p, e in zip(places, m, strict=True) if e.size > 1]
+            element = w.let(self.index, " + ".join([offset, *terms]), "offset")
+            site = Site(w, nest, q.buffers, q.flags, q.index)
+            self.held.open(site, line)
+            site.open(nest.views(nest.live))
+            walk = (self._outer_stride(axis) for axis in outer)
+            positions = [self._position(element, q.size(axis), d) for axis, d in zip(outer, walk, strict=True)]
+            scope = Guarded(site, number=self.held.number, inside=f"{row} + {line} < {trio.rows}")
+            Sweeps(
+                q, scope.enter(outer, positions), inner, LANES, 1, item="item", shared=f"(folds + team * {LANES})"
+            ).all()
+
+    def _outer_stride(self, axis: int) -> int:
+        """Of the middle's axis, in the tensor between."""
+        return int(self.trio.weight["view"].strides[axis])
+
+    def _position(self, element: str, length: int, stride: int) -> str:
+        if length == 1:
+            return "0"
+        return self.writer.let(self.middle.index, f"{element} / {stride} % {length}", "i")
+
+
+def redirected(kernel: Kernel, store: Inst, kept: Iterable[Inst], view: View) -> Kernel:
+    """`store` writes to `view`; what is `kept` is stored where it was as well."""
+    moved = replace(store, attrs=tuple((k, view if k == "view" else v) for k, v in store.attrs))
+    return replace(kernel, body=(*(moved if inst == store else inst for inst in kernel.body), *kept))
+
+
+def reading(kernel: Kernel, buffer: int, view: View) -> Kernel:
+    """What is loaded from `buffer` comes from `view`."""
+
+    def moved(inst: Inst) -> Inst:
+        if inst.op != "load" or inst["view"].buffer != buffer:
+            return inst
+        return replace(inst, attrs=tuple((k, view if k == "view" else v) for k, v in inst.attrs))
+
+    return replace(kernel, body=tuple(map(moved, kernel.body)))
+
+
+@dataclass(frozen=True)
+class Guarded(Scope):
+    """Of rows that may not exist: what `inside` does not hold for is written nowhere but into the buffer `number`."""
+
+    number: int = -1
+    inside: str = ""
+
+    def enter(self, axes: Iterable[int], positions: Iterable[str]) -> Guarded:
+        scope = super().enter(axes, positions)
+        return Guarded(scope.site, scope.at, scope.values, self.number, self.inside)
+
+    def _store(self, inst: Inst, value: Typed) -> None:
+        if inst["view"].buffer == self.number:
+            super()._store(inst, value)
+            return
+        with self.writer.block(f"if ({self.inside})"):
+            super()._store(inst, value)
+
+
+# ---- tiles
+
+
+@dataclass(frozen=True)
+class Part(Tile):
+    """One of the two contractions, tile by tile of its columns. Nothing that it declares outlives a tile but `left`,
+    `right` and where the work-item is, which both share."""
+
+    shared: Held
+
+    def all(self, batch: Mapping[Extent, str], row: str) -> None:
+        """The results of all columns in the group's rows, which begin at `row`."""
+        w, b = self.writer, self.operands[1]
+        nest, stores, live = epilogue_of(self.q, self.form)
+        w.line("ROLLED")
+        with w.count(self.q.index, -(-size(self.form.n) // b.lines), "tile") as tile:
+            column = w.let(self.q.index, f"{tile} * {b.lines}", "first")
+            top = Scope(Site(w, nest, self.q.buffers, self.q.flags, self.q.index))
+            operands = (self.form.a if o.side == "a" else self.form.b for o in self.moved)
+            top.site.open(v for v in (*operands, *nest.views(live)) if v.buffer != self.shared.number)
+            first = {"a": row, "b": column}
+            self._sums([self._reach(top, o, batch, first[o.side]) for o in self.moved])
+            self._finish(top.enter((e.axis for e in batch), batch.values()), live, stores, row, column)
+
+
+@dataclass(frozen=True)
+class Scores(Part):
+    """The first: its results go into shared memory, those of rows that do not exist too."""
+
+    def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
+        w, q, form = self.writer, self.q, self.form
+        w.line(f"float sum[{len(self.sums)}];")
+        for i, s in enumerate(self.sums):
+            w.line(f"sum[{i}] = {s};")
+        with self._each(self.rows, False) as r:
+            line, last = w.let("int", self._row(r), "line"), size(form.m) - 1
+            at_m = w.let(q.index, f"{row} + {line} < {last} ? {row} + {line} : {last}", "m")
+            self.shared.open(scope.site, line)
+            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
+            with self._each(self.columns, False) as c:
+                at_n = w.let(q.index, f"{column} + {self._column(c)}", "n")
+                w.line(f"if ({at_n} >= {size(form.n)}) continue;")
+                here = rows.enter((form.n[0].axis,), (at_n,))
+                here.values[form.product] = Typed("f32", w.let("float", f"sum[{self._sum(r, c)}]"))
+                here.run(live)
+                self._stored(here, stores, f"{row} + {line} <= {last}")
+
+    def _stored(self, here: Scope, stores: list[int], inside: str) -> None:
+        held = [i for i in stores if self.q.kernel.body[i]["view"].buffer == self.shared.number]
+        here.store(held)
+        if len(held) < len(stores):
+            with self.writer.block(f"if ({inside})"):
+                here.store(i for i in stores if i not in held)
+
+
+@dataclass(frozen=True)
+class Values(Part):
+    """The last: its a lies in shared memory, row by row."""
+
+    @property
+    def moved(self) -> tuple[Operand, ...]:
+        return (self.operands[1],)
+
+    def _multiplied(self, stage: str, k: int) -> None:
+        self.writer.line(f"const int begin = (int){stage} * {self.steps};")
+        super()._multiplied(stage, k)
+
+    def _staged(self, o: Operand, step: str, line: str) -> str:
+        if o.side == "b":
+            return super()._staged(o, step, line)
+        return self.writer.let("float", f"held[({line}) * {self.shared.pitch} + begin + {step}]", "a")
