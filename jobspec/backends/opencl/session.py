@@ -21,7 +21,8 @@ from jobspec.backends.c.request import Launch
 from jobspec.backends.c.routine import Rendered, render_routine
 from jobspec.backends.c.session import DeviceSession, Looked, Times
 from jobspec.backends.c.source import RENDERER
-from jobspec.backends.opencl.build import build
+from jobspec.backends.kept import Kept
+from jobspec.backends.opencl.build import NOWHERE, build
 from jobspec.backends.opencl.devices import device_of, name_of
 from jobspec.backends.opencl.failures import told
 from jobspec.backends.reference.numbers import Array
@@ -41,7 +42,7 @@ def compilers() -> tuple[tuple[str, str], ...]:
 def open_session(plan: Plan, job: Job, threads: int, cache: Path) -> OpenclSession:
     """A session for `plan` on the device it was made for. Raises JobspecError: E0510 where that is not here, E0511
     where its memory is too small."""
-    return OpenclSession(plan, device_of(plan.target))
+    return OpenclSession(plan, device_of(plan.target), Kept(cache / "opencl"))
 
 
 def scratch_of(routine: Routine, target: Target, threads: int) -> int:
@@ -66,7 +67,7 @@ def need_room(sizes: Sequence[int], memory: int, largest: int) -> None:
 class OpenclSession(DeviceSession["Loaded"]):
     """A loaded plan. Not safe for use from two threads at once."""
 
-    def __init__(self, plan: Plan, device: cl.Device) -> None:
+    def __init__(self, plan: Plan, device: cl.Device, kept: Kept = NOWHERE) -> None:
         super().__init__(plan, "opencl")
         sizes = (
             max(routine.arena for routine in plan.routines),
@@ -74,7 +75,7 @@ class OpenclSession(DeviceSession["Loaded"]):
             max(rendered.scratch for rendered in self.rendered.values()),
         )
         need_room(sizes, *room_of(device))
-        self._device = device
+        self._device, self._kept = device, kept
         with self.told():
             self._context = cl.Context([device])
             self._queue = cl.CommandQueue(self._context)
@@ -106,7 +107,7 @@ class OpenclSession(DeviceSession["Loaded"]):
 
     def load(self, rendered: Rendered) -> Loaded:
         scratch = self._scratch if rendered.scratch <= self._scratch.size else self._memory(rendered.scratch)
-        program = build(self._context, rendered.text)
+        program = build(self._context, rendered.text, self._kept)
         return Loaded(rendered, program, (self._arena, self._feed, scratch))
 
     def steps(self, loaded: Loaded, first: int, feeds: NDArray[np.uint8]) -> Iterator[Looked]:

@@ -13,7 +13,8 @@ import numpy as np
 import pyopencl as cl
 
 from jobspec.backends.c.alone import Alone, alone
-from jobspec.backends.opencl.build import build
+from jobspec.backends.kept import Kept
+from jobspec.backends.opencl.build import NOWHERE, build
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -21,9 +22,10 @@ from jobspec.ir.plan import Schedule
 
 @dataclass(frozen=True)
 class Trial:
-    """A device to try kernels on."""
+    """A device to try kernels on. `kept`: where compiled programs are kept."""
 
     device: cl.Device
+    kept: Kept = NOWHERE
 
     @cached_property
     def context(self) -> cl.Context:
@@ -41,7 +43,7 @@ class Trial:
         return self.run(kernel, arrays, schedule)[0]
 
     def _run(self, made: Alone, turns: tuple[int, ...]) -> Array:
-        program, queue, flags = build(self.context, made.text), cl.CommandQueue(self.context), cl.mem_flags
+        program, queue, flags = build(self.context, made.text, self.kept), cl.CommandQueue(self.context), cl.mem_flags
         arena = made.arena()
         memory = cl.Buffer(self.context, flags.READ_WRITE | flags.COPY_HOST_PTR, hostbuf=arena)
         scratch = cl.Buffer(self.context, flags.READ_WRITE, made.scratch)
