@@ -45,6 +45,9 @@ MATRIX_SHAPES = (
     (2, 2, 2, 2, 32), (1, 2, 2, 2, 32), (1, 1, 1, 1, 32), (1, 1, 1, 1, 16),
 )  # fmt: skip
 MATRIX_SMALL, MATRIX_SMALL_TILE, MATRIX_LEAST = (1, 2, 2, 2, 32), 16, (1, 1, 1, 1, 32)
+#: tasks that columns on a processor are cut into at least; columns that are too few for that unless cut into parts, and
+#: enough without
+CPU_TASKS, FEW, MANY = 64, 128, 1024
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
 
@@ -75,7 +78,9 @@ def tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
 
 def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Schedule]:
     """Of kernels that multiply no matrices: narrower vectors, other shares of a column, each work-item by itself."""
-    if chosen.get("lanes", 1) > 1:
+    if target.features == "cpu" and kernel.kind == "columns" and any(inst.op == "reduce" for inst in kernel.body):
+        yield from strips(kernel, target)
+    elif chosen.get("lanes", 1) > 1:
         yield from (made(lanes=lanes) for lanes in (8, 4) if lanes < target.lanes)
     if chosen.get("beside", 0):
         parts = chosen.get("parts", 1)
@@ -87,11 +92,35 @@ def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Sche
 
 
 def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
-    """Rows, and kernels that fold nothing, along the last axis."""
+    """Rows, and kernels that fold nothing, along the last axis; columns beside each other where they are few, so that
+    their parts are shared out, or as many as fill every processor by themselves. Between the two compilers join
+    neighbouring work-items as well, in one launch."""
+    if folds and kernel.kind == "columns":
+        kept = prod(kernel.axes[axis].size for axis in kernel.axes_of("kept"))
+        return next(strips(kernel, target), Schedule()) if not FEW <= kept < MANY else Schedule()
     maps = kernel.kind in ("rows", "columns", "fill") and not folds
     if (folds and kernel.kind == "rows") or (maps and kernel.axes[-1].size >= target.lanes):
         return made(lanes=target.lanes)
     return Schedule()
+
+
+def strips(kernel: Kernel, target: Target) -> Iterator[Schedule]:
+    """Neighbouring columns in vectors, the widest first; strips that are few are shared out, runs of leaves each."""
+    kept, reduced = kernel.axes_of("kept"), prod(kernel.axes[a].size for a in kernel.axes_of("reduced"))
+    for lanes in dict.fromkeys((target.lanes, 8, 4)):
+        fitting = [axis for axis in kept if kernel.axes[axis].size >= lanes > 1]
+        if fitting and lanes <= target.lanes:
+            along = min(reversed(fitting), key=lambda axis: scattered(kernel, axis))
+            count = prod(kernel.axes[a].size if a != along else -(-kernel.axes[a].size // lanes) for a in kept)
+            parts = min(-(-reduced // LEAF), max(1, CPU_TASKS // count))
+            yield made(along=along, lanes=lanes, parts=parts)
+            if parts > 1:
+                yield made(along=along, lanes=lanes)
+
+
+def scattered(kernel: Kernel, axis: int) -> int:
+    """Views whose elements do not lie together along `axis`."""
+    return sum(view.strides[axis] not in (0, 1) for view, _ in kernel.views())
 
 
 def columns(kernel: Kernel, folds: bool) -> Schedule:
