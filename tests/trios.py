@@ -18,6 +18,7 @@ from jobspec.ir.kernel import Kernel, View
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Schedule
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.trio import trios
+from jobspec.passes import schedule_between
 from tests.llvm.native import Array, axes, numbers, same
 
 #: in `attention` and `gradient`: what lies between the kernels
@@ -118,6 +119,11 @@ def routine_of(kernels: list[Kernel], arrays: list[Array], rows: int, kept: Coll
 def apart(routine: Routine) -> Routine:
     """The same, every kernel by itself."""
     return replace(routine, schedules=tuple(Schedule() for _ in routine.kernels))
+
+
+def without_memory(routine: Routine) -> Routine:
+    """The same, with no memory for what nobody else reads."""
+    return replace(routine, buffers=schedule_between.without_memory(routine.buffers, trios(routine)))
 
 
 def compared(routine: Routine) -> Iterator[Buffer]:

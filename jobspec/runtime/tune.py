@@ -3,7 +3,8 @@
 Takes: a routine that runs kernel by kernel, its target. Promises: every kernel that takes a share of the step worth the
 while is timed with its likeliest schedules, all in turn in every round, so that a machine that drifts drifts for all;
 another schedule than the scheduler's is chosen only where it is faster by more than the clock's noise. The values of
-the step are the same whichever is tried.
+the step are the same whichever is tried. Three kernels that may be one launch (ir/trio.py) count together, as the
+middle one's time.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from jobspec.backends.session import Stepper
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Routine, Schedule
 from jobspec.ir.target import Target
+from jobspec.ir.trio import Trio, trios
 from jobspec.passes.schedule import possible_schedules
 from jobspec.runtime.tuning import key_of
 
@@ -26,7 +29,7 @@ SHARE, GAIN = 0.003, 0.02
 @dataclass(frozen=True)
 class Tuned:
     """A kernel of the routine. `before`, `after`: seconds of all its calls in a step with the scheduler's choice and
-    with `schedule`."""
+    with `schedule`; of a trio's middle, of all three."""
 
     number: int
     kernel: Kernel
@@ -48,7 +51,9 @@ def tune(stepper: Stepper, target: Target, most: int, rounds: int) -> list[Tuned
     finally:
         for each in variants:
             each.close()
-    found = [decided(routine, i, schedules, [turn[i] for turn in times]) for i, schedules in menus.items()]
+    asked = {i for i, schedules in menus.items() if any(s.get("between", 0) for s in schedules)}
+    joined = {i: trio for i, trio in by_kernel(routine).items() if trio.middle in asked}
+    found = [decided(routine, i, schedules, taken(times, i, joined.get(i))) for i, schedules in menus.items()]
     return sorted(found, key=lambda t: -t.before)
 
 
@@ -63,11 +68,35 @@ def worthwhile(stepper: Stepper, target: Target) -> list[int]:
     return sorted(i for i in distinct.values() if len(possible_schedules(stepper.routine.kernels[i], target)) > 1)
 
 
+def by_kernel(routine: Routine) -> dict[int, Trio]:
+    """The trio that a kernel is of."""
+    return {number: trio for trio in trios(routine) for number in trio.kernels}
+
+
 def menu(routine: Routine, number: int, target: Target, most: int) -> list[Schedule]:
-    """The present schedule, then the likeliest others."""
-    present = routine.schedules[number]
-    others = (s for s in possible_schedules(routine.kernels[number], target)[:most] if s != present)
+    """The present schedule, then the likeliest others that make a difference."""
+    present, trio = routine.schedules[number], by_kernel(routine).get(number)
+    possible = possible_schedules(routine.kernels[number], target)
+    others = (s for s in possible if s != present and makes_sense(routine, number, s, trio))
     return [present, *others][:most]
+
+
+def makes_sense(routine: Routine, number: int, schedule: Schedule, trio: Trio | None) -> bool:
+    """Whether one launch is asked for where there is a trio; and nothing else, where it has no memory between."""
+    if trio is None or number != trio.middle:
+        return not schedule.get("between", 0)
+    return schedule.get("between", 0) > 0 or all(routine.buffers[b].space != "group" for b in trio.between)
+
+
+def taken(times: list[list[float]], number: int, trio: Trio | None) -> list[float]:
+    """Seconds of a kernel in each variant; infinitely many where another's launch did its work. Of a trio's middle, of
+    all three: the others as they are at present, or else as they were beside it."""
+    if trio is None:
+        return [turn[number] for turn in times]
+    if number != trio.middle:
+        return [turn[number] or inf for turn in times]
+    ends = (trio.first, trio.last)
+    return [turn[number] + sum((times[0][i] or turn[i]) if turn[i] else 0.0 for i in ends) for turn in times]
 
 
 def variant(routine: Routine, menus: dict[int, list[Schedule]], turn: int) -> list[Schedule]:
