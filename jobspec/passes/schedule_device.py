@@ -31,7 +31,7 @@ LIGHT = 24
 #: floats between lines of a stage (backends/c/tiled.py)
 GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
-GPU_TILES = ((8, 16, 8), (4, 16, 16), (4, 8, 16))
+GPU_TILES = ((8, 16, 16), (4, 16, 16), (4, 8, 16))
 #: tiles to try there, in vectors; and tiles of a GPU's groups, as GPU_TILES with rows and columns apart
 CPU_TILES = ((6, 4), (8, 3), (4, 4), (6, 2), (12, 2), (4, 2), (6, 1), (1, 4), (12, 1))
 GPU_SHAPES = (

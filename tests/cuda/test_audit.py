@@ -96,6 +96,11 @@ def test_approximation_is_found() -> None:
         ("x[0] = __expf(y[0]);", "an approximate operation"),
         ("x[0] = __fadd_rz(y[0], z[0]);", "its rounding is not named, so that it may be contracted"),
         ("x[0] = __saturatef(y[0]);", "a float operation that no plan asks for"),
+        ('asm volatile("cp.async.bulk.wait_group 0;");', "an instruction that is not known to be exact"),
+        (
+            'uint r; asm("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(r) : "r"(0u)); x[0] = r;',
+            "a tensor core has its own order",
+        ),
         ("x[0] = __shfl_down_sync(0xffffffff, y[0], 1);", "an instruction that is not known to be exact"),
     ],
 )

@@ -35,7 +35,13 @@ def test_clauses_are_answered_through_a_driver(case: Case) -> None:
 
 class TestKernels(DeviceKernels):
     check = staticmethod(check)
-    sizes, special, shapes, length = (1, 33, 4097), (True,), ((1, 1, 1), (13, 40, 257)), 300
+    #: in fours along each axis, in pairs along k, and one by one
+    sizes, special, shapes, length = (
+        (1, 33, 4097),
+        (True,),
+        ((1, 1, 1), (20, 40, 260), (13, 40, 258), (13, 41, 257)),
+        300,
+    )
 
 
 @pytest.mark.parametrize("how", ["sum", "max"])

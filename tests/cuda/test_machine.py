@@ -59,7 +59,71 @@ def test_registers_live_over_barriers() -> None:
     assert run(body).reshape(2, 64).tolist() == wanted
 
 
+#: on the side, turned round: what a thread copies is there for the others behind its wait and a barrier
+ASIDE = """
+  __shared__ __align__(16) float s[64];
+  const unsigned into = (unsigned)__cvta_generic_to_shared(s + i);
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" :: "r"(into), "l"(x + b + i) : "memory");
+  asm volatile("cp.async.wait_all;" ::: "memory");
+  __syncthreads();
+  x[b + i] = s[63 - i];
+"""
+WAIT = 'asm volatile("cp.async.wait_all;" ::: "memory");'
+#: four matrices of 8 × 8 numbers of 16 bits, row by row; `t` names a row for each thread
+TAKEN = """
+  __shared__ __align__(16) unsigned short s[2][4][8][8];
+  for (int n = 0; n < 8; ++n) (&s[i / 32][0][0][0])[i % 32 * 8 + n] = i % 32 * 8 + n;
+  __syncthreads();
+  unsigned r0, r1, r2, r3;
+  const int lane = i % 32;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r0), "=r"(r1), "=r"(r2), "=r"(r3)
+               : "r"((unsigned)__cvta_generic_to_shared(&s[i / 32][lane / 8][lane % 8][0])) : "memory");
+  x[b + i] = (r0 & 0xffff) + 1000.0f * (r0 >> 16) + r3;
+"""
+
+
+def test_copies_on_the_side() -> None:
+    for backwards in (False, True):
+        assert run(ASIDE, backwards=backwards).tolist() == [*range(63, -1, -1), *range(127, 63, -1)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_rows_of_matrices(turned: bool) -> None:
+    """Thread 4 r + c gets numbers 2 c and 2 c + 1 of row r; turned, number r of rows 2 c and 2 c + 1."""
+    number = np.arange(256, dtype=np.float32).reshape(4, 8, 8)
+    taken = np.swapaxes(number, 1, 2) if turned else number
+    low, high = (taken[:, :, odd::2].reshape(4, 32) for odd in (0, 1))
+    wanted = low[0] + 1000 * high[0] + (low[3] + 65536 * high[3]).astype(np.float32)
+    body = TAKEN.replace(".x4.", ".x4.trans.") if turned else TAKEN
+    assert (run(body).reshape(4, 32) == wanted).all()
+
+
 FAULTS = {
+    "a copy that nobody waits for": (ASIDE.replace(WAIT, ""), "shared memory read before it is written"),
+    "a copy that is waited for behind the barrier": (
+        ASIDE.replace(WAIT, "").replace("__syncthreads();", "__syncthreads(); " + WAIT),
+        "shared memory read before it is written",
+    ),
+    "a copy over what others still read": (
+        "  __shared__ float s[64]; s[i] = 1.0f; __syncthreads(); x[b + i] += s[63 - i];"
+        + ASIDE.replace("__shared__ __align__(16) float s[64];", ""),
+        "race in shared memory",
+    ),
+    "a copy that is written over": (
+        ASIDE.replace(WAIT, "__syncthreads(); s[63 - i] = 0.0f; __syncthreads(); " + WAIT),
+        "race in shared memory",
+    ),
+    "a copy that is not aligned": (ASIDE.replace("], 4;", "], 16;").replace(".ca.", ".cg."), "misaligned access"),
+    "four neighbours that are not aligned": (
+        "  if (i == 0) { const float4 y = *(const float4*)(x + b + 1); x[b] = y.x + y.w; }",
+        "misaligned access",
+    ),
+    "a row of a matrix that is not aligned": (
+        TAKEN.replace("[lane % 8][0]", "[lane % 8][lane / 31 * 2]"),
+        "misaligned access",
+    ),
+    "a matrix that others still write": (TAKEN.replace("__syncthreads();", ""), "race in shared memory"),
     "a barrier is missing": (TURNED.replace("__syncthreads();", ""), "shared memory read before it is written"),
     "a barrier behind the reads is missing": (
         TURNED + "  s[i] = 1.0f; __syncthreads(); x[b + i] += s[63 - i];",

@@ -4,6 +4,11 @@
 typedef unsigned char uchar;
 typedef unsigned short ushort;
 typedef unsigned int uint;
+static __device__ __forceinline__ int own_item() {
+  const int own = (int)threadIdx.x;
+  __builtin_assume(own >= 0);
+  return own;
+}
 #define KERNEL extern "C" __global__ void
 // So many work-items of a group, or more than 65,536 / items registers might be given to each, and no group could start.
 #define BOUND(items) __launch_bounds__(items)
@@ -13,7 +18,29 @@ typedef unsigned int uint;
 #define UNROLLED _Pragma("unroll")
 #define SYNC __syncthreads()
 #define GROUP ((long)blockIdx.x)
-#define ITEM ((int)threadIdx.x)
+#define ITEM own_item()
+// One, two or four floats from memory into the group's own, on the side: they are there behind COPIED, for the others
+// behind a SYNC after it.
+#if __CUDA_ARCH__ >= 800
+#define ASIDE(how, bytes)                                                                                           \
+  static __device__ __forceinline__ void aside##bytes(float* into, const float* from) {                             \
+    asm volatile("cp.async." how ".shared.global [%0], [%1], " #bytes ";" ::"r"((uint)__cvta_generic_to_shared(into)), \
+                 "l"(__cvta_generic_to_global(from))                                                                 \
+                 : "memory");                                                                                       \
+  }
+ASIDE("ca", 4)
+ASIDE("ca", 8)
+ASIDE("cg", 16)
+#define COPY1(into, from) aside4(into, from)
+#define COPY2(into, from) aside8(into, from)
+#define COPY4(into, from) aside16(into, from)
+#define COPIED asm volatile("cp.async.wait_all;" ::: "memory")
+#else
+#define COPY1(into, from) (*(into) = *(from))
+#define COPY2(into, from) (*(float2*)(into) = *(const float2*)(from))
+#define COPY4(into, from) (*(float4*)(into) = *(const float4*)(from))
+#define COPIED
+#endif
 #define f_add(a, b) __fadd_rn(a, b)
 #define f_link(acc, x) __fadd_rn(acc, x)
 #define f_sub(a, b) __fsub_rn(a, b)
@@ -42,3 +69,28 @@ static __device__ __forceinline__ void f_matrices(float& s0, float& s1, float& s
                : "+f"(s0), "+f"(s1), "+f"(s2), "+f"(s3)
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
+// Eight rows of eight numbers of bfloat16 from shared memory, four or two times, a row from each of 8 work-items in turn;
+// a work-item gets two neighbours of a row, `turned` of a column.
+#define TAKE4(name, how)                                                                                               \
+  static __device__ __forceinline__ void name(uint& x0, uint& x1, uint& x2, uint& x3, const uint* from) {              \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4" how ".shared.b16 {%0, %1, %2, %3}, [%4];"                             \
+                 : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3)                                                              \
+                 : "r"((uint)__cvta_generic_to_shared(from))                                                           \
+                 : "memory");                                                                                          \
+  }
+#define TAKE2(name, how)                                                                                               \
+  static __device__ __forceinline__ void name(uint& x0, uint& x1, const uint* from) {                                  \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2" how ".shared.b16 {%0, %1}, [%2];"                                     \
+                 : "=r"(x0), "=r"(x1)                                                                                  \
+                 : "r"((uint)__cvta_generic_to_shared(from))                                                           \
+                 : "memory");                                                                                          \
+  }
+TAKE4(f_take4, "")
+TAKE4(f_take4_turned, ".trans")
+TAKE2(f_take2, "")
+TAKE2(f_take2_turned, ".trans")
+#define f_pair(low, high) ((to_bits(low) >> 16) | (to_bits(high) & 0xffff0000u))
+#define vload2(i, from) (((const float2*)(from))[i])
+#define vload4(i, from) (((const float4*)(from))[i])
+#define NOTHING2 make_float2(0.0f, 0.0f)
+#define NOTHING4 make_float4(0.0f, 0.0f, 0.0f, 0.0f)

@@ -5,20 +5,22 @@ groups of 32, each with `rows` × `columns` pieces of 16 × 8 sums; `stage`: ste
 multiple of 16 and a divisor of the leaf. Promises: a leaf of 256 is summed by instructions over 16 steps each, k
 ascending, from +0; the leaves go up the contract's tree. No schedule changes that, so none changes a bit.
 
-Operands lie in shared memory as pairs of neighbouring steps, a word each: what an instruction takes of a row.
+Operands lie in shared memory as they lie in memory, bfloat16, two to a word: rows of steps, or rows of lines, which are
+turned on the way into registers, eight rows by eight columns at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from jobspec.backends.c.request import Launch, Request
-from jobspec.backends.c.scope import digits, scaled
+from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tiled import Operand, Tile
+from jobspec.backends.c.wide import vector_of
 from jobspec.backends.c.writer import Writer
-from jobspec.ir.contraction import normal_form
+from jobspec.ir.contraction import Extent, normal_form
 
 #: work-items that multiply together; rows, columns and steps of an instruction
 TOGETHER, DOWN, ACROSS, STEPS = 32, 16, 8, 16
@@ -35,35 +37,36 @@ class Pieces(Tile):
     """One function. `rows`, `columns`: of a work-item, two for each piece; `high`, `wide`: groups of 32."""
 
     @property
-    def held(self) -> str:
-        return "uint"
-
-    @property
     def items(self) -> int:
         return TOGETHER * self.high * self.wide
 
     @property
     def operands(self) -> tuple[Operand, Operand]:
-        """Their `steps` are words of two steps."""
-        form, words, items = self.form, self.steps // 2, self.items
+        form, items = self.form, self.items
         rows, columns = self.rows // 2 * DOWN * self.high, self.columns // 2 * ACROSS * self.wide
         return (
-            Operand("left", form.m, form.ka, "a", rows, words, items),
-            Operand("right", form.n, form.kb, "b", columns, words, items),
+            self._paired(Operand("left", form.m, form.ka, "a", rows, self.steps, items)),
+            self._paired(Operand("right", form.n, form.kb, "b", columns, self.steps, items)),
         )
 
-    @property
-    def pitch(self) -> int:
-        """Words between lines: neighbours of a column lie in different banks."""
-        return self.steps // 2 + 4
+    def _paired(self, o: Operand) -> Operand:
+        """In fours or in pairs; where none lie together, its `steps` are pairs of steps, of one line each."""
+        wide = self._widened(o)
+        return wide if wide.width > 1 else replace(o, steps=self.steps // 2)
 
     def _declare(self) -> None:
         w = self.writer
         for o in self.operands:
-            w.line(f"LOCAL uint {o.name}[2][{o.lines * self.pitch}];")
-        w.line(f"const int group = ITEM / {TOGETHER}, line = ITEM % {TOGETHER} / 4, place = ITEM % 4;")
-        w.line(f"const int down = group / {self.wide} * {self.rows // 2 * DOWN} + line;")
-        w.line(f"const int across = group % {self.wide} * {self.columns // 2 * ACROSS} + 2 * place;")
+            w.line(f"LOCAL uint {o.name}[2][{(self.steps if across(o) else o.lines) * self._pitch(o)}];")
+        w.line(f"const int group = ITEM / {TOGETHER}, lane = ITEM % {TOGETHER};")
+        w.line(f"const int above = group / {self.wide} * {self.rows // 2 * DOWN}, down = above + lane / 4;")
+        w.line(f"const int aside = group % {self.wide} * {self.columns // 2 * ACROSS}, across = aside + lane % 4 * 2;")
+        for o, first in zip(self.operands, ("above", "aside"), strict=True):
+            w.line(f"const int {o.name}_own = {self._own(o, first)};")
+
+    def _pitch(self, o: Operand) -> int:
+        """Words between rows of shared memory: eight rows lie in different banks."""
+        return (o.lines if across(o) else self.steps) // 2 + 4
 
     def _row(self, r: int | str) -> str:
         return f"down + {r} * 8"
@@ -76,48 +79,103 @@ class Pieces(Tile):
 
     # ---- from memory
 
-    def _fetch(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
-        """Pairs of the stage's steps into registers, two numbers in a word each; zeros behind the last step."""
+    def _simple(self, o: Operand) -> bool:
+        return o.width > 1 and super()._simple(o)
+
+    def _reach(self, top: Scope, o: Operand, batch: Mapping[Extent, str], first: str) -> list[str]:
+        type_ = vector_of("float", o.width) if o.width > 1 else "uint"
+        for j in range(o.each):
+            self.writer.line(f"{type_} {o.name}{j};")
+        return super()._reach(top, o, batch, first)
+
+    def _fetch(self, o: Operand, pointers: Sequence[str], stage: str, half: str) -> None:
+        """The stage's elements into registers; zeros behind the last step."""
+        if o.width == 1:
+            self._fetch_pairs(o, pointers, stage)
+            return
+        w = self.writer
+        for j, place in enumerate(self._steps(o, stage)):
+            fetched = f"vload{o.width}(0, {pointers[j]} + {place})"
+            if self.form.k_size % self.steps:
+                exists = f"({self.index}){stage} * {self.steps} + {o.step(j)} < {self.form.k_size}"
+                fetched = f"{exists} ? {fetched} : NOTHING{o.width}"
+            w.line(f"{o.name}{j} = {fetched};")
+        self._advance(o, pointers)
+
+    def _fetch_pairs(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
+        """Two steps of a line in a word, each from where it lies."""
         words: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {}
         for j in range(o.each):
             word = o.step(j)
             if word not in words:
                 words[word] = (self._step_at(o, stage, word, 0), self._step_at(o, stage, word, 1))
             low, high = (self._element(pointers[j], place) for place in words[word])
-            self.writer.line(f"{o.name}{j} = (to_bits({low}) >> 16) | (to_bits({high}) & 0xffff0000u);")
+            self.writer.line(f"{o.name}{j} = f_pair({low}, {high});")
 
     def _element(self, pointer: str, place: tuple[str, str]) -> str:
         return self.writer.let("float", f"{place[1]} ? {pointer}[{place[0]}] : 0.0f", "x")
 
     def _step_at(self, o: Operand, stage: str, word: str, odd: int) -> tuple[str, str]:
         """Where in a line a step lies, and whether it exists."""
-        w, q, k = self.writer, self.q, self.form.k_size
-        at = w.let(q.index, f"({q.index}){stage} * {self.steps} + 2 * {word} + {odd}", "k")
+        w, k = self.writer, self.form.k_size
+        at = w.let(self.index, f"({self.index}){stage} * {self.steps} + 2 * ({word}) + {odd}", "k")
         exists = w.let("bool", f"{at} < {k}", "exists")
-        at = w.let(q.index, f"{exists} ? {at} : {k - 1}", "k")
-        parts = digits(w, q.index, at, [e.size for e in o.k])
+        at = w.let(self.index, f"{exists} ? {at} : {k - 1}", "k")
+        parts = digits(w, self.index, at, [e.size for e in o.k])
         terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
-        return w.let(q.index, " + ".join(terms) or "0", "k"), exists
+        return w.let(self.index, " + ".join(terms) or "0", "k"), exists
 
-    def _place(self, o: Operand, step: str, line: str) -> str:
-        return f"({line}) * {self.pitch} + {step}"
+    def _arrive(self, half: str) -> None:
+        for o in self.operands:
+            self._put(o, half)
+        self.writer.line("SYNC;")
+
+    def _put(self, o: Operand, half: str) -> None:
+        """What was fetched, in its place: two numbers in a word, neighbours along what lies together in memory."""
+        w = self.writer
+        for j in range(o.each):
+            step, line, fetched = o.step(j), o.line(j), f"{o.name}{j}"
+            row, column = (step, f"({line}) / 2") if across(o) else (line, f"({step}) / 2" if o.width > 1 else step)
+            into = f"{o.name}[{half}][({row}) * {self._pitch(o)} + {column}]"
+            for word in range(max(1, o.width // 2)):
+                pair = f"f_pair({fetched}.{'xz'[word]}, {fetched}.{'yw'[word]})" if o.width > 1 else fetched
+                w.line(f"(&{into})[{word}] = {pair};")
 
     # ---- sums
 
     def _multiplied(self, stage: str, k: int) -> None:
         """All steps of a stage: those behind the last one are zeros."""
         w, (a, b), columns = self.writer, self.operands, self.columns // 2
-        down = w.let("int", f"group / {self.wide} * {self.rows // 2 * DOWN} + line", "down")
-        across = w.let("int", f"group % {self.wide} * {self.columns // 2 * ACROSS} + line", "across")
-        for first in range(0, self.steps // 2, STEPS // 2):
-            words = [f"{first} + place", f"{first + 4} + place"]
-            rows = [[f"{down} + {DOWN * r}", f"{down} + {DOWN * r + 8}"] for r in range(self.rows // 2)]
-            left = [self._taken(a, words, lines) for lines in rows]
-            right = [self._taken(b, words, [f"{across} + {ACROSS * c}"]) for c in range(columns)]
+        for first in range(0, self.steps, STEPS):
+            left = [self._taken(a, first, DOWN * r, 4) for r in range(self.rows // 2)]
+            words = [self._taken(b, first, ACROSS * c, min(4, 2 * (columns - c))) for c in range(0, columns, 2)]
+            right = [some[i : i + 2] for some in words for i in range(0, len(some), 2)]
             for i, (x, y) in enumerate(product(left, right)):
                 w.line(f"f_matrices({', '.join([*self.sums[4 * i : 4 * i + 4], *x, *y])});")
 
-    def _taken(self, o: Operand, words: list[str], lines: list[str]) -> list[str]:
-        """A work-item's words of a piece, in registers: of each of its lines, at each place."""
-        places = [self._place(o, word, line) for word in words for line in lines]
-        return [self.writer.let("uint", f"{o.name}[here][{place}]", o.side) for place in places]
+    def _taken(self, o: Operand, first: int, line: int, count: int) -> list[str]:
+        """Words of a piece in registers, or of two beside each other: `count` of eight rows by eight columns."""
+        w, pitch = self.writer, self._pitch(o)
+        names = [w.name(o.side) for _ in range(count)]
+        w.line(f"uint {', '.join(names)};")
+        further = first * pitch + line // 2 if across(o) else line * pitch + first // 2
+        turned = "_turned" if across(o) else ""
+        w.line(f"f_take{count}{turned}({', '.join(names)}, &{o.name}[here][{o.name}_own + {further}]);")
+        return names
+
+    def _own(self, o: Operand, first: str) -> str:
+        """The row of eight that the work-item finds for its group: of a, sixteen lines by eight steps, then the next
+        eight steps; of b, eight lines by sixteen steps, then the next eight lines."""
+        pitch, whole, halves = self._pitch(o), "lane % 16", "(lane / 16 * 8 + lane % 8)"
+        if o.side == "a":
+            if across(o):
+                return f"{halves} * {pitch} + {first} / 2 + lane / 8 % 2 * 4"
+            return f"({first} + {whole}) * {pitch} + lane / 16 * 4"
+        if across(o):
+            return f"{whole} * {pitch} + {first} / 2 + lane / 16 * 4"
+        return f"({first} + {halves}) * {pitch} + lane / 8 % 2 * 4"
+
+
+def across(o: Operand) -> bool:
+    """Whether the rows of shared memory are steps, as lines lie together in memory."""
+    return o.width > 1 and not o.along_k

@@ -10,6 +10,10 @@
 #define ROLLED
 #define UNROLLED
 #define SYNC barrier(CLK_LOCAL_MEM_FENCE)
+#define COPY1(into, from) (*(into) = *(from))
+#define COPY2(into, from) vstore2(vload2(0, from), 0, into)
+#define COPY4(into, from) vstore4(vload4(0, from), 0, into)
+#define COPIED
 #define GROUP ((long)get_group_id(0))
 #define ITEM ((int)get_local_id(0))
 #define f_add(a, b) ((a) + (b))

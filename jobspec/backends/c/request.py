@@ -22,8 +22,6 @@ from jobspec.ir.plan import Buffer, Schedule
 #: work-items of a group that share nothing
 GROUP = 64
 WIDEST = 2**31 - 1
-#: work-items of a group that a GPU's registers suffice for in any case
-UNBOUND = 256
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,10 @@ class Request:
         self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int], items: int = 0
     ) -> Iterator[Scope]:
         """A kernel function; gives the scope outside all loops, pointers for `insts` opened. `items`: of a group, said
-        to the compiler where they are so many that each may have only a part of the registers that it could use."""
+        to the compiler, which then knows how many registers each may have."""
         turns = "".join(f", int turn{i}" for i in range(self.turns))
         spaces = ", ".join(f"GLOBAL uchar* {space}" for space in ("arena", "feed", "scratch"))
-        bound = f"BOUND({items}) " if items > UNBOUND else ""
+        bound = f"BOUND({items}) " if items else ""
         with writer.block(f"KERNEL {bound}{symbol}({spaces}, float one{turns})"):
             site = Site(writer, nest, self.buffers, self.flags, self.index)
             site.open(nest.views(insts))

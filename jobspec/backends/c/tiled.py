@@ -4,19 +4,20 @@ Takes: a kernel of kind contract whose operands no index chooses, and its schedu
 with `rows` × `columns` sums; `stage`: steps of k that are in shared memory at a time, a divisor of the leaf. Promises:
 the contraction order of ir/contract.py to the bit; any schedule gives the same bits.
 
-Two stages lie in shared memory: while one is multiplied, the next comes from memory into registers and is put into
-the other, so that one barrier per stage is enough. What lies beyond the tile's border is read at the border
-and comes to nothing; k runs as far as it goes and no further.
+Two stages lie in shared memory: while one is multiplied, the next is copied into the other, on the side where the
+device can do so; one barrier per stage is enough. What lies beyond the tile's border is read at the border
+and comes to nothing; k runs as far as it goes and no further. Four neighbours are fetched in one access wherever they
+lie at a multiple of four.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobspec.backends.c.contract import epilogue_of
-from jobspec.backends.c.request import Launch, Request
+from jobspec.backends.c.request import WIDEST, Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tree import add
@@ -28,6 +29,8 @@ from jobspec.ir.contraction import Contraction, Extent, normal_form, size
 TOGETHER = 4
 #: floats between lines of a stage, so that neighbours of a column lie in different banks
 PAD = 4
+#: how far behind the last element positions may be computed
+STAGED = 1 << 20
 #: statements behind the sums that are worth repeating for every sum of a tile
 REPEATED = 512
 
@@ -49,6 +52,7 @@ class Operand:
     lines: int
     steps: int
     items: int
+    width: int = 1
 
     def stride(self, extent: Extent) -> int:
         return extent.a if self.side == "a" else extent.b
@@ -56,25 +60,61 @@ class Operand:
     @property
     def along_k(self) -> bool:
         """Neighbouring work-items fetch neighbouring steps, as these lie together."""
-        return self.stride(self.k[-1]) == 1 and self.items % self.steps == 0
+        return self.stride(self.k[-1]) == 1 and self.items % (self.steps // self.width) == 0
+
+    @property
+    def single(self) -> bool:
+        """Whether a step is always as far from the one before."""
+        return len(self.k) == 1
 
     @property
     def each(self) -> int:
-        """Elements that a work-item fetches."""
-        return self.lines * self.steps // self.items
+        """Fetches of a work-item, `width` neighbours in each."""
+        return self.lines * self.steps // (self.items * self.width)
 
     @property
     def pitch(self) -> int:
         return self.lines + PAD
 
+    @property
+    def across(self) -> int:
+        """Fetches beside each other along what is contiguous."""
+        return (self.steps if self.along_k else self.lines) // self.width
+
     def line(self, j: int) -> str:
-        """Which line the work-item's element `j` is of."""
-        if self.along_k:
-            return f"(ITEM / {self.steps} + {self.items // self.steps * j})"
-        return f"((ITEM + {self.items * j}) % {self.lines})"
+        """Which line fetch `j` of the work-item begins in."""
+        run = self.items // self.across
+        return f"(ITEM / {self.across} + {run * j})" if self.along_k else wider(self._beside(j), self.width)
 
     def step(self, j: int) -> str:
-        return f"(ITEM % {self.steps})" if self.along_k else f"((ITEM + {self.items * j}) / {self.lines})"
+        """Its first step."""
+        own, more = self.parts(j)
+        return f"{own} + {more}" if own and more else own or str(more)
+
+    def parts(self, j: int) -> tuple[str, int]:
+        """Of that step, what differs from work-item to work-item, which may be nothing, and a number beside it."""
+        if self.along_k:
+            return wider(f"(ITEM % {self.across})", self.width), 0
+        if self.items % self.across == 0:
+            return f"(ITEM / {self.across})", self.items // self.across * j
+        if self.across % self.items == 0:
+            return "", j // (self.across // self.items)
+        return f"((ITEM + {self.items * j}) / {self.across})", 0
+
+    def _beside(self, j: int) -> str:
+        if self.items % self.across == 0:
+            return f"(ITEM % {self.across})"
+        if self.across % self.items == 0:
+            return f"(ITEM + {self.items * (j % (self.across // self.items))})"
+        return f"((ITEM + {self.items * j}) % {self.across})"
+
+    def aligned(self, width: int) -> bool:
+        """Whether `width` neighbours along k, or along the lines, always lie side by side at a multiple of `width`."""
+        run = self.k if self.stride(self.k[-1]) == 1 else self.extents
+        others = [e for e in (*self.extents, *self.k) if e != run[-1]]
+        cut = self.steps if run is self.k else self.lines
+        whole = self.stride(run[-1]) == 1 and run[-1].size % width == cut % width == 0
+        return whole and all(self.stride(e) % width == 0 for e in others)
 
 
 @dataclass(frozen=True)
@@ -88,11 +128,6 @@ class Tile:
     columns: int
     high: int
     wide: int
-
-    @property
-    def held(self) -> str:
-        """The C type of what a work-item fetches."""
-        return "float"
 
     @property
     def steps(self) -> int:
@@ -110,9 +145,29 @@ class Tile:
     def operands(self) -> tuple[Operand, Operand]:
         form, steps, items = self.form, self.steps, self.items
         return (
-            Operand("left", form.m, form.ka, "a", self.rows * self.high, steps, items),
-            Operand("right", form.n, form.kb, "b", self.columns * self.wide, steps, items),
+            self._widened(Operand("left", form.m, form.ka, "a", self.rows * self.high, steps, items)),
+            self._widened(Operand("right", form.n, form.kb, "b", self.columns * self.wide, steps, items)),
         )
+
+    @property
+    def index(self) -> str:
+        """The C type of positions: of an axis, of a group, in a buffer."""
+        form, buffers = self.form, self.q.buffers
+        groups = size(form.batch) * size(form.m) * size(form.n)
+        largest = max(buffers[view.buffer].type.size for view, _ in self.q.kernel.views())
+        return "int" if max(groups, form.k_size, largest) <= WIDEST - STAGED else "long"
+
+    def _widened(self, o: Operand) -> Operand:
+        """As many neighbours in one access as always lie together."""
+        view = self.form.a if o.side == "a" else self.form.b
+        places = [view.offset, *view.turns, *(o.stride(e) for e in self.form.batch)]
+        for width in (4, 2):
+            wide = replace(o, width=width)
+            even = o.lines * o.steps % (o.items * width) == 0 and wide.each > 0 and o.aligned(width)
+            lies = self.q.buffers[view.buffer].offset % (4 * width) == 0 and all(p % width == 0 for p in places)
+            if even and lies:
+                return wide
+        return o
 
     @property
     def moved(self) -> tuple[Operand, ...]:
@@ -125,11 +180,11 @@ class Tile:
         a, b = self.operands
         counts = [-(-size(form.m) // a.lines), -(-size(form.n) // b.lines)]
         groups = size(form.batch) * counts[0] * counts[1]
-        with q.function(w, q.name, nest, live) as top:
+        with q.function(w, q.name, nest, live, self.items) as top:
             top.site.open((form.a, form.b))
             self._declare()
-            *at, row, column = digits(w, q.index, f"({q.index})GROUP", [*(e.size for e in form.batch), *counts])
-            row, column = (w.let(q.index, f"{p} * {o.lines}", "first") for p, o in ((row, a), (column, b)))
+            *at, row, column = digits(w, self.index, f"({self.index})GROUP", [*(e.size for e in form.batch), *counts])
+            row, column = (w.let(self.index, f"{p} * {o.lines}", "first") for p, o in ((row, a), (column, b)))
             batch = dict(zip(form.batch, at, strict=True))
             self._sums((self._reach(top, a, batch, row), self._reach(top, b, batch, column)))
             self._finish(top.enter((e.axis for e in form.batch), at), live, stores, row, column)
@@ -156,41 +211,63 @@ class Tile:
 
     def _reach(self, top: Scope, o: Operand, batch: Mapping[Extent, str], first: str) -> list[str]:
         """Pointers to the lines that the work-item fetches, at the first step."""
-        w, q, last = self.writer, self.q, size(o.extents) - 1
+        w, last = self.writer, size(o.extents) - (1 if o.along_k else o.width)
         view = self.form.a if o.side == "a" else self.form.b
         base = [scaled(at, o.stride(e)) for e, at in batch.items() if o.stride(e)]
-        found: dict[str, str] = {}
-        for line in dict.fromkeys(o.line(j) for j in range(o.each)):
-            at = w.let(q.index, f"{first} + {line} < {last} ? {first} + {line} : {last}", "at")
-            places = digits(w, q.index, at, [e.size for e in o.extents])
+        found: dict[tuple[str, str], str] = {}
+        keys = [(o.line(j), o.parts(j)[0] if self._simple(o) else "") for j in range(o.each)]
+        for line, step in dict.fromkeys(keys):
+            at = w.let(self.index, f"{first} + {line} < {last} ? {first} + {line} : {last}", "at")
+            places = digits(w, self.index, at, [e.size for e in o.extents])
             terms = [scaled(p, o.stride(e)) for p, e in zip(places, o.extents, strict=True) if o.stride(e)]
-            found[line] = w.name("p")
-            w.line(f"GLOBAL const float* const {found[line]} = {' + '.join([top.site.pointer(view), *base, *terms])};")
-        for j in range(o.each):
-            w.line(f"{self.held} {o.name}{j};")
-        return [found[o.line(j)] for j in range(o.each)]
+            terms += [scaled(step, o.stride(o.k[0]))] if step and o.stride(o.k[0]) else []
+            name = found[line, step] = w.name("p")
+            fixed = "" if self._simple(o) else "const "
+            w.line(f"GLOBAL const float* {fixed}{name} = {' + '.join([top.site.pointer(view), *base, *terms])};")
+        return [found[key] for key in keys]
 
-    def _fetch(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
-        """The stage's elements into registers; behind the last step, the last again."""
-        w, q, last = self.writer, self.q, self.form.k_size - 1
+    def _simple(self, o: Operand) -> bool:
+        """Whether a stage lies a fixed distance behind the one before, whole."""
+        return o.single and self.form.k_size % self.steps == 0
+
+    def _fetch(self, o: Operand, pointers: Sequence[str], stage: str, half: str) -> None:
+        """The stage's elements on their way to a half of shared memory; behind the last step, the last again."""
+        for j, place in enumerate(self._steps(o, stage)):
+            step, line, start = o.step(j), o.line(j), f"{pointers[j]} + {place}"
+            lanes = o.width if o.along_k else 1
+            for e in range(lanes):
+                into = self._place(o, f"{step} + {e}" if e else step, line)
+                self.writer.line(f"COPY{o.width // lanes}(&{o.name}[{half}][{into}], {start} + {e});")
+        self._advance(o, pointers)
+
+    def _advance(self, o: Operand, pointers: Sequence[str]) -> None:
+        """On to the next stage, if all lie equally far apart."""
+        for pointer in dict.fromkeys(pointers) if self._simple(o) else ():
+            self.writer.line(f"{pointer} += {self.steps * o.stride(o.k[0])};")
+
+    def _steps(self, o: Operand, stage: str) -> Iterator[str]:
+        """How far from its pointer each fetch lies; a pointer of what is simple goes on from stage to stage."""
+        if self._simple(o):
+            yield from (str(o.parts(j)[1] * o.stride(o.k[0])) for j in range(o.each))
+            return
         places: dict[str, str] = {}
         for j in range(o.each):
             step = o.step(j)
-            if step not in places:
-                at = w.let(q.index, f"({q.index}){stage} * {o.steps} + {step}", "k")
-                at = w.let(q.index, f"{at} < {last} ? {at} : {last}", "k")
-                parts = digits(w, q.index, at, [e.size for e in o.k])
-                terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
-                places[step] = w.let(q.index, " + ".join(terms) or "0", "k")
-            w.line(f"{o.name}{j} = {pointers[j]}[{places[step]}];")
+            places[step] = places.get(step) or self._walk(o, stage, step)
+            yield places[step]
 
-    def _put(self, o: Operand, half: str) -> None:
-        for j in range(o.each):
-            self.writer.line(f"{o.name}[{half}][{self._place(o, o.step(j), o.line(j))}] = {o.name}{j};")
+    def _walk(self, o: Operand, stage: str, step: str) -> str:
+        """How far from the first step one lies, or the last where there is none."""
+        w, last = self.writer, self.form.k_size - (o.width if o.along_k else 1)
+        at = w.let(self.index, f"({self.index}){stage} * {self.steps} + {step}", "k")
+        at = w.let(self.index, f"{at} < {last} ? {at} : {last}", "k")
+        parts = digits(w, self.index, at, [e.size for e in o.k])
+        terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
+        return w.let(self.index, " + ".join(terms) or "0", "k")
 
     def _place(self, o: Operand, step: str, line: str) -> str:
         """Of an element in a stage."""
-        return f"{step} * {o.pitch} + {line}"
+        return f"{scaled(step, o.pitch)} + {line}"
 
     # ---- sums
 
@@ -201,26 +278,28 @@ class Tile:
         w.line(f"float {', '.join(f'{s} = 0.0f' for s in self.sums)};")
         if leaves > 1:
             w.line(f"float stack[{leaves.bit_length()}][{len(self.sums)}]; int top = 0;")
-        self._move(pointers, "0", "0")
-        w.line("SYNC;")
+        self._bring(pointers, "0", "0")
+        self._arrive("0")
         w.line("ROLLED")
         with w.count("int", stages, "stage") as stage:
             w.line(f"const int here = {stage} & 1;")
-            for o, reach in zip(self.moved, pointers, strict=True):
-                self._fetch(o, reach, f"({stage} + 1)")
+            with w.block(f"if ({stage} + 1 < {stages})"):
+                self._bring(pointers, f"({stage} + 1)", "1 - here")
             self._multiplied(stage, k)
-            for o in self.moved:
-                self._put(o, "1 - here")
-            w.line("SYNC;")
+            self._arrive("1 - here")
             if leaves > 1:
                 self._leaf(stage, stages)
         if leaves > 1:
             self._results()
 
-    def _move(self, pointers: Sequence[list[str]], stage: str, half: str) -> None:
+    def _bring(self, pointers: Sequence[list[str]], stage: str, half: str) -> None:
         for o, reach in zip(self.moved, pointers, strict=True):
-            self._fetch(o, reach, stage)
-            self._put(o, half)
+            self._fetch(o, reach, stage, half)
+
+    def _arrive(self, half: str) -> None:
+        """What the work-items have brought is there for all of the group."""
+        self.writer.line("COPIED;")
+        self.writer.line("SYNC;")
 
     def _multiplied(self, stage: str, k: int) -> None:
         """A stage's steps: all of them where k has them, else as many as it has."""
@@ -228,7 +307,7 @@ class Tile:
         if k % steps == 0:
             self._whole()
             return
-        most = w.let("int", f"(int)({k} - ({self.q.index}){stage} * {steps})", "left")
+        most = w.let("int", f"(int)({k} - ({self.index}){stage} * {steps})", "left")
         with w.block(f"if ({most} >= {steps})"):
             self._whole()
         with w.block("else"):
@@ -280,19 +359,19 @@ class Tile:
     # ---- the rest of the body
 
     def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
-        w, q, form = self.writer, self.q, self.form
+        w, form = self.writer, self.form
         w.line(f"float sum[{len(self.sums)}];")
         for i, s in enumerate(self.sums):
             w.line(f"sum[{i}] = {s};")
         rolled = len(live) * len(self.sums) > REPEATED
         with self._each(self.rows, rolled) as r:
-            at_m = w.let(q.index, f"{row} + {self._row(r)}", "m")
+            at_m = w.let(self.index, f"{row} + {self._row(r)}", "m")
             w.line(f"if ({at_m} >= {size(form.m)}) continue;")
-            rows = scope.enter((e.axis for e in form.m), digits(w, q.index, at_m, [e.size for e in form.m]))
+            rows = scope.enter((e.axis for e in form.m), digits(w, self.index, at_m, [e.size for e in form.m]))
             with self._each(self.columns, rolled) as c:
-                at_n = w.let(q.index, f"{column} + {self._column(c)}", "n")
+                at_n = w.let(self.index, f"{column} + {self._column(c)}", "n")
                 w.line(f"if ({at_n} >= {size(form.n)}) continue;")
-                here = rows.enter((e.axis for e in form.n), digits(w, q.index, at_n, [e.size for e in form.n]))
+                here = rows.enter((e.axis for e in form.n), digits(w, self.index, at_n, [e.size for e in form.n]))
                 here.values[form.product] = Typed("f32", w.let("float", f"sum[{self._sum(r, c)}]"))
                 here.run(live)
                 here.store(stores)
@@ -301,6 +380,10 @@ class Tile:
         if rolled:
             self.writer.line("ROLLED")
         return self.writer.count("int", count, "i")
+
+
+def wider(text: str, width: int) -> str:
+    return f"{text} * {width}" if width > 1 else text
 
 
 def line_of(i: int | str, place: str, items: int, each: int) -> str:

@@ -43,8 +43,13 @@ ASKED = {
 }
 #: those whose number tells whether one was made of others
 COUNTED = ("fma", "div", "sqrt")
-#: what `f_matrices` becomes
-MATRICES = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
+#: copies into shared memory on the side, and the wait for them
+ASIDE = {"cp.async.ca.shared.global", "cp.async.cg.shared.global", "cp.async.wait_all"}
+#: what `f_matrices` becomes, and what fetches its operands
+MATRICES = {"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"}
+MATRICES |= {
+    f"ldmatrix.sync.aligned.m8n8.{count}{turned}.shared.b16" for count in ("x2", "x4") for turned in ("", ".trans")
+}
 OTHER_FORMATS = ("f64", "f16", "f16x2", "bf16", "bf16x2", "tf32", "e4m3", "e5m2")
 
 
@@ -63,13 +68,13 @@ class Violation:
 
 def audit(ptx: str, text: str = "", matrices: bool = False) -> list[Violation]:
     """All that is wrong with `ptx`; operations are counted where the rendered `text` is given. `matrices`: the profile
-    lets leaves be summed by the one instruction on matrices that there is a name for."""
+    lets leaves be summed by the one instruction on matrices that there is a name for, operands fetched by another."""
     asked = asked_for(text)
     found: list[Violation] = []
     for entry in read(ptx).entries.values():
         constants = constants_of(entry)
         for instruction in entry.instructions:
-            rule = "" if matrices and ".".join(instruction.op) == MATRICES else wrong(instruction, constants)
+            rule = "" if matrices and ".".join(instruction.op) in MATRICES else wrong(instruction, constants)
             if rule:
                 found.append(Violation(rule, entry.name, instruction.line, str(instruction)))
         if text:
@@ -86,13 +91,13 @@ def wrong(i: Instruction, constants: dict[str, int]) -> str:
         return "subnormals are flushed to zero"
     if i.op[0] in ("atom", "red"):
         return "an atomic operation has no order"
-    if i.op[0] in ("wmma", "mma", "wgmma"):
+    if i.op[0] in ("wmma", "mma", "wgmma", "ldmatrix"):
         return "a tensor core has its own order"
     if parts.intersection(OTHER_FORMATS):
         return "another format than binary32"
     if "f32" in parts and not MOVED.fullmatch(whole):
         return wrong_float(i, whole, constants)
-    return "" if i.op[0] in INTEGER else "an instruction that is not known to be exact"
+    return "" if i.op[0] in INTEGER or whole in ASIDE else "an instruction that is not known to be exact"
 
 
 def wrong_float(i: Instruction, whole: str, constants: dict[str, int]) -> str:

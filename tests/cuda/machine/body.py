@@ -115,14 +115,23 @@ class Body:
             raise Unreadable(f"address {operand}")
         return self.let(f"add i64 {self.value(found[1], 'i64')}, {found[2] or 0}")
 
+    def aligned(self, address: str, size: int, line: int) -> None:
+        """An access to `size` bytes must begin at a multiple of them (each of its words is looked at by itself)."""
+        if self.watched:
+            self.go_on(self.let(f"call i1 @check_aligned(ptr %env, i64 {address}, i64 {size}, i64 {line})"))
+
+    def go_on(self, good: str) -> None:
+        """Only where `good` holds."""
+        go = self.name("good")
+        self.line(f"br i1 {good}, label %{go}, label %failed")
+        self.block(go)
+
     def place(self, space: str, address: str, size: int, line: int, stored: str = "") -> str:
         """A pointer that may be used; `stored`: the value to be written, as i32, of a write."""
         if self.watched and space in ("global", "shared"):
             write = "true" if stored else "false"
             facts = f"i64 {address}, i64 {size}, i1 {write}, i32 {stored or 0}, i64 {line}"
-            good, go = self.let(f"call i1 @check_{space}(ptr %env, {facts})"), self.name("good")
-            self.line(f"br i1 {good}, label %{go}, label %failed")
-            self.block(go)
+            self.go_on(self.let(f"call i1 @check_{space}(ptr %env, {facts})"))
         if space == "shared":
             base = self.let(f"inttoptr i64 {self.environment(runtime.SHARED)} to ptr")
             return self.let(f"getelementptr i8, ptr {base}, i64 {address}")

@@ -13,8 +13,10 @@ from jobspec.backends.cuda.ptx import Entry, Instruction, Label
 
 REGISTER = re.compile(r"%[A-Za-z]+\d*")
 #: they write no register
-SINKS = ("st", "bra", "bar", "barrier", "ret", "exit")
-BARRIERS = ("bar", "barrier", "mma")
+SINKS = ("st", "cp", "bra", "bar", "barrier", "ret", "exit")
+#: the threads of a group take of each other's there
+TOGETHER = ("mma", "ldmatrix")
+BARRIERS = ("bar", "barrier", *TOGETHER)
 
 
 def is_register(name: str) -> bool:
@@ -47,10 +49,11 @@ def kept(entry: Entry) -> dict[int, list[str]]:
 
 
 def behind(item: Instruction | Label, live: frozenset[str]) -> frozenset[str]:
-    """What a thread keeps while it waits: of an instruction on matrices the sums that it adds to."""
-    if isinstance(item, Label) or item.op[0] != "mma":
+    """What a thread keeps while it waits: of a product of matrices the sums that it adds to."""
+    if isinstance(item, Label) or item.op[0] not in TOGETHER:
         return live
-    return (live - frozenset(written(item))) | frozenset(REGISTER.findall(item.args[3]))
+    added = REGISTER.findall(item.args[3]) if item.op[0] == "mma" else []
+    return (live - frozenset(written(item))) | frozenset(added)
 
 
 def before(item: Instruction | Label, live: list[frozenset[str]], n: int, labels: dict[str, int]) -> frozenset[str]:

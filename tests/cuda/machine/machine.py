@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from jobspec.backends.llvm.compile import Library, emit
 from jobspec.backends.llvm.machine import code_generator, host
 from tests.cuda.machine import runtime
+from tests.cuda.machine.aside import QUEUE
 from tests.cuda.machine.matrices import EXCHANGED
 from tests.cuda.machine.translate import Translated, translate
 
@@ -83,6 +84,8 @@ class Program:
         working, frames = fresh.copy(), aligned(items * entry.frame)
         exchange = aligned(items * EXCHANGED)
         environment[runtime.EXCHANGE] = exchange.ctypes.data
+        queues = np.zeros(items * QUEUE, np.uint8)
+        environment[runtime.QUEUES] = queues.ctypes.data
         environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
         environment[runtime.SHADOW] = working.ctypes.data
         environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(entry)

@@ -24,7 +24,9 @@ TID, CTAID, NTID, NCTAID, SHARED, SHADOW, INTERVAL, EPOCH, RANGES, TABLE, THREAD
 )
 #: where threads put numbers for each other, and how often all of them have gone on
 EXCHANGE, SWEEP = 16, 17
-WORDS = 18
+#: what each thread has asked to be copied on the side (aside.py)
+QUEUES = 18
+WORDS = 19
 #: what numbers of instructions on matrices begin behind
 MATRICES = 1 << 16
 #: kinds of fault, from 1
@@ -136,6 +138,13 @@ misaligned:
   ret i1 false
 """
 
+
+CHECK_ALIGNED = f"""
+define i1 @check_aligned(ptr %env, i64 %address, i64 %size, i64 %line) noinline {{
+{aligned("fine")}fine:
+  ret i1 true
+}}
+"""
 
 CHECK_GLOBAL = f"""
 define i1 @check_global(ptr %env, i64 %address, i64 %size, i1 %write, i32 %value, i64 %line) noinline {{
@@ -316,4 +325,4 @@ done:
   ret i32 0
 }}
 """
-TEXT = FAIL + AGAINST + WATCH + CHECK_GLOBAL + CHECK_SHARED + LAUNCH
+TEXT = FAIL + AGAINST + WATCH + CHECK_ALIGNED + CHECK_GLOBAL + CHECK_SHARED + LAUNCH

@@ -13,9 +13,10 @@ is a few of IR; what is not known is an error.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 from jobspec.backends.cuda.ptx import Entry, Instruction, Label, Unreadable, read
-from tests.cuda.machine import flow, matrices, runtime
+from tests.cuda.machine import aside, flow, fragments, matrices, runtime
 from tests.cuda.machine.arithmetic import ARITHMETIC, DECLARED, lanes
 from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
 
@@ -42,7 +43,9 @@ class Translated:
 def translate(ptx: str, watched: bool = True, order: str = "chain") -> tuple[str, dict[str, Translated]]:
     """The module's IR, and its entries; `order`: of sums by instructions on matrices."""
     entries = {name: translated(entry, watched) for name, entry in read(ptx).entries.items()}
-    return "\n".join([DECLARED, runtime.TEXT, matrices.text(order), *(e.text for e in entries.values())]), entries
+    return "\n".join(
+        [DECLARED, runtime.TEXT, aside.TEXT, matrices.text(order), *(e.text for e in entries.values())]
+    ), entries
 
 
 def translated(entry: Entry, watched: bool) -> Translated:
@@ -73,7 +76,7 @@ def write(b: Body, first: int) -> int:
     """The function's blocks; how many slots of the frame, from `first`, keep registers."""
     kept = flow.kept(b.entry)
     places = {name: n for n, name in enumerate(dict.fromkeys(r for names in kept.values() for r in names))}
-    numbers = {n: k + runtime.MATRICES * multiplies(b.entry.body[n]) for k, n in enumerate(kept, 1)}
+    numbers = {n: k + runtime.MATRICES * (of_matrices(b.entry.body[n]) is not None) for k, n in enumerate(kept, 1)}
     for n, item in enumerate(b.entry.body):
         if isinstance(item, Label):
             b.line(f"br label %{block_of(item.name)}")
@@ -131,6 +134,8 @@ def one(b: Body, i: Instruction) -> None:
         load(b, i)
     elif i.op[0] == "st":
         store(b, i)
+    elif i.op[0] == "cp":
+        aside.write(b, i)
     elif i.op[0] in ARITHMETIC:
         ARITHMETIC[i.op[0]](b, i)
     else:
@@ -147,8 +152,9 @@ def wait(b: Body, i: Instruction, number: int, keep: list[tuple[str, int]]) -> N
     """At a barrier: keep the registers, leave, come back."""
     if i.guard:
         raise Unreadable(f"line {i.line}: a guarded barrier")
-    if multiplies(i):
-        matrices.give(b, i)
+    shared = of_matrices(i)
+    if shared is not None:
+        shared.give(b, i)
     for register, place in keep:
         type_ = b.type_of(register)
         value = b.value(register, type_)
@@ -159,12 +165,13 @@ def wait(b: Body, i: Instruction, number: int, keep: list[tuple[str, int]]) -> N
         type_ = b.type_of(register)
         value = b.let(f"load {type_}, ptr {b.let(f'getelementptr i8, ptr %frame, i64 {place}')}")
         b.set(register, value, type_)
-    if multiplies(i):
-        matrices.take(b, i)
+    if shared is not None:
+        shared.take(b, i)
 
 
-def multiplies(item: Instruction | Label) -> bool:
-    return isinstance(item, Instruction) and item.op[0] == "mma"
+def of_matrices(item: Instruction | Label) -> ModuleType | None:
+    """What writes an instruction that the threads of a group take together."""
+    return {"mma": matrices, "ldmatrix": fragments}.get(item.op[0]) if isinstance(item, Instruction) else None
 
 
 # ---- memory
@@ -182,6 +189,7 @@ def load(b: Body, i: Instruction) -> None:
         return b.set(i.args[0], b.let(f"load {type_}, ptr {param(b, i.args[1])}"), type_)
     size = width(type_) // 8
     address = b.address(i.args[1])
+    b.aligned(address, size * len(lanes(i.args[0])), i.line)
     for n, register in enumerate(lanes(i.args[0])):
         at = b.let(f"add i64 {address}, {n * size}")
         b.set(register, b.let(f"load {type_}, ptr {b.place(space, at, size, i.line)}"), type_, signed)
@@ -191,6 +199,7 @@ def store(b: Body, i: Instruction) -> None:
     space, type_ = space_of(i), TYPES[i.op[-1]]
     size = width(type_) // 8
     address = b.address(i.args[0])
+    b.aligned(address, size * len(lanes(i.args[1])), i.line)
     for n, register in enumerate(lanes(i.args[1])):
         at, value = b.let(f"add i64 {address}, {n * size}"), b.value(register, type_)
         b.line(f"store {type_} {value}, ptr {b.place(space, at, size, i.line, b.bits(value, type_, 'i32'))}")

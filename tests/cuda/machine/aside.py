@@ -1,0 +1,119 @@
+"""`cp.async`, as LLVM IR: copies from global to shared memory that are done while the thread goes on.
+
+Takes: a body, an instruction. Promises: what is copied is there when the thread has waited for it
+(`cp.async.wait_all`), and no sooner. A device may write at any time between: the place counts as written when the copy
+is asked for, against those before, is nobody's to read from then on, and counts as written again behind the wait.
+"""
+
+from __future__ import annotations
+
+from jobspec.backends.cuda.ptx import Instruction, Unreadable
+from tests.cuda.machine import runtime
+from tests.cuda.machine.body import Body
+from tests.cuda.machine.runtime import word
+
+COPIES, WAIT = ("cp.async.ca.shared.global", "cp.async.cg.shared.global"), "cp.async.wait_all"
+SIZES = (4, 8, 16)
+#: words of a queue: how many there are, then (into, from, line) of each four bytes
+MOST, EACH = 256, 3
+QUEUE = 8 * (1 + MOST * EACH)
+
+
+def write(b: Body, i: Instruction) -> None:
+    whole = ".".join(i.op)
+    if whole == WAIT:
+        b.go_on(b.let(f"call i1 @copied(ptr %env, i1 {'true' if b.watched else 'false'})"))
+    elif whole in COPIES and int(i.args[2]) in SIZES:
+        copy(b, i, int(i.args[2]))
+    else:
+        raise Unreadable(f"line {i.line}: {i}")
+
+
+def copy(b: Body, i: Instruction, size: int) -> None:
+    into, start = (b.address(arg) for arg in i.args[:2])
+    for address in (into, start):
+        b.aligned(address, size, i.line)
+    for n in range(0, size, 4):
+        here, there = b.let(f"add i64 {into}, {n}"), b.let(f"add i64 {start}, {n}")
+        b.place("global", there, 4, i.line)
+        b.place("shared", here, 4, i.line, "0")
+        b.line(
+            f"call void @copy(ptr %env, i64 {here}, i64 {there}, i64 {i.line}, i1 {'true' if b.watched else 'false'})"
+        )
+
+
+OWN = f"""{word("queues", runtime.QUEUES)}{word("tid", runtime.TID)}  %far = mul i64 %tid, {QUEUE}
+  %place = add i64 %queues, %far
+  %queue = inttoptr i64 %place to ptr
+  %many = load i64, ptr %queue
+"""
+SHADOWED = f"""{word("shadow", runtime.SHADOW)}  %number = lshr i64 %into, 2
+  %away = shl i64 %number, 4
+  %seen.at = add i64 %shadow, %away
+  %seen = inttoptr i64 %seen.at to ptr
+"""
+#: the place is as if never written: whoever reads it from now on does so too early
+COPY = f"""
+define void @copy(ptr %env, i64 %into, i64 %from, i64 %line, i1 %watched) noinline {{
+{OWN}  %first = mul i64 %many, {EACH}
+  %behind = add i64 %first, 1
+  %entry = getelementptr i64, ptr %queue, i64 %behind
+  store i64 %into, ptr %entry
+  %e1 = getelementptr i64, ptr %entry, i64 1
+  store i64 %from, ptr %e1
+  %e2 = getelementptr i64, ptr %entry, i64 2
+  store i64 %line, ptr %e2
+  %more = add i64 %many, 1
+  store i64 %more, ptr %queue
+  br i1 %watched, label %forget, label %done
+forget:
+{SHADOWED}  store i64 0, ptr %seen
+  br label %done
+done:
+  ret void
+}}
+"""
+COPIED = f"""
+define i1 @copied(ptr %env, i1 %watched) noinline {{
+start:
+{OWN}  br label %next
+next:
+  %i = phi i64 [ 0, %start ], [ %i.next, %move ]
+  %left = icmp ult i64 %i, %many
+  br i1 %left, label %one, label %done
+one:
+  %first = mul i64 %i, {EACH}
+  %behind = add i64 %first, 1
+  %entry = getelementptr i64, ptr %queue, i64 %behind
+  %into = load i64, ptr %entry
+  %e1 = getelementptr i64, ptr %entry, i64 1
+  %from = load i64, ptr %e1
+  %e2 = getelementptr i64, ptr %entry, i64 2
+  %line = load i64, ptr %e2
+  br i1 %watched, label %look, label %move
+look:
+{SHADOWED}  %w = load i64, ptr %seen
+  %over = icmp ne i64 %w, 0
+  br i1 %over, label %racing, label %again
+racing:
+  %f = call i1 @fail(ptr %env, i64 {runtime.SHARED_RACE}, i64 %line, i64 %into)
+  ret i1 false
+again:
+  %good = call i1 @check_shared(ptr %env, i64 %into, i64 4, i1 true, i32 0, i64 %line)
+  br i1 %good, label %move, label %bad
+bad:
+  ret i1 false
+move:
+  %from.at = inttoptr i64 %from to ptr
+  %value = load i32, ptr %from.at
+{word("shared", runtime.SHARED)}  %into.at = add i64 %shared, %into
+  %into.p = inttoptr i64 %into.at to ptr
+  store i32 %value, ptr %into.p
+  %i.next = add i64 %i, 1
+  br label %next
+done:
+  store i64 0, ptr %queue
+  ret i1 true
+}}
+"""
+TEXT = COPY + COPIED
