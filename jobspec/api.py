@@ -29,7 +29,7 @@ from jobspec.ir.codec.plan_file import LIMITS, PlanFileError, decode_plan_file
 from jobspec.ir.codec.receipt import ReceiptFormatError
 from jobspec.ir.errors import CompileError, DataError, UsageError
 from jobspec.ir.later import later
-from jobspec.loading import Spec, need_whole_roots, open_data, read_spec, text_spec
+from jobspec.loading import Spec, known_spec, need_whole_roots, open_data, read_spec, text_spec
 from jobspec.runtime.checkpoints import chosen, loaded
 from jobspec.runtime.engine import Compiled, compile_for, default_threads, recompiled
 from jobspec.runtime.export import has_averages, weights_metadata, write_weights
@@ -163,9 +163,12 @@ def load(job: str | Path, *, home: Path | None = None, **values: object) -> Spec
     words = {name: str(value) for name, value in values.items()}
     store = open_home(home)
     with debug.stage("load"):
-        if isinstance(job, str) and "\n" in job:
-            return text_spec(job, words, store)
-        return read_spec(Path(job), words, store)
+        return text_spec(str(job), words, store) if is_text(job) else read_spec(Path(job), words, store)
+
+
+def is_text(job: str | Path) -> bool:
+    """Whether it is a job's text rather than a file's name."""
+    return isinstance(job, str) and "\n" in job
 
 
 def compile(
@@ -259,8 +262,11 @@ def run(
     many steps; `again`: begin afresh even if the result is known; `progress`: show it, or tell a Reporter. `workers`:
     how many, or `llvm=2,opencl=1`; `ray`: the address of their cluster, which is started here without it. Raises
     UsageError E0863 to E0867 for workers that cannot be had."""
-    program = job if isinstance(job, Program) else compile(job, on or (DEFAULT if workers or ray else None), home=home)
     store = open_home(home)
+    if isinstance(job, str | Path) and not is_text(job) and not (workers or ray):
+        with debug.stage("load"):
+            job = known_spec(Path(job), {}, store)
+    program = job if isinstance(job, Program) else compile(job, on or (DEFAULT if workers or ray else None), home=home)
     asked = workers if isinstance(workers, Asked) else asked_of(workers, ray, on or DEFAULT, threads=threads)
     reporter = reporter_for(sys.stderr, asked.tally if asked else "") if progress is True else progress or Silent()
     order = Order(threads or default_threads(), until, again)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from jobspec.backends.llvm import machine
 from jobspec.backends.llvm.built import WRITERS, built
 from jobspec.backends.llvm.compile import Compiler
 from jobspec.backends.llvm.written import Written
-from jobspec.ir.digest import digest
+from jobspec.ir.digest import Digest, digest
 from tests.llvm.routines import plan_of, routine_of, session_of, training
 from tests.passes.routines import random_inputs
 
@@ -101,3 +103,21 @@ def test_keys_know_everything_that_decides(tmp_path: Path) -> None:
         for more in ("", " ")
     }
     assert len(keys) == 24
+
+
+def test_the_longest_text_is_compiled_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that wait behind the first; objects come in the order of their texts."""
+    compiled, begun = [], Event()
+
+    def entry(self: Compiler, text: str) -> tuple[Digest, bytes]:
+        assert begun.wait(60)
+        compiled.append(text)
+        return digest("test", text.encode()), text.encode()
+
+    def texts() -> Iterator[str]:
+        yield from ("a", "bbb", "cc", "dddd", "ee")
+        begun.set()
+
+    monkeypatch.setattr(Compiler, "_entry", entry)
+    assert Compiler(machine.host()).objects_of(texts(), 1) == [b"a", b"bbb", b"cc", b"dddd", b"ee"]
+    assert compiled in (["a", "dddd", "bbb", "cc", "ee"], ["dddd", "bbb", "cc", "ee", "a"])

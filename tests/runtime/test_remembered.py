@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobspec import loading, remembered
+from jobspec import api, loading, remembered
 from jobspec.backends.kept import ROOM, Kept
 from jobspec.ir.digest import digest
 from jobspec.loading import known_spec, read_spec
@@ -53,6 +53,13 @@ def test_recalled_is_read(name: str, home: Home, monkeypatch: pytest.MonkeyPatch
     assert made == read_spec(path, values, home)
     monkeypatch.setattr(loading, "load_source", forbidden)
     assert known_spec(path, values, home) == made
+
+
+def test_a_run_of_a_file_recalls_its_job(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = SPECS / "digits.job"
+    first = api.run(path, "reference", until=0, home=home.folder)
+    monkeypatch.setattr(loading, "load_source", forbidden)
+    assert api.run(str(path), "reference", until=0, home=home.folder).state == first.state
 
 
 def test_another_text_or_value_is_read(home: Home, tmp_path: Path) -> None:

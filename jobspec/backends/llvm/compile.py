@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from queue import PriorityQueue
 from typing import Any
 
 import llvmlite
@@ -48,10 +49,21 @@ class Compiler:
         return [body for _, body in self.entries_of(texts, threads)]
 
     def entries_of(self, texts: Iterable[str], threads: int) -> list[tuple[Digest, bytes]]:
-        """The objects of modules with their keys."""
+        """The objects of modules with their keys. Of the texts that are there the longest is compiled next, so that the
+        threads come to their end together."""
+        waiting: PriorityQueue[tuple[int, int, str]] = PriorityQueue()
+
+        def compile_longest() -> tuple[int, tuple[Digest, bytes]]:
+            _, number, text = waiting.get_nowait()
+            return number, self._entry(text)
+
         with ThreadPoolExecutor(threads, "jobspec-compile") as pool:
-            futures = [pool.submit(self._entry, text) for text in texts]
-            return [future.result() for future in futures]
+            futures = []
+            for number, text in enumerate(texts):
+                waiting.put((-len(text), number, text))
+                futures.append(pool.submit(compile_longest))
+            found = dict(future.result() for future in futures)
+        return [found[number] for number in range(len(found))]
 
     def _entry(self, text: str) -> tuple[Digest, bytes]:
         key = self.key(text)
