@@ -1,11 +1,12 @@
-"""`python -m bench.gpu [NAME…] [--quick] [--ours] [--tune] [--json FILE]`: the figures of a GPU.
+"""`python -m bench.gpu [NAME…] [--quick] [--ours] [--tune] [--json FILE] [--minutes N]`: the figures of a GPU.
 
 Contraction at 4096³ beside cuBLAS float32 (TF32 off), whole training steps of char_gpt and GPT-2 beside PyTorch, eager
 and compiled, on the same batches from the same weights; each beside our own kernels in a free order (the price of
 exactness). A GPT of 162 million parameters, beside what mojolearn publishes. Then the same by matrix instructions
 (`fast NAME`: `compute = fast`) beside bfloat16. Medians over windows that alternate; `--ours`: without PyTorch;
-`--tune`: with the schedules that are fastest here. Run `python -m pytest -m gpu` first: these are figures of results
-that are right.
+`--tune`: with the schedules that are fastest here. The file is written after each finding, and what is in it is not
+measured again: the same command goes on where a time limit cut it off. Run `python -m pytest -m gpu` first: these are
+figures of results that are right.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +32,7 @@ from bench.data import Missing
 from bench.ours import Stepping
 from bench.timing import Contender, Timing, alternate
 from bench.workloads import Workload, begun, fields_of, open_workload, state_of
+from jobspec.backends.cuda import admission
 from jobspec.backends.registry import Backend, backend
 from jobspec.backends.session import Session
 from jobspec.ir.contract import FAST_PROFILE
@@ -89,25 +93,58 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="few short windows")
     parser.add_argument("--ours", action="store_true", help="without PyTorch beside it")
     parser.add_argument("--tune", action="store_true", help="measure schedules first, and take the fastest")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there; what it has is left out")
+    parser.add_argument("--minutes", type=float, default=inf, metavar="N", help="begin nothing after that")
     chosen = parser.parse_args(words)
     windows, seconds = (3, 0.2) if chosen.quick else (7, 1.0)
     try:
         cuda = backend("cuda")
         how = How(cuda, windows, seconds, not chosen.ours, chosen.tune)
-        print(" · ".join([cuda.target.cpu, *(f"{name} {version}" for name, version in cuda.compilers)]))
-        found = list(measured(how, chosen.names))
+        device = " · ".join([admission.chosen().name, *(f"{name} {version}" for name, version in cuda.compilers)])
+        print(device, flush=True)
+        recorded(how, chosen.names, Record.of(chosen.json, device), chosen.minutes)
     except JobspecError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    if chosen.json:
-        chosen.json.write_text(json.dumps([told(f) for f in found], indent=1) + "\n", "utf-8")
     return 0
 
 
-def told(finding: Finding) -> dict[str, object]:
+@dataclass(frozen=True)
+class Record:
+    """The file of findings, or none. `device`: that they are of, with its driver and the compilers."""
+
+    path: Path | None
+    device: str
+    found: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, path: Path | None, device: str) -> Record:
+        """With what was found before, on the same device alone."""
+        kept = json.loads(path.read_text("utf-8")) if path is not None and path.exists() else {}
+        return cls(path, device, kept["found"] if kept.get("device") == device else [])
+
+    @property
+    def names(self) -> set[str]:
+        return {entry["name"] for entry in self.found}
+
+    def add(self, finding: Finding) -> None:
+        self.found.append(told(finding))
+        if self.path is not None:
+            text = json.dumps({"device": self.device, "command": sys.argv, "found": self.found}, indent=1)
+            self.path.write_text(text + "\n", "utf-8")
+
+
+def recorded(how: How, names: Sequence[str], record: Record, minutes: float) -> None:
+    """What of `names` the record has not, as long as there is time."""
+    until = time.monotonic() + 60 * minutes
+    for finding in measured(how, [n for n in names if n not in record.names], lambda: time.monotonic() < until):
+        record.add(finding)
+
+
+def told(finding: Finding) -> dict[str, Any]:
     seconds = {name: timing.windows for name, timing in finding.timings.items()}
-    return {"name": finding.name, "flops": finding.flops, "tokens": finding.tokens, "s": seconds}
+    lines = list(finding.lines())
+    return {"name": finding.name, "flops": finding.flops, "tokens": finding.tokens, "s": seconds, "lines": lines}
 
 
 @dataclass(frozen=True)
@@ -121,12 +158,15 @@ class How:
     tune: bool = False
 
 
-def measured(how: How, names: Sequence[str]) -> Iterator[Finding]:
-    """Every finding, printed as it comes."""
+def measured(how: How, names: Sequence[str], more: Callable[[], bool] = lambda: True) -> Iterator[Finding]:
+    """Every finding, printed as it comes, as long as there is time for `more`."""
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
+            if not more():
+                print(f"{name} left out: no time is left; the same command goes on with it", file=sys.stderr)
+                continue
             try:
-                finding = contraction if name.endswith(CUBE) else training
+                finding = contraction if name.removeprefix(FAST).split()[0] in alone.LAYOUTS else training
                 result = finding(name, how, Path(folder))
             except Missing as missing:
                 print(f"{name} left out: {missing}", file=sys.stderr)
@@ -146,7 +186,7 @@ def contraction(name: str, how: How, folder: Path) -> Finding:
     for session in sessions.values():
         for operand, value in values.items():
             session.write(operand, value)
-    beside = peers().product_of(values, name.startswith(FAST)) if how.beside else {}
+    beside = theirs(lambda peers: peers.product_of(values, name.startswith(FAST))) if how.beside else {}
     return finished(name, plan, sessions, rows, beside, how)
 
 
@@ -161,7 +201,7 @@ def training(name: str, how: How, folder: Path) -> Finding:
     beside: Mapping[str, Contender] = {}
     if how.beside and name.removeprefix(FAST) not in PUBLISHED:
         state = state_of(sessions[OURS], work.job)
-        beside = peers().trainers(work, plan, state, rows, name.startswith(FAST))
+        beside = theirs(lambda peers: peers.trainers(work, plan, state, rows, name.startswith(FAST)))
     return finished(name, plan, sessions, rows, beside, how, tokens_of(work, plan, rows[0]))
 
 
@@ -217,9 +257,13 @@ def finished(
             session.close()
 
 
-def peers() -> ModuleType:
-    """PyTorch's half, which only those load who ask for it."""
-    return import_module("bench.gpu_torch")
+def theirs(made: Callable[[ModuleType], Mapping[str, Contender]]) -> Mapping[str, Contender]:
+    """Contenders of PyTorch, which only those load who ask for it; none where there is none, and a word about it."""
+    try:
+        return made(import_module("bench.gpu_torch"))
+    except (ImportError, RuntimeError) as error:
+        print(f"PyTorch left out: {error}", file=sys.stderr)
+        return {}
 
 
 if __name__ == "__main__":

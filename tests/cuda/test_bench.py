@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bench import alone, free_order_c, gpu
+from bench.timing import Contender
 from bench.workloads import open_workload
 from jobspec.backends.c import stepper
 from jobspec.backends.c.routine import render_routine
@@ -70,6 +72,31 @@ def test_a_step_is_timed(name: str, job: str, tmp_path: Path, monkeypatch: pytes
     assert found.timings.keys() == {gpu.OURS, gpu.FREE} and len(machine.drivers) == 2 and machine.closed
     assert found.tokens == (3 * 18 if job == "char_gpt" else 0) and "price of exactness" in list(found.lines())[2]
     assert job == "digits" or "tokens/s; mojolearn on an H100: 12,390, ours: " in list(found.lines())[-1]
+
+
+def test_a_record_goes_on_where_it_was_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Written after each finding; what it has of this device is not measured again."""
+    names, machine, path = ("nn 16x16x16", "nn 16x24x16"), Machine(tmp_path), tmp_path / "gpu.json"
+    how = machine.how(tune=False)
+    gpu.recorded(how, names, gpu.Record.of(path, "a GPU"), 0.0)
+    assert not path.exists() and "no time is left" in capsys.readouterr().err
+    gpu.recorded(how, names[:1], gpu.Record.of(path, "a GPU"), 1.0)
+    opened = len(machine.drivers)
+    gpu.recorded(how, names, gpu.Record.of(path, "a GPU"), 1.0)
+    assert gpu.Record.of(path, "a GPU").names == set(names) and len(machine.drivers) == 2 * opened
+    assert json.loads(path.read_text())["found"][1]["lines"][0].startswith("nn 16x24x16")
+    assert gpu.Record.of(path, "another GPU").names == set()
+
+
+def test_what_of_theirs_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(peers: object) -> dict[str, Contender]:
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(gpu, "import_module", lambda name: None)
+    assert gpu.theirs(missing) == {}
+    assert capsys.readouterr().err == "PyTorch left out: no kernel image is available\n"
 
 
 def test_the_free_order_ends_with_its_session() -> None:

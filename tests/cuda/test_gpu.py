@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gpu
 RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
 #: the largest tile that plans use
-LARGE = made(rows=8, columns=8, high=16, wide=16, stage=8)
+LARGE = made(rows=8, columns=8, high=16, wide=16, stage=16)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,12 @@ pytestmark = pytest.mark.cuda
 def test_what_breaks_it_is_named(order: str, shapes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix_clause, "SHAPES", matrix_clause.SHAPES[:shapes])
     driver = StandIn(watched=False, order=order)
-    made: dict[tuple[tuple[str, int], ...], Sequence[Array]] = {}
+    made: dict[tuple[int, tuple[tuple[str, int], ...]], Sequence[Array]] = {}
 
     def good(kernel: Kernel, arrays: Sequence[Array], schedule: Schedule) -> Sequence[Array]:
-        made[schedule.choices] = made.get(schedule.choices) or Trial(driver).arrays(kernel, arrays, schedule)
-        return made[schedule.choices]
+        key = (arrays[-1].size, schedule.choices)
+        made[key] = made.get(key) or Trial(driver).arrays(kernel, arrays, schedule)
+        return made[key]
 
     def tile(kernel: Kernel, arrays: Sequence[Array], schedule: Schedule) -> Sequence[Array]:
         found = good(kernel, arrays, schedule)[-1].copy()

@@ -20,7 +20,12 @@ from jobspec.ir.plan import Schedule
 #: schedules of each kind that a plan may hold; every one must give the same bits
 SCHEDULES: dict[str, tuple[Schedule, ...]] = {
     "rows": (Schedule(), Schedule((("team", 32),))),
-    "contract": (Schedule(), Schedule((("columns", 4), ("rows", 4)))),
+    "contract": (
+        Schedule(),
+        Schedule((("columns", 4), ("rows", 4))),
+        Schedule((("columns", 4), ("high", 8), ("rows", 4), ("stage", 16), ("wide", 8))),
+        Schedule((("columns", 8), ("high", 16), ("rows", 8), ("stage", 16), ("swap", 1), ("wide", 16))),
+    ),
 }
 
 
