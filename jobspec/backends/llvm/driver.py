@@ -24,6 +24,8 @@ from jobspec.ir.target import Target
 
 #: a size of teams that is never free to go on
 MOST_LOOKED_AT = 63
+#: for hundreds of calls in a row, on which LLVM would spend the time of dozens of kernels and win nothing
+UNPOLISHED = "noinline optnone"
 _PARAMS = [("ptr", name) for name in ("arena", "feed", "shared", "private", "control")]
 
 
@@ -71,7 +73,8 @@ class Driver:
 
     def _add_steps(self, module: Module) -> None:
         """@steps: this thread's share of one step."""
-        f = Function(module, "steps", [*_PARAMS, ("i64", "thread"), ("i64", "team")], internal=True)
+        params = [*_PARAMS, ("i64", "thread"), ("i64", "team")]
+        f = Function(module, "steps", params, internal=True, attributes=UNPOLISHED)
         module.add(f)
         self._run(f, self.routine.steps, (), iter(Meetings(self.routine, self.kernels.natives).free()))
         f.ret()
