@@ -14,6 +14,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
+from jobspec.ir.contract import LEAF
 from jobspec.ir.kernel import Kernel, View
 
 
@@ -49,7 +50,8 @@ class Span:
 class Contraction:
     """`batch` may be empty, the others not. `ka`, `kb`: the flattened k, as `a` and as `b` walk it. `product`: its
     place in the body. `owner`, `span`: what an index decides, if it does; `own`: a leaf may be summed in the device's
-    own order."""
+    own order; `chain`: steps of a leaf, where leaves are added in order to
+    the value of inst `start`; 0: the tree."""
 
     batch: tuple[Extent, ...]
     m: tuple[Extent, ...]
@@ -62,6 +64,17 @@ class Contraction:
     owner: Owner | None = None
     span: Span | None = None
     own: bool = False
+    chain: int = 0
+    start: int = -1
+
+    @property
+    def leaf(self) -> int:
+        """Steps of a leaf."""
+        return self.chain or LEAF
+
+    @property
+    def leaves(self) -> int:
+        return -(-self.k_size // self.leaf)
 
     @property
     def plain(self) -> bool:
@@ -159,6 +172,8 @@ def normal_form(kernel: Kernel) -> Contraction:
         owner=Owner(attrs["owner"], attrs["pick"], "b") if "owner" in attrs else None,
         span=Span(attrs["first"], attrs["count"]) if "first" in attrs else None,
         own="own" in attrs,
+        chain=attrs.get("chain", 0),
+        start=kernel.body[product].args[0] if "chain" in attrs else -1,
     )
 
 

@@ -57,6 +57,7 @@ class Inst:
     store(x; view, flag)               NaN is stored as 0x7FC00000; flag ≥ 0: NaN or infinity raises it; -1: no check
     reduce(x; how)                          how: sum | max | argmax, over row or reduced axes
     product(a, b)                           a, b: views; the contraction over k
+    product(x; a, b; chain)                 leaves are of `chain` steps, and added to x one after another: no tree
     product(a, b; own)                      both hold bfloat16; a leaf may be summed in the device's own order
     product(a, b; owner, pick, bound, tokens)   b is `pick * o` elements further, o = what the view `owner` reads once
                                             per batch position, below `bound`; +0.0 where o is -1

@@ -70,12 +70,21 @@ def kernel_faults(routine: Routine, kernel: Kernel, turns: tuple[int, ...]) -> I
     for number, inst in enumerate(kernel.body):
         if any(not 0 <= arg < number for arg in inst.args):
             yield f"inst {number} reads what does not stand before it"
+        if "chain" in dict(inst.attrs) and not is_chained(kernel, inst):
+            yield f"inst {number} does not say how long its leaves are, or where they begin"
+            continue
         if not is_bounded(inst):
             yield f"inst {number} does not say how far its index reaches"
             continue
         for name, view in ((n, value) for n, value in inst.attrs if isinstance(value, View)):
             faults = view_faults(routine, kernel, further(kernel, inst, name), view, turns)
             yield from (f"inst {number}: {fault}" for fault in faults)
+
+
+def is_chained(kernel: Kernel, inst: Inst) -> bool:
+    """Whether a product's leaves are whole and are added to something."""
+    steps, leaf = prod(kernel.axes[axis].size for axis in kernel.axes_of("k")), inst["chain"]
+    return type(leaf) is int and leaf > 0 and steps % leaf == 0 and len(inst.args) == 1
 
 
 def is_bounded(inst: Inst) -> bool:

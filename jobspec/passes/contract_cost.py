@@ -96,7 +96,7 @@ def cost(c: Choice, target: Target, finish: float) -> float:
 
 def tile(c: Choice, rows: int, wide: int, split: int, lines: float, finish: float) -> float:
     """Cycles of a tile over all of k."""
-    leaves = -(-c.form.k_size // LEAF)
+    leaves = c.form.leaves
     between = (leaves - 1) * rows * wide * split * PUSH + leaves * CHAIN
     sums = rows * wide * split * 2 * PUSH * c.groups if c.groups > 1 else 0.0
     return c.form.k_size * (step(rows, wide * split) + lines) + c.groups * TILE + between + sums + rows * wide * finish

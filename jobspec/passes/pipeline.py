@@ -25,6 +25,7 @@ from jobspec.ir.target import Target
 from jobspec.ir.trio import Trio
 from jobspec.ir.types import DTYPES, Type
 from jobspec.passes.barriers import insert_barriers
+from jobspec.passes.chains import take_out_sums
 from jobspec.passes.differentiate import differentiate
 from jobspec.passes.layout import NONFINITE, aligned, feed_buffers, interpreted_plan, slot_buffers
 from jobspec.passes.lower import Location
@@ -137,6 +138,8 @@ class RoutineMaker:
         inputs = {node: Location(self.number[node["name"]]) for node in self.program.inputs}
         self.shop.made_for |= {location.buffer: node for node, location in inputs.items()}
         steps = compile_region(self.shop, self.program, inputs, self._outputs(), 0)
+        if target.backend == "llvm":
+            steps = take_out_sums(steps, self.shop.kernels)
         flags = tuple(self.shop.flags)
         flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))
         kernels = mark_own_order(self.shop.kernels) if self.own_order else tuple(self.shop.kernels)

@@ -168,7 +168,8 @@ def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     if not form.plain:
         return 0
     rows_of_a = form.ka[-1].a == 1 and 4 * c.outer * size(form.m) * form.k_size > target.l2
-    lying = len(form.kb) == 1 and form.n[-1].b == 1 and (c.outer == 1 or c.columns.parts > 1)
+    walked = len(form.kb) == 1 or not c.group
+    lying = walked and form.n[-1].b == 1 and (c.outer == 1 or c.columns.parts > 1)
     panels_of_b = lying and (c.pack or not c.slab) and 4 * c.outer * form.n[-1].size * form.k_size > target.l2 // 2
     results = 4 * touched * size((*form.batch, *form.m, *form.n)) > target.l2
     operands = 4 * c.outer * form.k_size * (size(form.m) + form.n[-1].size)
@@ -183,7 +184,7 @@ def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Targ
     """Leaves per part of k: a panel's part stays in a quarter of the second cache; small results are shared out by
     parts; sums of all parts that would fill memory are not kept apart."""
     leaves = -(-form.k_size // LEAF)
-    if form.span is not None:
+    if form.span is not None or form.chain:
         return 0
     fitting = max(1, target.l2 // 4 // (LEAF * vectors * 4 * WIDTH))
     tiles = size(form.batch) * size(form.n[:-1]) * -(-form.n[-1].size // (WIDTH * vectors))

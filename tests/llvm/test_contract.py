@@ -255,13 +255,33 @@ def test_turns_move_operands() -> None:
     check(b.kernel("contract"), arrays, turns=(2, 1), schedule=schedule(rows=4, vectors=2))
 
 
+# ---- chains of leaves
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu)
+def test_leaves_are_added_in_order_to_what_was_there(target: Target) -> None:
+    for chosen in (None, *SCHEDULES[2:], *LATE) if target is HOST else (None, SCHEDULES[2]):
+        for turns, rows in ((3, 5), (2, 32)):
+            kernel, arrays = summed_up(11, 37, turns, rows)
+            check(kernel, arrays, target, schedule=chosen or choose(kernel, target), cuts=(1, 3))
+
+
+def summed_up(m: int, n: int, turns: int, rows: int) -> tuple[Kernel, list[Array]]:
+    """c = c + a[t]ᵀ b[t], the last turn first."""
+    b = axes(m=[m], n=[n], k=[turns, rows])
+    a, y = View(0, (turns - 1) * rows * m, (1, 0, -rows * m, m)), View(1, (turns - 1) * rows * n, (0, 1, -rows * n, n))
+    b.store(b.inst("product", b.load(2, n, 1, 0, 0), a=a, b=y, chain=rows), 2, n, 1, 0, 0)
+    sizes = (turns * rows * m, turns * rows * n, m * n)
+    return b.kernel("contract"), [numbers(size, i) for i, size in enumerate(sizes)]
+
+
 # ---- anything
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Kernel, list[Array], Schedule, Target, int]:
+def cases(draw: st.DrawFn, chains: bool = False) -> tuple[Kernel, list[Array], Schedule, Target, int]:
     """Axes of all roles, operands walking them by any strides (overlapping, reversed, repeated), a dense result in
-    any order, any schedule."""
+    any order, any schedule. `chains`: leaves may be added in order, which devices are not asked for."""
     sizes: dict[str, list[int]] = {"batch": draw(st.lists(st.integers(1, 3), max_size=2))}
     sizes |= {role: draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)) for role in ("m", "n")}
     sizes["n"][-1] = draw(st.integers(1, 40))
@@ -269,13 +289,16 @@ def cases(draw: st.DrawFn) -> tuple[Kernel, list[Array], Schedule, Target, int]:
     b = axes(**sizes)
     roles, lengths = [axis.role for axis in b.axes], [axis.size for axis in b.axes]
     operands = [drawn_view(draw, i, roles, lengths, own) for i, own in enumerate(("bmk", "bnk"))]
-    value = b.inst("product", a=operands[0][0], b=operands[1][0])
     kept = [i for i, role in enumerate(roles) if role != "k"]
     order = draw(st.permutations(kept)) if draw(st.booleans()) else kept
     strides = dict(zip(order, row_major(tuple(lengths[i] for i in order)), strict=True))
-    b.store(value, 2, *(strides.get(i, 0) for i in range(len(roles))), flag=1)
+    result = [strides.get(i, 0) for i in range(len(roles))]
+    chain = draw(st.sampled_from([0, 0, *(prod(sizes["k"][i:]) for i in range(len(sizes["k"]) + 1))])) if chains else 0
+    start = [b.load(2, *result)] if chain else []
+    attrs: dict[str, Any] = {"chain": chain} if chain else {}
+    b.store(b.inst("product", *start, a=operands[0][0], b=operands[1][0], **attrs), 2, *result, flag=1)
     count = prod(lengths[i] for i in kept)
-    arrays = [numbers(operands[0][1], 5), numbers(operands[1][1], 6), np.zeros(count, np.float32)]
+    arrays = [numbers(operands[0][1], 5), numbers(operands[1][1], 6), numbers(count, 7)]
     kernel = b.kernel("contract")
     target = draw(st.sampled_from([HOST, HOST, AVX2, PLAIN]))
     chosen = choose(kernel, target) if draw(st.booleans()) else drawn_schedule(draw)
@@ -317,14 +340,14 @@ def holds(case: Drawn) -> None:
     check(kernel, arrays, target, level, cuts=(1, 3), schedule=chosen)
 
 
-@given(cases())
+@given(cases(chains=True))
 @settings(max_examples=40, deadline=None)
 def test_any_contraction(case: Drawn) -> None:
     holds(case)
 
 
 @pytest.mark.slow
-@given(cases())
+@given(cases(chains=True))
 @settings(max_examples=2000, deadline=None)
 def test_very_many_contractions(case: Drawn) -> None:
     holds(case)

@@ -32,6 +32,7 @@ def of_products(q: Request, writer: Writer) -> list[Launch]:
     form = normal_form(q.kernel)
     if q.schedule.get("matrices", 0) and form.plain and form.own:
         return matrices.render(q, writer)
+    assert not form.chain, "sums over the turns of a loop stay in it on devices"
     return tiled.render(q, writer) if q.schedule.get("stage", 0) and form.plain else contract.render(q, writer)
 
 

@@ -14,7 +14,7 @@ from jobspec.backends.llvm.epilogue import Epilogue
 from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import BLOCK, BYTES, Ahead, Rows
 from jobspec.backends.llvm.values import Value
-from jobspec.backends.llvm.walks import times, total
+from jobspec.backends.llvm.walks import Walk, times, total
 
 SECOND_CACHE = 2
 
@@ -48,10 +48,10 @@ def rows_further(f: Function, further: Int, along_k: bool) -> Ahead:
 
 @dataclass(frozen=True)
 class Lines:
-    """What is to be multiplied next: `rows` rows of `lines` lines from `base` on, `pitch` bytes from row to row."""
+    """What is to be multiplied next: `rows` rows of `lines` lines from `base` on; `walk`: from row to row."""
 
     base: Value
-    pitch: int
+    walk: Walk
     lines: int
     rows: int
 
@@ -66,7 +66,7 @@ class Lines:
             for i in range(each):
                 line = total(f, total(f, start, times(f, block, each)), i)
                 step, place = f.udiv(line, self.lines), f.urem(line, self.lines)
-                row = f.offset(self.base, f.imul(step, self.pitch))
+                row = self.walk.at(f, self.base, step)
                 f.prefetch(f.offset(row, f.imul(place, BYTES)), locality=SECOND_CACHE)
 
         return fetch

@@ -10,7 +10,6 @@ and has rows of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from jobspec.backends.llvm.ahead import Lines, Results, next_rows, rows_further
@@ -18,11 +17,11 @@ from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
 from jobspec.backends.llvm.found import found_by_index
+from jobspec.backends.llvm.here import Here
 from jobspec.backends.llvm.join import join_groups, store_group
 from jobspec.backends.llvm.pack import Panel, pack
 from jobspec.backends.llvm.pack_rows import Slab, pack_rows
 from jobspec.backends.llvm.request import cost
-from jobspec.backends.llvm.scope import Scope
 from jobspec.backends.llvm.tile import (
     BLOCK,
     BYTES,
@@ -37,6 +36,7 @@ from jobspec.backends.llvm.tile import (
     chain,
     chain_ahead,
     fold,
+    fold_in_order,
 )
 from jobspec.backends.llvm.tiling import Kind, Tiling, tiling_of
 from jobspec.backends.llvm.values import Value
@@ -77,27 +77,6 @@ def generate(
     sums = Phase(name, tiling.tiles, tiling.weight(1), None, tiling.light)
     phases = (sums, Phase(joined, tiling.vectors, 2 * tiling.groups + finish))
     return Native(phases, tiling.shared, tiling.private)
-
-
-@dataclass(frozen=True)
-class Here:
-    """The panel whose tiles are being made. `outer`: number of the turn outside; `steps`: first and last + 1 of k;
-    `a`, `source`: row 0 and column 0 of the operands at
-    step 0; `b`: the columns as tiles read them, `fresh`: as the first one does,
-    whose number is `first`. `used`: whether there is anything to multiply, None: always."""
-
-    outer: Int
-    group: Int
-    column: Int
-    kind: Kind
-    steps: tuple[Int, Int]
-    a: Value
-    source: Value
-    b: Columns
-    fresh: Columns
-    first: Int
-    scope: Scope
-    used: Value | None
 
 
 class Tiles:
@@ -204,7 +183,8 @@ class Tiles:
     def late(self) -> bool:
         """Whether the epilogue of a tile runs while the next is multiplied, between blocks of whole steps."""
         t = self.tiling
-        return t.late and t.groups == 1 and t.steps % BLOCK == 0 and bool(t.slab or not self.along_a.outer)
+        whole = t.steps % BLOCK == 0 and self.form.leaf % BLOCK == 0
+        return t.late and t.groups == 1 and whole and bool(t.slab or not self.along_a.outer)
 
     def _here(self, outer: Int, group: Int, vector: Int, kind: Kind, first: Int) -> Here:
         """Where the panel begins; packs it if it is to be packed."""
@@ -262,7 +242,12 @@ class Tiles:
             alike = here.fresh is here.b and not late
             return later() if alike else f.when(f.icmp("eq", tile, here.first), first, later)
 
-        sums = self._if_used(here, rows, lambda: fold(f, count, t.steps, chain_of, stack))
+        def folded() -> Sums:
+            if self.form.chain:
+                return fold_in_order(f, t.steps, self.form.chain, self._started(here, row, rows), chain_of, stack)
+            return fold(f, count, t.steps, chain_of, stack)
+
+        sums = self._if_used(here, rows, folded)
         if t.groups > 1:
             store_group(f, t, (here.outer, here.group, row, here.column), here.kind.vectors, sums)
         else:
@@ -283,7 +268,7 @@ class Tiles:
         """What to fetch while the tile computes."""
         f, t = self.f, self.tiling
         found = [next_rows(f)] if t.ahead & 1 and not t.slab else []
-        if t.ahead & 2 and len(self.form.kb) == 1 and self.form.n[-1].b == 1:
+        if t.ahead & 2 and self.form.n[-1].b == 1 and (len(self.form.kb) == 1 or self._listed):
             found.append(self._panel_further(here, tile, here.kind.vectors * BYTES))
         if t.ahead & 4 and t.groups == 1 and not self.late:
             found.append(self._results(here, row, rows))
@@ -292,6 +277,12 @@ class Tiles:
         if t.ahead & 16 and not t.slab and not self.along_a.outer:
             found.append(rows_further(f, BYTES, False))
         return found
+
+    @property
+    def _listed(self) -> bool:
+        """Whether one table says where all steps of b lie, which are all of k."""
+        t = self.tiling
+        return (not t.packed or t.copied) and not self.along_b.outer and t.groups == 1
 
     def _results(self, here: Here, row: Int, rows: int) -> Ahead:
         """What the epilogue of `rows` rows from `row` on touches."""
@@ -310,11 +301,12 @@ class Tiles:
     def _panel_further(self, here: Here, tile: Int, further: Int) -> Ahead:
         """The panel `further` bytes from this one."""
         f, t, k, n = self.f, self.tiling, self.form.kb[0], self.form.n[-1]
+        walk = Even(4 * k.b) if len(self.form.kb) == 1 else self.along_b.walk
         base = f.offset(here.source, total(f, times(f, here.steps[0], 4 * k.b), further))
-        lines = Lines(base, 4 * k.b, here.kind.vectors, t.steps)
+        lines = Lines(base, walk, here.kind.vectors, t.steps)
         if n.b != 1 and k.b == 1:
             columns = WIDTH * (here.kind.vectors - 1) + here.kind.lanes
-            lines = Lines(base, 4 * n.b, -(-t.steps // WIDTH), columns)
+            lines = Lines(base, Even(4 * n.b), -(-t.steps // WIDTH), columns)
         return lines.during(f, tile, t.tiles_at_once, here.steps[0], t.steps)
 
     def _packed(self, here: Here, tile: Int, rows: int) -> Rows:
@@ -389,7 +381,12 @@ class Tiles:
         soon = self._results(here, f.isub(row, rows - each * SOON), rows)
         return [soon, part] if self.tiling.ahead & 4 else [part]
 
+    def _started(self, here: Here, row: Int, rows: int) -> Sums:
+        """What a chain of leaves begins with."""
+        scopes = [self.finish.row(here.scope, total(self.f, row, i)) for i in range(rows)]
+        return [self.finish.start(s, v, here.lanes(v)) for s in scopes for v in range(here.kind.vectors)]
+
     def _finish_row(self, here: Here, row: Int, sums: Sums) -> None:
         scope = self.finish.row(here.scope, row)
         for v, value in enumerate(sums):
-            self.finish.vector(scope, v, here.kind.lanes if v == here.kind.vectors - 1 else WIDTH, value)
+            self.finish.vector(scope, v, here.lanes(v), value)

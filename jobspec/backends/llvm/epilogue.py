@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from jobspec.backends.llvm.convention import Place
 from jobspec.backends.llvm.emit import Function, Int
-from jobspec.backends.llvm.evaluate import put, run, run_stores
+from jobspec.backends.llvm.evaluate import get, put, run, run_stores
 from jobspec.backends.llvm.scope import WIDTH, Scope, Site, opened
 from jobspec.backends.llvm.values import Value, prefix_mask
 from jobspec.backends.llvm.walks import digits
@@ -58,6 +58,12 @@ class Epilogue:
         touched = [(body[i]["view"], body[i].op == "store") for i in self.insts if body[i].op in ("load", "store")]
         return sorted(touched, key=lambda found: found[1])
 
+    def start(self, row: Scope, vector: int, lanes: int) -> Value:
+        """What the sums of a vector begin with."""
+        scope = row.lanes(vector, None if lanes == WIDTH else prefix_mask(lanes, WIDTH))
+        run(scope, LANE, scope.nest.needed([self.form.start]))
+        return get(scope, self.form.start, True)
+
     def vector(self, row: Scope, vector: int, lanes: int, sums: Value) -> None:
         """Finish `lanes` sums, `vector` vectors right of the panel's first column."""
         scope = row.lanes(vector, None if lanes == WIDTH else prefix_mask(lanes, WIDTH))
@@ -79,7 +85,7 @@ def epilogue(f: Function, kernel: Kernel, form: Contraction, places: Sequence[Pl
     """Opens the top scope: call it at the start of the function."""
     nest = nest_of(kernel, form)
     stores = [i for i, inst in enumerate(kernel.body) if inst.op == "store"]
-    insts = nest.needed(stores)
+    insts = nest.needed([*stores, form.start] if form.chain else stores)
     scope = opened(Site(f, nest, places, flags), insts)
     scope = replace(scope, index=dict.fromkeys(range(len(kernel.axes)), 0))
     run(scope, 0, insts)

@@ -66,7 +66,7 @@ class Touching:
 
     def _picked(self) -> frozenset[View]:
         moved = [inst["view"] for inst in self.kernel.body if inst.op == "load" and inst.args]
-        chosen = [i for i in self.kernel.body if i.op == "product" and len(i.attrs) > 2]
+        chosen = [i for i in self.kernel.body if i.op == "product" and {"owner", "first"} & dict(i.attrs).keys()]
         return frozenset([*moved, *(i[side] for i in chosen for side in "ab")])
 
     def _access(self, view: View, written: bool, picked: bool) -> Access:

@@ -170,6 +170,20 @@ def fold(f: Function, steps: Int, most: int, chain_of: Chain, stack: Stack) -> S
     return sums
 
 
+def fold_in_order(f: Function, steps: int, leaf: int, start: Sums, chain_of: Chain, stack: Stack) -> Sums:
+    """`start` and then leaves of `leaf` steps, added one after another."""
+    places = [f.offset(stack.base, i * BYTES) for i in range(len(start))]
+    for place, value in zip(places, start, strict=True):
+        f.store(value, place)
+
+    def one(number: Value) -> None:
+        for place, total in zip(places, chain_of(f.imul(number, leaf), leaf), strict=True):
+            f.store(f.fadd(f.load(VECTOR, place), total), place)
+
+    f.loop(0, steps // leaf, 1, one)
+    return [f.load(VECTOR, place) for place in places]
+
+
 def _push(f: Function, stack: Stack, number: Value, sums: Sums) -> None:
     """Leaf `number` is done: one carry for each of its trailing one bits."""
     if number.text == "0":

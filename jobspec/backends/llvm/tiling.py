@@ -149,7 +149,8 @@ class Tiling:
 
     @property
     def panel_at(self) -> int:
-        return self.stack_at + levels(self.steps) * self.tile_bytes
+        held = 1 if self.form.chain else levels(self.steps)
+        return self.stack_at + held * self.tile_bytes
 
     @property
     def slab_at(self) -> int:
@@ -202,7 +203,7 @@ def tiling_of(kernel: Kernel, schedule: Schedule) -> Tiling:
     assert form.span is None or readable(form), "what an index cuts out of k is read where it lies"
     slab = schedule.get("slab", 0) if movable(form, flat) else 0
     rows = cut(length, schedule.get("rows", 4))
-    group = schedule.get("group", 0) * LEAF if form.span is None else 0
+    group = schedule.get("group", 0) * LEAF if form.span is None and not form.chain else 0
     return Tiling(
         form=form,
         k=tuple((axis, kernel.axes[axis]) for axis in kernel.axes_of("k")),

@@ -47,6 +47,13 @@ def multiply(a: Array, b: Array) -> Array:
     return adjacent_tree(np.stack(leaves), np.add)
 
 
+def chained(total: Array, a: Array, b: Array, steps: int) -> Array:
+    """`total` [batch, m, n] and then leaves of `steps`, added one after another."""
+    for at in range(0, a.shape[2], steps):
+        total = total + leaf(a[:, :, at : at + steps], b[:, at : at + steps])
+    return total
+
+
 def leaf(a: Array, b: Array) -> Array:
     """One leaf of `multiply`, tile by tile."""
     (batch, m, _), n = a.shape, b.shape[2]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jobspec.backends.reference import reductions
-from jobspec.backends.reference.contraction import multiply
+from jobspec.backends.reference.contraction import chained, multiply
 from jobspec.backends.reference.elementwise import PRIMITIVES, library, saturated
 from jobspec.backends.reference.experts import routed
 from jobspec.backends.reference.numbers import NUMPY, Array, canonical, from_bits
@@ -140,11 +140,15 @@ class Interpreter:
             return reductions.row_order(elements, combine)
         return reductions.column_order(elements, combine, 0.0 if how == "sum" else None)
 
-    def _product(self, inst: Inst) -> Array:
+    def _product(self, inst: Inst, *start: Array) -> Array:
         batch, m, n, k = (self.kernel.axes_of(role) for role in ("batch", "m", "n", "k"))
         a = self._operand(inst["a"], batch, m, k)
         b = self._operand(inst["b"], batch, k, n, moved=self._owned(inst))
-        return self._multiplied(inst, a, b).reshape([self.sizes[i] for i in (*batch, *m, *n)] + [1] * len(k))
+        shape = [self.sizes[i] for i in (*batch, *m, *n)] + [1] * len(k)
+        if start:
+            total = np.broadcast_to(start[0], shape).reshape(len(a), a.shape[1], b.shape[2])
+            return chained(total, a, b, inst["chain"]).reshape(shape)
+        return self._multiplied(inst, a, b).reshape(shape)
 
     def _owned(self, inst: Inst) -> Array | int:
         """Elements by which the owner of each batch position moves b."""
