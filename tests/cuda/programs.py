@@ -7,7 +7,7 @@ compiler made of it is the contract's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobspec.backends.c import between
@@ -31,6 +31,8 @@ from jobspec.runtime.tuning import unplaced
 MATRICES = "f_matrices(s0"
 #: how a function begins
 HEAD = re.compile(r"^KERNEL (BOUND\(\d+\) )?k", re.MULTILINE)
+#: a name without the number that makes it one of many
+WORD = re.compile(r"\b[A-Za-z_]+(?=\d*\b)")
 #: data centre of 2020 and of 2022, desk of 2025
 LEVELS = (80, 90, 120)
 #: kernels that are compiled as one program; bytes between buffers
@@ -52,13 +54,11 @@ class Distinct:
 
     def fresh(self, job: Job) -> Iterator[str]:
         """Programs of the job's kernels that were in no job before, some in each."""
-        functions = [text for text in self._functions(job) if text not in self.seen]
+        functions = [text for text in self.functions(job) if text not in self.seen]
         self.seen |= set(functions)
-        for some in batched(functions, TOGETHER):
-            bodies = (HEAD.sub(rf"\g<0>{i}_", text) for i, text in enumerate(some))
-            yield names("cuda") + "".join(bodies)
+        yield from programs(functions)
 
-    def _functions(self, job: Job) -> Iterator[str]:
+    def functions(self, job: Job) -> Iterator[str]:
         """The text of each different kernel."""
         texts = dict[str, None]()
         for routine in compile_job(job, target_of(self.level)).routines:
@@ -68,6 +68,21 @@ class Distinct:
                 between.render("k", trio, routine, writer := Writer())
                 texts[writer.text()] = None
         return iter(texts)
+
+
+def programs(functions: Sequence[str]) -> Iterator[str]:
+    """Some functions in each."""
+    for some in batched(functions, TOGETHER):
+        bodies = (HEAD.sub(rf"\g<0>{i}_", text) for i, text in enumerate(some))
+        yield names("cuda") + "".join(bodies)
+
+
+def forms(functions: Iterable[str]) -> list[str]:
+    """The shortest of those that are made of the same words, whatever their numbers."""
+    found: dict[frozenset[str], str] = {}
+    for text in sorted(functions, key=len):
+        found.setdefault(frozenset(WORD.findall(text)), text)
+    return list(found.values())
 
 
 def by_itself(kernel: Kernel, schedule: Schedule, buffers: Sequence[Buffer]) -> str:
