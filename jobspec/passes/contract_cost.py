@@ -143,7 +143,7 @@ def lines_of_a(c: Choice, target: Target, rows: int) -> float:
     """Cycles of a step for lines of a."""
     whole = c.a_bytes
     if c.slab:
-        return rows / WIDTH * source(c.slab * c.rows.size * 4 * c.steps, target)
+        return rows / WIDTH * source(slab_bytes(c), target)
     if c.form.ka[-1].a in (0, 1):
         return rows / WIDTH * source(whole, target)
     pitch = 4 * abs(c.form.ka[-1].a)
@@ -152,6 +152,11 @@ def lines_of_a(c: Choice, target: Target, rows: int) -> float:
     if c.steps <= room(target.l1 // 2, WAYS[0], pitch, 1):
         return min(1.0, rows / WIDTH) * source(whole, target)
     return STRIDED * max(1.0, source(whole, target)) if c.steps <= room(target.l2 // 2, WAYS[1], pitch, 1) else CROWDED
+
+
+def slab_bytes(c: Choice) -> int:
+    """Of the rows that are packed at once."""
+    return c.slab * c.rows.size * 4 * c.steps
 
 
 def room(bytes_: int, ways: int, pitch: int, wide: int) -> int:

@@ -16,7 +16,7 @@ from jobspec.ir.kernel import Kernel, View
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes.contract_cost import SINGLE, WIDTH, Choice, cost, step
+from jobspec.passes.contract_cost import SINGLE, WIDTH, Choice, cost, slab_bytes, step
 
 #: rows of a that may lie a power of two apart and still find room in the first cache; more where one vector is all
 FEW_ROWS, MOST_ROWS, MOST_VECTORS = 8, 12, 6
@@ -161,13 +161,14 @@ def finish(kernel: Kernel, target: Target, form: Contraction, instructions: int)
 
 def fetched_ahead(c: Choice, target: Target, touched: int) -> int:
     """Which operands come from beyond the second cache in an order that the hardware does not foresee: 1 for a, whose
-    rows run along k; 2 for b, a panel of which is a few lines of each step; 4 for what the epilogue reads and writes,
-    `touched` tensors of the result's size; 8 for both operands of the next turn of the loops outside; 16 for the lines
-    beside those of a, whose rows lie side by side."""
+    rows run along k or are packed in a slab that is too large for it; 2 for b, a panel of which is a few lines of each
+    step; 4 for what the epilogue reads and writes, `touched` tensors of the result's size; 8 for both operands of the
+    next turn of the loops outside; 16 for the lines beside those of a, whose rows lie side by side."""
     form = c.form
     if not form.plain:
         return 0
-    rows_of_a = form.ka[-1].a == 1 and 4 * c.outer * size(form.m) * form.k_size > target.l2
+    along_k = form.ka[-1].a == 1 and 4 * c.outer * size(form.m) * form.k_size > target.l2
+    rows_of_a = slab_bytes(c) > target.l2 // 2 if c.slab else along_k
     walked = len(form.kb) == 1 or not c.group
     lying = walked and form.n[-1].b == 1 and (c.outer == 1 or c.columns.parts > 1)
     panels_of_b = lying and (c.pack or not c.slab) and 4 * c.outer * form.n[-1].size * form.k_size > target.l2 // 2

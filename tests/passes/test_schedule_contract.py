@@ -133,6 +133,13 @@ def test_rows_are_fetched_ahead_whether_k_is_one_axis_or_two(heads: int) -> None
     assert chosen.get("ahead", 0) & 1 and not chosen.get("swap", 0)
 
 
+@pytest.mark.parametrize(("m", "n", "k", "ahead"), [(128, 512, 768, False), (2048, 2048, 2048, True)])
+def test_packed_rows_are_fetched_ahead_where_a_slab_is_large(m: int, n: int, k: int, ahead: bool) -> None:
+    chosen = choose(kernel([("m", m), ("n", n), ("k", k)], (1, 0, m), (0, 1, n), (n, 1, 0)), AVX512)
+    slab = 4 * chosen.get("slab", 0) * chosen.get("rows", 0) * k
+    assert slab and (slab > AVX512.l2 // 2) == ahead == bool(chosen.get("ahead", 0) & 1)
+
+
 def test_one_column_is_turned_into_one_row() -> None:
     assert choose(matmul(512, 1, 512), AVX512).get("swap", 0) == 1
 

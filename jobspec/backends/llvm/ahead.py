@@ -31,6 +31,17 @@ def next_rows(f: Function) -> Ahead:
     return fetch
 
 
+def next_packed(f: Function, further: int) -> Ahead:
+    """The steps of the block in the packed rows of the next tile, `further` bytes on."""
+
+    def fetch(rows: Rows, k: Value, _: Value) -> None:
+        here = f.offset(rows.at(f, k)[0], further)
+        for line in range(-(-BLOCK * 4 * len(rows) // BYTES)):
+            f.prefetch(f.offset(here, line * BYTES), locality=SECOND_CACHE)
+
+    return fetch
+
+
 def rows_further(f: Function, further: Int, along_k: bool) -> Ahead:
     """The tile's rows `further` bytes on, at the steps of the block: a line of each row where they run along k, else a
     line of each step."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from jobspec.backends.llvm.ahead import Lines, Results, next_rows, rows_further
+from jobspec.backends.llvm.ahead import Lines, Results, next_packed, next_rows, rows_further
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
 from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
@@ -267,7 +267,7 @@ class Tiles:
     def _ahead(self, here: Here, tile: Int, row: Int, rows: int) -> list[Ahead]:
         """What to fetch while the tile computes."""
         f, t = self.f, self.tiling
-        found = [next_rows(f)] if t.ahead & 1 and not t.slab else []
+        found = [next_packed(f, t.rows_bytes) if t.slab else next_rows(f)] if t.ahead & 1 else []
         if t.ahead & 2 and self.form.n[-1].b == 1 and (len(self.form.kb) == 1 or self._listed):
             found.append(self._panel_further(here, tile, here.kind.vectors * BYTES))
         if t.ahead & 4 and t.groups == 1 and not self.late:

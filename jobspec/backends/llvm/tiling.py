@@ -10,9 +10,9 @@ there are and how much scratch they need; it depends on kernel and schedule alon
     group     leaves of k that make one partial sum, a power of two; 0: k is not split
     flat      1: a tile may run across the axes of m; 0: it stays in the innermost
     swap      1: a and b, m and n change roles
-    ahead     fetched ahead, added up: 1: the rows of the next tile; 2: the next panel; 4: what the epilogue touches;
-              8: what the next turn of the loops outside takes; 16: the lines beside the tile's rows, which lie side by
-              side
+    ahead     fetched ahead, added up: 1: the rows of the next tile, packed or not; 2: the next panel; 4: what the
+              epilogue touches; 8: what the next turn of the loops outside takes; 16: the lines beside the tile's rows,
+              which lie side by side
     slab      tiles whose rows of a are copied to private memory before the panels go over them; 0: a is read where it
               lies. Only where rows lie side by side
     across    1: a task is a tile's rows in all panels; 0: it is one tile. Only where rows are not packed and k is whole
