@@ -88,10 +88,10 @@ def is_chained(kernel: Kernel, inst: Inst) -> bool:
 
 
 def is_bounded(inst: Inst) -> bool:
-    """Whether it has numbers for how far an index reaches, if one moves its view."""
+    """Whether it has numbers for how far an index reaches, if one moves its view: by `pick` a place, either way."""
     said = dict(inst.attrs)
-    wanted = ("size", "block") if inst.op == "route" else ("pick", "bound") if "pick" in said else ()
-    return all(type(said.get(name)) is int and said[name] >= (inst.op == "route") for name in wanted)
+    least = {"size": 1, "block": 1} if inst.op == "route" else {"bound": 0} if "pick" in said else {}
+    return type(said.get("pick", 0)) is int and all(type(said.get(n)) is int and said[n] >= m for n, m in least.items())
 
 
 def further(kernel: Kernel, inst: Inst, name: str) -> tuple[int, int]:

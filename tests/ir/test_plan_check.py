@@ -55,13 +55,20 @@ def test_each_fault_is_named(change: dict[str, Any], reason: str) -> None:
         check_routine(replace(GOOD, **change))
 
 
-def test_a_picked_index_counts_up_to_its_bound() -> None:
+@pytest.mark.parametrize(("pick", "first", "fault"), [(8, 0, "0 … 39"), (-8, 24, "-8 … 31")])
+def test_a_picked_index_counts_up_to_its_bound(pick: int, first: int, fault: str) -> None:
+    """Backwards too: what is turned round is picked from its end."""
     index = Inst("const", (), "i32", (("bits", 0),))
-    pick = (("bound", 5), ("flag", 0), ("pick", 8), ("view", View(0, 0, (1,), (0,))))
+    view = View(0, first, (1,), (0,))
     store = Inst("store", (1,), "f32", (("flag", -1), ("view", View(1, 0, (1,), (0,)))))
-    kernel = Kernel("pick", "rows", (Axis(8, "row"),), (index, Inst("load", (0,), "f32", pick), store))
-    with pytest.raises(IllFormed, match="elements 0 … 39 of buffer 0"):
-        check_routine(replace(GOOD, kernels=(kernel,)))
+
+    def kernel(bound: int) -> Kernel:
+        attrs = (("bound", bound), ("flag", 0), ("pick", pick), ("view", view))
+        return Kernel("pick", "rows", (Axis(8, "row"),), (index, Inst("load", (0,), "f32", attrs), store))
+
+    with pytest.raises(IllFormed, match=f"elements {fault} of buffer 0"):
+        check_routine(replace(GOOD, kernels=(kernel(5),)))
+    check_routine(replace(GOOD, kernels=(kernel(4),)))
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

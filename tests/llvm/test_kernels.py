@@ -178,11 +178,13 @@ def test_turns_move_every_buffer() -> None:
         check(b.kernel("rows"), [numbers(60 * 4), zeros(200)], turns=turns)
 
 
-def test_picked_elements_along_the_vector() -> None:
-    """A gather whose index differs from lane to lane, some out of bounds; bytes, words and bools in memory."""
+@pytest.mark.parametrize(("pick", "first"), [(2, 3), (-2, 181)])
+def test_picked_elements_along_the_vector(pick: int, first: int) -> None:
+    """A gather whose index differs from lane to lane, some out of bounds, and counts backwards; bytes, words and bools
+    in memory."""
     b = axes(outer=[4], row=[50])
     index = b.load(1, 50, 1, dtype="i32")
-    picked = b.inst("load", index, view=View(0, 3, (200, 0)), pick=2, bound=90, flag=4)
+    picked = b.inst("load", index, view=View(0, first, (200, 0)), pick=pick, bound=90, flag=4)
     b.store(picked, 2, 50, 1)
     even = b.inst("eq", b.inst("and", index, b.word(1), dtype="i32"), b.word(0), dtype="bool")
     b.store(even, 3, 50, 1)

@@ -149,6 +149,8 @@ def test_gather_scatter_and_one_hot() -> None:
     rows = make("gather", table, index, batch=0)
     grad = make("scatter_add", make("exp", rows), index, batch=0, size=5)
     picked = make("gather", rows, index, batch=2)
+    last = make("gather", make("flip", table, axes=(0,)), index, batch=0)
+    check(("report.l", make("sum", last, axes=(0, 1, 2))), inputs=(table, ids))
     check(("table", make("sub", table, grad)), ("report.p", make("sum", picked, axes=(0, 1))), inputs=(table, ids))
 
 
