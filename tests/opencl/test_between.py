@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pyopencl as cl
 import pytest
 
 from jobspec.backends.c.routine import Rendered, render_routine
-from jobspec.backends.opencl.build import build
 from jobspec.ir.plan import Routine
 from tests.llvm.native import Array
 from tests.opencl.native import trial
@@ -21,6 +19,10 @@ Case = Callable[..., tuple[Routine, Array]]
 
 def left(rendered: Rendered, memory: Array) -> Array:
     """Memory after the routine."""
+    import pyopencl as cl
+
+    from jobspec.backends.opencl.build import build
+
     context, flags, found = trial().context, cl.mem_flags, memory.copy()
     program, queue = build(context, rendered.text), cl.CommandQueue(context)
     arena = cl.Buffer(context, flags.READ_WRITE | flags.COPY_HOST_PTR, hostbuf=found)
