@@ -60,7 +60,7 @@ def test_another_store(tiny: Path, tmp_path: Path, home: Path) -> None:
     other = tmp_path / "other"
     with pytest.raises(DataError):
         jobspec.run(tiny, "reference", home=other)
-    other.mkdir()
+    other.mkdir(exist_ok=True)
     (other / "data").symlink_to(home / "data")
     run = jobspec.run(tiny, "reference", home=other)
     assert run.folder.parent == other / "runs" and not (home / "runs").exists()

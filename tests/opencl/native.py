@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobspec.backends.kept import Kept
+from jobspec.backends.opencl.admission import folder
 from jobspec.backends.reference.kernels import run_kernel
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -17,11 +18,14 @@ from tests.llvm.native import FLAGS, Array, same
 if TYPE_CHECKING:
     from jobspec.backends.opencl.trial import Trial
 
+#: what one run of the tests compiles serves the next
+KEPT = folder() / "tests"
+
 
 @cache
 def trial() -> Trial:
-    """The device that a job would run on, by itself; what one run of the tests compiles serves the next."""
-    from jobspec.backends.opencl.admission import chosen, folder, vendors_folder
+    """The device that a job would run on, by itself."""
+    from jobspec.backends.opencl.admission import chosen, vendors_folder
     from jobspec.backends.opencl.vendors import announce
 
     name = chosen().name
@@ -29,7 +33,7 @@ def trial() -> Trial:
     from jobspec.backends.opencl.devices import device_named
     from jobspec.backends.opencl.trial import Trial
 
-    return Trial(device_named(name), Kept(folder() / "tests"))
+    return Trial(device_named(name), Kept(KEPT))
 
 
 def made(**choices: int) -> Schedule:
