@@ -43,8 +43,9 @@ def parted(loop: Turns, kernels: list[Kernel]) -> Iterator[Call | Turns]:
 
 def leaves(call: Call, loop: Turns, kernels: list[Kernel]) -> bool:
     """Whether `call` can wait for the end of the loop."""
-    kernel, others = kernels[call.kernel], [n for n in called(loop.steps) if n != call.kernel]
-    if not sums_up(kernel):
+    kernel, numbers = kernels[call.kernel], [*called(loop.steps)]
+    others = [number for number in numbers if number != call.kernel]
+    if not sums_up(kernel) or len(others) + 1 != len(numbers):
         return False
     total = kernel.body[1]["view"].buffer
     alone = not any(view.buffer == total for n in others for view, _ in kernels[n].views())
