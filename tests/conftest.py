@@ -11,7 +11,7 @@ import pytest
 
 from jobspec.cli import SEARCHED
 
-gc.set_threshold(SEARCHED)  # as the program does it: compiling takes a fifth less
+gc.set_threshold(SEARCHED)  # as the program does it: plans are made in a fifth less time
 SIDE_FOLDER = Path(__file__).parents[2] / "shared" / "data"
 
 

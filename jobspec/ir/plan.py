@@ -9,6 +9,7 @@ plan_check.py proves it); two threads never touch one buffer in conflict without
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobspec.ir.kernel import Kernel
@@ -60,6 +61,15 @@ class Turns:
 
 
 Steps = tuple[Call | Barrier | Turns, ...]
+
+
+def called(steps: Steps) -> Iterator[int]:
+    """Numbers of kernels in the order of the text, loops once."""
+    for step in steps:
+        if isinstance(step, Call):
+            yield step.kernel
+        elif isinstance(step, Turns):
+            yield from called(step.steps)
 
 
 @dataclass(frozen=True)

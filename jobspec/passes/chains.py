@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from jobspec.ir.contract import LEAF
 from jobspec.ir.kernel import Axis, Inst, Kernel, View
-from jobspec.ir.plan import Barrier, Call, Steps, Turns
+from jobspec.ir.plan import Barrier, Call, Steps, Turns, called
 from jobspec.passes.tally import steps_of
 
 SUM = ("product", "load", "add", "store")
@@ -50,15 +50,6 @@ def leaves(call: Call, loop: Turns, kernels: list[Kernel]) -> bool:
     total = kernel.body[1]["view"].buffer
     alone = not any(view.buffer == total for n in others for view, _ in kernels[n].views())
     return alone and all(stays(kernel.body[0][side], call, loop, kernels) for side in "ab")
-
-
-def called(steps: Steps) -> Iterator[int]:
-    """Numbers of kernels in the order of the text."""
-    for step in steps:
-        if isinstance(step, Call):
-            yield step.kernel
-        elif isinstance(step, Turns):
-            yield from called(step.steps)
 
 
 def sums_up(kernel: Kernel) -> bool:

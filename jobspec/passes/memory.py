@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobspec.ir.kernel import Kernel
-from jobspec.ir.plan import Call, Steps, Turns
+from jobspec.ir.plan import Call, Steps, Turns, called
 from jobspec.ir.types import Type
 from jobspec.passes.layout import LINE, aligned
 
@@ -54,7 +54,7 @@ def walk(steps: Steps, kernels: list[Kernel], lives: dict[int, Life], position: 
 
 def stretch(steps: Steps, kernels: list[Kernel], lives: dict[int, Life], start: int, end: int) -> None:
     """What is used in a loop and was made before it, or is carried round it, lives for the whole loop."""
-    used = dict.fromkeys(b for kernel in calls(steps, kernels) for b, _ in touched(kernel))
+    used = dict.fromkeys(b for number in called(steps) for b, _ in touched(kernels[number]))
     fresh = written_first(steps, kernels)
     for buffer in used:
         life = lives[buffer]
@@ -65,19 +65,11 @@ def stretch(steps: Steps, kernels: list[Kernel], lives: dict[int, Life], start: 
 def written_first(steps: Steps, kernels: list[Kernel]) -> set[int]:
     """Buffers that are wholly written in each turn before they are read: they need not outlive a turn."""
     seen: dict[int, bool] = {}
-    for kernel in calls(steps, kernels):
-        views = kernel.views()
+    for number in called(steps):
+        views = kernels[number].views()
         for view, written in sorted(views, key=lambda v: v[1]):
             seen.setdefault(view.buffer, written and not any(view.turns))
     return {buffer for buffer, fresh in seen.items() if fresh}
-
-
-def calls(steps: Steps, kernels: list[Kernel]) -> Iterator[Kernel]:
-    for step in steps:
-        if isinstance(step, Call):
-            yield kernels[step.kernel]
-        elif isinstance(step, Turns):
-            yield from calls(step.steps, kernels)
 
 
 def plan_memory(sizes: dict[int, Type], lives: dict[int, Life], start: int) -> tuple[dict[int, int], int]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from jobspec.ir.kernel import Kernel
-from jobspec.ir.plan import Buffer, Call, Schedule, Steps, Turns
+from jobspec.ir.plan import Buffer, Schedule, Steps, called
 from jobspec.ir.target import Target
 from jobspec.ir.trio import Trio, find_trios
 from jobspec.ir.types import Type
@@ -84,15 +84,6 @@ def keep_apart(lives: dict[int, Life], steps: Steps, kernels: Sequence[Kernel], 
         at, end = order.index(trio.first), order.index(trio.last)
         for buffer in {buffer for kernel in order[at : end + 1] for buffer, _ in touched(kernels[kernel])}:
             lives[buffer].last = max(lives[buffer].last, end)
-
-
-def called(steps: Steps) -> Iterator[int]:
-    """Kernels in the order in which lives are counted."""
-    for step in steps:
-        if isinstance(step, Call):
-            yield step.kernel
-        elif isinstance(step, Turns):
-            yield from called(step.steps)
 
 
 def without_memory(buffers: Sequence[Buffer], trios: Iterable[Trio]) -> tuple[Buffer, ...]:
