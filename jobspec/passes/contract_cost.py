@@ -2,7 +2,7 @@
 
 Takes: a normal form, a target, the choices made so far. Promises: a pure function that never looks at a clock. The
 core it has in mind does, in a cycle, two fused multiply-adds and two loads of its widest vector; its numbers were
-fitted to measured times of the kernels of docs/performance.md.
+fitted to measured times of the kernels of docs/where-time-goes.md.
 
     a step of a tile    the largest of: multiply-adds; loads (one of a per row, those of b); sums under way;
                         and what lines cost that do not stay in the first cache
