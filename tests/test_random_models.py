@@ -14,7 +14,6 @@ constants of gradient rules (2/sqrt(pi) of erf) are float32 numbers, 6e-8 off, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,19 +26,16 @@ from jobspec.backends.llvm.compile import Compiler
 from jobspec.backends.llvm.engine import LlvmSession
 from jobspec.backends.llvm.machine import host
 from jobspec.backends.reference.evaluate import evaluate
-from jobspec.backends.reference.session import ReferenceSession
-from jobspec.backends.session import Session
 from jobspec.ir.codec.job import decode_job, encode_job, job_hash
 from jobspec.ir.job import Job, Phase
-from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.program import Program
-from jobspec.ir.target import Target
 from jobspec.lang.check import load
 from jobspec.lang.format import format_source
 from jobspec.lang.source import Source
 from jobspec.passes.differentiate import differentiate
 from jobspec.passes.pipeline import compile_job
 from jobspec.runtime.engine import lowered
+from tests.models.bits import by_reference, field_of, states
 from tests.models.texts import models
 from tests.passes import doubles, torch_meaning
 
@@ -83,13 +79,6 @@ def inputs_of(job: Job, seed: int) -> dict[str, Array]:
     feeds = phase_of(job, seed).batches.feeds
     fields = {feed.name: field_of(random, feed.type.dtype, feed.type.shape) for feed in feeds}
     return {**evaluate(lowered(job).init, {}), **fields, "step": np.array(0, np.int32)}
-
-
-def field_of(random: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> Array:
-    """Floats around 0; whole numbers 0 and 1, places of every table."""
-    if dtype == "f32":
-        return random.standard_normal(shape).astype(np.float32)
-    return random.integers(0, 2, shape).astype(np.uint8)
 
 
 def forward(text: str, seed: int) -> Program:
@@ -151,47 +140,11 @@ def test_gradients_are_those_of_pytorch(text: str, seed: int) -> None:
 # ---- bits ----
 
 
-def runs_of(job: Job, plan: Plan, seed: int) -> Iterator[tuple[str, int, Array]]:
-    """(routine, first step, random batches as the plan lays them out): init, the steps of all phases, evaluations."""
-    yield "init", 0, np.zeros((1, 0), np.uint8)
-    random, done = np.random.default_rng(seed), 0
-    for name, phase in zip(job.step_names, job.phases, strict=True):
-        for _ in range(phase.steps):
-            yield name, done, row_of(plan.routine(name), random)
-            done += 1
-        for evaluation in job.evaluations:
-            yield evaluation.name, 0, row_of(plan.routine(evaluation.name), random)
-
-
-def row_of(routine: Routine, random: np.random.Generator) -> Array:
-    row = np.zeros((1, routine.feed), np.uint8)
-    for _, number in routine.feeds:
-        buffer = routine.buffers[number]
-        raw = field_of(random, buffer.type.dtype, buffer.type.shape).tobytes()
-        row[0, buffer.offset : buffer.offset + buffer.type.nbytes] = np.frombuffer(raw, np.uint8)
-    return row
-
-
-def states(session: Session, job: Job, plan: Plan, seed: int) -> list[dict[str, bytes]]:
-    """All state after each run of a routine, and what it reports."""
-    found: list[dict[str, bytes]] = []
-    for routine, first, feeds in runs_of(job, plan, seed):
-        outcome = session.run(routine, first, feeds)
-        assert not outcome.flags
-        state = {slot.name: session.read(slot.name).tobytes() for slot in job.state}
-        found.append({**state, "": outcome.reports.tobytes()})
-    return found
-
-
 def check_bits(text: str, seed: int, threads: int, level: int) -> None:
     job = job_of(text)
-    plan, native = compile_job(job, Target("reference")), compile_job(job, host())
-    expected = states(ReferenceSession(plan, lowered(job)), job, plan, seed)
-    session = LlvmSession(native, threads, Compiler(host(), level))
-    try:
-        assert states(session, job, native, seed) == expected
-    finally:
-        session.close()
+    plan = compile_job(job, host())
+    session = LlvmSession(plan, threads, Compiler(host(), level))
+    assert states(session, job, plan, seed) == by_reference(job, seed)
 
 
 @settings(max_examples=10, **CALM)

@@ -85,7 +85,7 @@ def sections(model: Model, shards: int, plain: bool) -> list[str]:
     averaged = model.chance(3)
     lines = [f"seed = {model.whole(0, 99)}", "batch = sequence(d)", f"loss = {loss(model)}"]
     lines += [f"shards = {shards}"] if shards > 1 else []
-    lines += ["compute = bf16"] if model.chance(4) else []
+    lines += [f"compute = {model.pick(['bf16', 'fast'])}"] if model.chance(4) else []
     lines += [] if plain else rate(model)
     phases = two_phases(model, shards, plain) if model.chance(3) else []
     lines += [] if phases else [model.pick(["steps = 2", f"until = {2 * model.sizes['B']}"])]
