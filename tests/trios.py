@@ -19,6 +19,7 @@ from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Schedule
 from jobspec.ir.plan_check import check_routine
 from jobspec.ir.trio import trios
 from jobspec.passes import schedule_between
+from jobspec.passes.schedule_between import Rows
 from tests.llvm.native import Array, axes, numbers, same
 
 #: in `attention` and `gradient`: what lies between the kernels
@@ -54,7 +55,9 @@ class Shape:
         return [*given, *between, np.zeros(s.batch * s.heads * s.rows * s.out, np.float32)]
 
 
-def attention(shape: Shape, special: bool = False, rows: int = 8, kept: Collection[int] = ()) -> tuple[Routine, Array]:
+def attention(
+    shape: Shape, special: bool = False, rows: int = 8, kept: Collection[int] = (), items: int = 128
+) -> tuple[Routine, Array]:
     """Causal softmax(scale · q kᵀ) v; the exponentials and their sums are stored too."""
     s = shape
     b = axes(outer=[s.batch, s.rows, s.heads], row=[s.keys])
@@ -68,10 +71,12 @@ def attention(shape: Shape, special: bool = False, rows: int = 8, kept: Collecti
     b.store(e, 6, *walk)
     b.store(total, 7, s.rows * s.heads, s.heads, 1, 0)
     more = [np.zeros(s.batch * s.rows * s.heads * n, np.float32) for n in (s.keys, 1)]
-    return routine_of(three(s, b.kernel("rows")), [*s.tensors(special), *more], rows, kept)
+    return routine_of(three(s, b.kernel("rows")), [*s.tensors(special), *more], Rows(rows, items), kept)
 
 
-def gradient(shape: Shape, special: bool = False, rows: int = 8, kept: Collection[int] = ()) -> tuple[Routine, Array]:
+def gradient(
+    shape: Shape, special: bool = False, rows: int = 8, kept: Collection[int] = (), items: int = 128
+) -> tuple[Routine, Array]:
     """(p (dp - Σ p dp)) k, where dp is a contraction, and p lies in memory."""
     s = shape
     b = axes(outer=[s.batch, s.rows, s.heads], row=[s.keys])
@@ -80,7 +85,7 @@ def gradient(shape: Shape, special: bool = False, rows: int = 8, kept: Collectio
     total = b.inst("reduce", b.inst("mul", dp, p), how="sum")
     b.store(b.inst("mul", p, b.inst("sub", dp, total)), WEIGHTS, *walk)
     weights = np.abs(numbers(s.batch * s.rows * s.heads * s.keys, 9))
-    return routine_of(three(s, b.kernel("rows")), [*s.tensors(special), weights], rows, kept)
+    return routine_of(three(s, b.kernel("rows")), [*s.tensors(special), weights], Rows(rows, items), kept)
 
 
 def over_rows(s: Shape) -> tuple[int, int, int, int]:
@@ -101,10 +106,10 @@ def three(s: Shape, middle: Kernel) -> list[Kernel]:
     return [first.kernel("contract"), middle, last.kernel("contract")]
 
 
-def routine_of(kernels: list[Kernel], arrays: list[Array], rows: int, kept: Collection[int]) -> tuple[Routine, Array]:
+def routine_of(kernels: list[Kernel], arrays: list[Array], group: Rows, kept: Collection[int]) -> tuple[Routine, Array]:
     """The kernels one after another, and the memory that they start from; buffers that are `kept` are slots."""
     buffers = laid_out(arrays)
-    schedules = (Schedule(), Schedule((("between", rows), ("team", 32))), Schedule())
+    schedules = (Schedule(), group.schedule, Schedule())
     steps = tuple(step for i in range(len(kernels)) for step in (Call(i), Barrier()))
     slots = tuple((f"slot {number}", number) for number in kept)
     end, flags = buffers[-1].offset + 4 * FLAGS + LINE, len(buffers) - 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Target:
     """`backend`: reference | llvm | opencl | cuda. `cpu`, `features`: names in the code generator's spelling,
     empty for the reference. `lanes`: f32 lanes of the widest vector; `registers`: vector registers;
-    cache sizes in bytes per core (`l3`: shared)."""
+    cache sizes in bytes per core (`l3`: shared); on a GPU `l1` is the memory that a group of work-items may share."""
 
     backend: str
     cpu: str = ""

@@ -3,13 +3,16 @@
 Takes: kernels, steps, a target. Promises: a pure function of these; `between`, among the choices of the kernel in the
 middle, is what asks for one launch, and no choice of it changes a bit. Nobody has measured it on a GPU: where nothing
 is said, it is asked for by count. A key or value that is fetched serves the rows of a group, 32 at most, where a tile
-of a contraction would use it for 64; what is saved is three passes over the scores.
+of a contraction would use it for 64; what is saved is three passes over the scores. Whole rows of scores fill a
+processor's shared memory, so that few groups are on it at once: at 1,024 keys one, of the 16 that its work-items
+would allow. What counts then is how many work-items it has to hide a wait behind another's work: the fewest in a group
+that come to WAITING teams of 32 there, two for each of its four schedulers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Buffer, Schedule, Steps, called
@@ -19,44 +22,62 @@ from jobspec.ir.types import Type
 from jobspec.passes.layout import laid_out
 from jobspec.passes.memory import Life, touched
 
-#: rows of a group; fewer for longer rows, or where there are too few groups
-ROWS = (32, 16, 8)
-#: work-items of a group that share columns, and rows; their sums each way; steps of k at a time
+#: work-items down a tile of scores, and across one of values; sums of each across; steps of k at a time
 HIGH, WIDE, COLUMNS, STAGE = 8, 16, 4, 16
 #: floats between lines in shared memory, at most (backends/c)
 PAD = 8
-#: groups that keep a GPU's processors busy
-BUSY = 264
+#: bytes between arrays there; those of a processor's shared memory that each group costs beside its own
+GAP, RESERVED = 64, 1024
+#: groups that keep a GPU's processors busy; teams of work-items that keep one of them busy
+BUSY, WAITING, TEAM = 264, 8, 32
 #: levels whose assembler (NVIDIA's, 13.0) crashes on one of these launches, t5_small's attention within its decoder
 CRASHES = ("sm_120", "sm_121")
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A group: `rows` of one batch position, taken through all three by `items` work-items."""
+
+    rows: int
+    items: int
+
+    def bytes(self, keys: int) -> int:
+        """Of shared memory: rows of scores, two stages of both operands, a number of each work-item."""
+        stage = self.rows + COLUMNS * (self.items // HIGH) + 2 * PAD
+        return 4 * (self.rows * (keys + PAD) + 2 * STAGE * stage + self.items) + 4 * GAP
+
+    def fits(self, keys: int, target: Target) -> bool:
+        return target.cpu not in CRASHES and self.bytes(keys) <= target.l1
+
+    def teams(self, keys: int, target: Target) -> int:
+        """Work-items on a processor at once, in teams of 32."""
+        return (target.l1 + RESERVED) // (self.bytes(keys) + RESERVED) * self.items // TEAM
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule((("between", self.rows), ("items", self.items), ("team", TEAM)))
+
+
+#: from the most rows to the fewest: fewer for longer rows, or where there are too few groups
+GROUPS = (Rows(32, 128), Rows(32, 256), Rows(16, 128), Rows(16, 256), Rows(8, 128))
+
+
 def possible(kernel: Kernel, target: Target) -> Iterator[Schedule]:
-    """Of a kernel that may stand in the middle, from the most rows to the fewest."""
+    """Of a kernel that may stand in the middle."""
     along = [inst for inst in kernel.body if inst.op == "store" and inst["view"].strides[-1] == 1]
     if kernel.kind != "rows" or not along or target.features == "cpu":
         return
-    yield from (made(rows) for rows in ROWS if fits(rows, kernel.axes[-1].size, target))
+    yield from (group.schedule for group in GROUPS if group.fits(kernel.axes[-1].size, target))
 
 
-def made(rows: int) -> Schedule:
-    return Schedule((("between", rows), ("team", 32)))
-
-
-def fits(rows: int, keys: int, target: Target) -> bool:
-    """Whether so many rows of scores, and two stages of both operands, lie in shared memory."""
-    if target.cpu in CRASHES:
-        return False
-    stage = rows + COLUMNS * WIDE + 2 * PAD
-    return 4 * (rows * (keys + PAD) + 2 * STAGE * stage + HIGH * WIDE) <= target.l1
-
-
-def choose(trio: Trio, target: Target) -> int:
-    """Rows of a group, 0 for three launches: as many as leave groups enough, where the most fit."""
-    if target.features == "cpu" or not fits(ROWS[0], trio.keys, target):
-        return 0
-    busy = (rows for rows in ROWS if trio.positions * -(-trio.rows // rows) >= BUSY)
-    return next(busy, ROWS[-1])
+def choose(trio: Trio, target: Target) -> Rows | None:
+    """None for three launches: as many rows as leave groups enough, where the most fit."""
+    fitting = [group for group in GROUPS if group.fits(trio.keys, target)]
+    if target.features == "cpu" or not any(group.rows == GROUPS[0].rows for group in fitting):
+        return None
+    busy = (group.rows for group in fitting if trio.positions * -(-trio.rows // group.rows) >= BUSY)
+    rows = next(busy, GROUPS[-1].rows)
+    return max((g for g in fitting if g.rows == rows), key=lambda g: min(WAITING, g.teams(trio.keys, target)))
 
 
 def with_trios(
@@ -71,9 +92,11 @@ def with_trios(
     if target.backend not in ("opencl", "cuda") or target.features == "cpu":
         return tuple(schedules), []
     chosen = list(schedules)
-    found = [t for t in find_trios(steps, kernels, laid_out("arena", types)[0], outside) if choose(t, target)]
-    for trio in found:
-        chosen[trio.middle] = made(choose(trio, target))
+    found = list[Trio]()
+    for trio in find_trios(steps, kernels, laid_out("arena", types)[0], outside):
+        if group := choose(trio, target):
+            chosen[trio.middle] = group.schedule
+            found.append(trio)
     return tuple(chosen), found
 
 

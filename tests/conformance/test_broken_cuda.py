@@ -64,7 +64,7 @@ def runner(text: Callable[[str], str] = sound, options: Sequence[str] = EXACT, s
         arena.bytes[:] = program.arena()
         for launch in program.launches:
             args = (arena.address, arena.address, scratch.address, np.float32(1))
-            ptx.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch])
+            ptx.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], shared=launch.shared)
         ptx.close()
         return program.results(arena.bytes)[0]
 

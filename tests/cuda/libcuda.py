@@ -22,7 +22,10 @@ from tests.cuda.machine.machine import Block, Program
 WORD = ctypes.POINTER(ctypes.c_long)
 #: the most arguments a function has
 ARGUMENTS = 11
-UNSUPPORTED, ABSENT = 801, 201
+UNSUPPORTED, ABSENT, INVALID = 801, 201, 1
+#: attributes of functions and devices; bytes that a block may share, by asking and without
+MAX_DYNAMIC_SHARED, SHARED_BY_ASKING = 8, 97
+MOST_SHARED, EVERY_SHARED = 227 * 1024, 48 * 1024
 SAID = ctypes.create_string_buffer(b"the stand-in cannot do this")
 HEAD = """
 typedef int (*asked)(const char*, long*);
@@ -79,6 +82,7 @@ class Device:
         self.hosts: dict[int, Any] = {}
         self.modules: list[Program | None] = []
         self.functions: list[tuple[int, str]] = []
+        self.allowed: dict[int, int] = {}
         self.faults: list[str] = []
         self.graphs: list[list[Callable[[], None]]] = []
         self.capturing: dict[int, list[Callable[[], None]]] = {}
@@ -142,6 +146,12 @@ class Device:
             self.lost = 0
             self.blocks.clear()
             self.modules = [None] * len(self.modules)
+
+    def cuDeviceGetAttribute(self, a: Any) -> int:
+        if a[1] & 0xFFFFFFFF != SHARED_BY_ASKING:
+            return UNSUPPORTED
+        ctypes.c_int.from_address(a[0]).value = MOST_SHARED
+        return 0
 
     def cuCtxGetApiVersion(self, a: Any) -> None:
         ctypes.c_int.from_address(a[1]).value = 13000
@@ -224,23 +234,34 @@ class Device:
         ctypes.c_long.from_address(a[0]).value = len(self.functions)
         return 0
 
+    def cuFuncSetAttribute(self, a: Any) -> int:
+        """Leave for more shared memory than every block may have."""
+        value = a[2] & 0xFFFFFFFF
+        if a[1] & 0xFFFFFFFF != MAX_DYNAMIC_SHARED or value > MOST_SHARED:
+            return INVALID
+        self.allowed[a[0] - 1] = value
+        return 0
+
     def cuModuleUnload(self, a: Any) -> None:
         self.modules[a[0] - 1] = None
 
-    def cuLaunchKernel(self, a: Any) -> None:
+    def cuLaunchKernel(self, a: Any) -> int:
         module, name = self.functions[a[0] - 1]
         program = self.modules[module]
         assert program is not None
-        groups, items = a[1] & 0xFFFFFFFF, a[4] & 0xFFFFFFFF
+        groups, items, shared = (a[i] & 0xFFFFFFFF for i in (1, 4, 7))
+        if shared > self.allowed.get(a[0] - 1, EVERY_SHARED):
+            return INVALID
         args = unpacked(program.entries[name].params, ctypes.c_long.from_address(a[10] + 8).value)
-        self._queue(a[8], lambda: self._launch(module, name, groups, items, args))
+        self._queue(a[8], lambda: self._launch(module, name, groups, items, args, shared))
+        return 0
 
-    def _launch(self, module: int, name: str, groups: int, items: int, args: list[Any]) -> None:
+    def _launch(self, module: int, name: str, groups: int, items: int, args: list[Any], shared: int) -> None:
         program = self.modules[module]
         if program is None:
             self.faults.append(f"{name} is launched after its module was unloaded")
         else:
-            program.launch(name, groups, items, args, list(self.blocks.values()))
+            program.launch(name, groups, items, args, list(self.blocks.values()), shared=[(0, shared)])
 
 
 SIZES = {"u64": np.uint64, "f32": np.float32, "u32": np.uint32, "s32": np.int32}

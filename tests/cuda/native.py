@@ -81,7 +81,7 @@ def left(program: Alone, ptx: Program, turns: tuple[int, ...], backwards: bool) 
     spaces = (arena.address, arena.address, scratch.address, np.float32(1))
     for launch in program.launches:
         args = (*spaces, *turns[: launch.turns])
-        ptx.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards)
+        ptx.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards, launch.shared)
     return arena.bytes
 
 

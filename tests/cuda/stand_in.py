@@ -37,6 +37,7 @@ class StandIn:
 
     level: int = 90
     memory: int = 2**31
+    shared: int = 227 * 1024
     watched: bool = True
     late: bool = False
     backwards: bool = False
@@ -135,7 +136,9 @@ class StandIn:
             captured.clock.append(time.perf_counter())
         elif isinstance(item, Kernel):
             blocks = list(self.blocks.values())
-            captured.program.launch(item.symbol, item.groups, item.items, item.args, blocks, self.backwards)
+            shared = [(0, item.shared)] if item.shared else []
+            assert item.shared <= self.shared, "more shared memory than a block may have"
+            captured.program.launch(item.symbol, item.groups, item.items, item.args, blocks, self.backwards, shared)
         elif isinstance(item, CopyIn):
             self._at(item.address, item.source.nbytes)[:] = item.source
         else:

@@ -34,18 +34,18 @@ def run(rendered: Rendered, program: Program, memory: Array, backwards: bool) ->
     arena.bytes[:] = memory
     for launch, turns in rendered.order():
         args = (arena.address, arena.address, scratch.address, np.float32(1), *turns)
-        program.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards)
+        program.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards, launch.shared)
     return arena.bytes
 
 
 @pytest.mark.parametrize(
-    ("case", "shape", "rows", "kept"),
-    [(attention, SHAPES[0], 8, ()), (gradient, SHAPES[1], 16, (4,))],
+    ("case", "shape", "rows", "kept", "items"),
+    [(attention, SHAPES[0], 8, (), 128), (gradient, SHAPES[1], 16, (4,), 256)],
     ids=["attention", "gradient"],
 )
-def test_bits(case: Case, shape: Shape, rows: int, kept: tuple[int, ...]) -> None:
+def test_bits(case: Case, shape: Shape, rows: int, kept: tuple[int, ...], items: int) -> None:
     """Special numbers, and rows that fill no group; threads in order and backwards."""
-    routine, memory = case(shape, True, rows, kept)
+    routine, memory = case(shape, True, rows, kept, items)
     for found in left(render_routine(routine, "cuda"), memory):
         expect(routine, memory, found)
 
@@ -55,8 +55,8 @@ def test_bits(case: Case, shape: Shape, rows: int, kept: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_shapes_and_readers(case: Case, shape: Shape) -> None:
     """Several tiles of keys and of results, several leaves of both contractions, everything that others may read."""
-    for rows, kept in ((8, ()), (8, (3,)), (16, (4,)), (8, (3, 4))):
-        routine, memory = case(shape, rows == 8, rows, kept)
+    for rows, kept, items in ((8, (), 128), (8, (3,), 128), (16, (4,), 128), (32, (3, 4), 256), (16, (), 256)):
+        routine, memory = case(shape, rows != 16, rows, kept, items)
         for found in left(render_routine(routine, "cuda"), memory):
             expect(routine, memory, found)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
 
-from jobspec.backends.c import between
+from jobspec.backends.c import between, shared
 from jobspec.backends.c.routine import render_routine
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.plan import Plan, Routine, Schedule
@@ -16,53 +15,55 @@ from jobspec.ir.trio import trios
 from jobspec.passes import schedule_between
 from jobspec.passes.pipeline import compile_job
 from jobspec.passes.schedule import possible_schedules
-from jobspec.passes.schedule_between import choose, fits, made
+from jobspec.passes.schedule_between import GROUPS, Rows, choose
 from tests.spec_jobs import SMALL, made_up, on_made_up
 from tests.trios import Shape, apart, attention
 
 GPU = target_of(90)
-#: an array in shared memory
-SHARED = re.compile(r"^ +LOCAL float \w+((?:\[\d+\])+);", re.MULTILINE)
 
 
-def shared_bytes(text: str) -> int:
-    found = 0
-    for sizes in SHARED.findall(text):
-        floats = 1
-        for size in re.findall(r"\d+", sizes):
-            floats *= int(size)
-        found += 4 * floats
-    return found
-
-
-@pytest.mark.parametrize("rows", [8, 16, 32])
+@pytest.mark.parametrize(("rows", "items"), [(8, 128), (16, 128), (16, 256), (32, 128), (32, 256)])
 @pytest.mark.parametrize("keys", [18, 256, 1000])
-def test_what_fits_is_what_is_declared(rows: int, keys: int) -> None:
+def test_what_fits_is_what_is_taken(rows: int, items: int, keys: int) -> None:
     """By at most 2 KB more than that."""
-    routine, _ = attention(Shape(2, 2, 4, keys, 8, 8), rows=rows)
-    taken = shared_bytes(render_routine(routine, "cuda").text)
-    assert fits(rows, keys, replace(GPU, l1=taken + 2048)) and not fits(rows, keys, replace(GPU, l1=taken - 4))
+    routine, _ = attention(Shape(2, 2, 4, keys, 8, 8), rows=rows, items=items)
+    ((launch, _),) = render_routine(routine, "cuda").order()
+    taken, shape = launch.shared_bytes, Rows(rows, items)
+    assert launch.items == items
+    assert shape.fits(keys, replace(GPU, l1=taken + 2048)) and not shape.fits(keys, replace(GPU, l1=taken - 4))
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows"),
+    ("shape", "group"),
     [
-        (Shape(9, 4, 256, 256, 1, 1), 32),
-        (Shape(12, 4, 64, 64, 1, 1), 8),
-        (Shape(12, 6, 64, 64, 1, 1), 16),
-        (Shape(64, 12, 4, 64, 1, 1), 32),
-        (Shape(2, 2, 2, 700, 4, 4), 0),
+        (Shape(9, 4, 256, 256, 1, 1), Rows(32, 128)),
+        (Shape(12, 4, 64, 64, 1, 1), Rows(8, 128)),
+        (Shape(12, 6, 64, 64, 1, 1), Rows(16, 128)),
+        (Shape(64, 12, 4, 64, 1, 1), Rows(32, 128)),
     ],
     ids=str,
 )
-def test_how_many_rows(shape: Shape, rows: int) -> None:
-    """As many as leave 264 groups; none where 32 rows do not fit; and the choice is a schedule that may be held."""
+def test_how_many_rows(shape: Shape, group: Rows) -> None:
+    """As many as leave 264 groups; and the choice is a schedule that may be held."""
     routine = apart(attention(shape)[0])
     (trio,) = trios(routine)
-    assert choose(trio, GPU) == rows and choose(trio, replace(GPU, features="cpu")) == 0
-    assert choose(trio, target_of(120)) == 0, "its assembler crashes"
-    possible = possible_schedules(routine.kernels[1], GPU)
-    assert (made(rows) in possible) if rows else (made(8) in possible and made(16) not in possible)
+    assert choose(trio, GPU) == group and choose(trio, replace(GPU, features="cpu")) is None
+    assert choose(trio, target_of(120)) is None, "its assembler crashes"
+    assert group.schedule in possible_schedules(routine.kernels[1], GPU)
+
+
+@pytest.mark.parametrize(
+    ("keys", "level", "items"),
+    [(512, 90, 128), (1024, 90, 256), (1024, 80, 256), (1024, 89, 0), (640, 89, 128), (1700, 90, 0)],
+)
+def test_how_many_work_items(keys: int, level: int, items: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fewest that leave eight teams on a processor, the most where none do; nothing where 32 rows do not fit."""
+    monkeypatch.setattr(schedule_between, "BUSY", 1)
+    routine, gpu = apart(attention(Shape(1, 2, 2, keys, 4, 4))[0]), target_of(level)
+    (trio,) = trios(routine)
+    chosen, possible = choose(trio, gpu), possible_schedules(routine.kernels[1], gpu)
+    assert chosen == (Rows(32, items) if items else None)
+    assert GROUPS[-1].schedule in possible and (GROUPS[0].schedule in possible) == bool(items)
 
 
 @pytest.fixture(scope="module")
@@ -110,4 +111,4 @@ def test_shared_memory_is_counted_as_it_is_taken() -> None:
     """Passes know no backend, so the shape of a group is said in both."""
     for name in ("HIGH", "WIDE", "COLUMNS", "STAGE"):
         assert getattr(schedule_between, name) == getattr(between, name)
-    assert schedule_between.PAD >= between.PAD
+    assert schedule_between.PAD >= between.PAD and schedule_between.GAP >= shared.GAP

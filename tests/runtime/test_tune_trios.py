@@ -38,6 +38,6 @@ def test_what_is_tried() -> None:
 
     routine, _ = attention(SHAPES[0])
     assert set(rows(menu(apart(routine), 1, TARGET, 9))) == {0, 8, 16, 32}
-    assert rows(menu(without_memory(routine), 1, TARGET, 9)) == [8, 32, 16]
+    assert rows(menu(without_memory(routine), 1, TARGET, 9)) == [8, 32, 32, 16, 16]
     alone, _ = attention(Shape(1, 1, 9, 18, 12, 12))
     assert set(rows(menu(apart(alone), 1, TARGET, 9))) == {0}

@@ -1,9 +1,9 @@
 """C code of three kernels as one: scores, what becomes of their rows, and the values' contraction (attention).
 
-Takes: a trio (ir/trio.py), a routine's kernels and buffers; of the middle's schedule `between`: rows of a group.
-Promises: the three kernels' bits, each in its own order: scores tile by tile into shared memory, rows folded there by
-LANES work-items each, what is made of them in the scores' place, then the values. What lies between is in memory
-only where others read it.
+Takes: a trio (ir/trio.py), a routine's kernels and buffers; of the middle's schedule `between`: rows of a group,
+`items`: its work-items. Promises: the three kernels' bits, each in its own order: scores tile by tile into shared
+memory, rows folded there by LANES work-items each, what is made of them in the scores' place, then the values. What
+lies between is in memory only where others read it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, Site, digits, scaled
+from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.tiled import Operand, Tile
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
@@ -27,7 +28,7 @@ from jobspec.ir.plan import Buffer, Routine, Schedule
 from jobspec.ir.trio import Trio
 from jobspec.ir.types import Type
 
-#: work-items of a group: down and across its tiles; sums of each across; steps of k at a time
+#: work-items down a tile of scores at least, and across one of values; sums of each across; steps of k at a time
 HIGH, WIDE, COLUMNS, STAGE = 8, 16, 4, 16
 #: floats between rows in shared memory, so that neighbours of a column lie in different banks
 PAD = 4
@@ -35,8 +36,9 @@ PAD = 4
 
 def render(name: str, trio: Trio, routine: Routine, writer: Writer) -> Launch:
     """The function `name`, in the stead of all three kernels."""
-    rows = max(HIGH, routine.schedules[trio.middle].get("between", HIGH))
-    return Group(name, trio, routine, writer, rows).render()
+    get = routine.schedules[trio.middle].get
+    rows = max(HIGH, get("between", HIGH))
+    return Group(name, trio, routine, writer, rows, get("items", HIGH * WIDE)).render()
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,14 @@ class Held:
 
 @dataclass(frozen=True)
 class Group:
-    """One function: a group of work-items takes `rows` rows of one batch position through all three."""
+    """One function: a group of `items` work-items takes `rows` rows of one batch position through all three."""
 
     name: str
     trio: Trio
     routine: Routine
     writer: Writer
     rows: int
+    items: int
 
     @cached_property
     def held(self) -> Held:
@@ -89,12 +92,15 @@ class Group:
         trio, kernel = self.trio, self.routine.kernels[self.trio.first]
         kept = [trio.score] if trio.score["view"].buffer in trio.kept else []
         here = redirected(kernel, trio.score, kept, self.held.view(trio.score["view"], trio.scores.n[0].axis))
-        return Scores(self.request(here), self.writer, trio.scores, *self.shape, self.held)
+        shape = (self.rows // HIGH, COLUMNS, HIGH, self.items // HIGH)
+        return Scores(self.request(here), self.writer, trio.scores, *shape, self.held)
 
     @cached_property
     def values(self) -> Values:
         kernel = self.routine.kernels[self.trio.last]
-        return Values(self.request(kernel), self.writer, self.trio.values, *self.shape, self.held)
+        high = self.items // WIDE
+        shape = (self.rows // high, COLUMNS, high, WIDE)
+        return Values(self.request(kernel), self.writer, self.trio.values, *shape, self.held, self.piece)
 
     @cached_property
     def middle(self) -> Request:
@@ -104,9 +110,12 @@ class Group:
         here = redirected(kernel, trio.weight, kept, held.view(trio.weight["view"], row))
         return self.request(reading(here, trio.score["view"].buffer, held.view(trio.weight["view"], row)))
 
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return self.rows // HIGH, COLUMNS, HIGH, WIDE
+    @cached_property
+    def piece(self) -> Piece:
+        """What the group shares: its rows, stages, a number of each work-item."""
+        held, stages = self.held, map(stage_of, self.scores.moved)
+        rows = Array("held", "float", (held.rows * held.pitch,))
+        return Piece((*stages, rows, Array("folds", "float", (self.items,))))
 
     @property
     def index(self) -> str:
@@ -116,8 +125,9 @@ class Group:
     def render(self) -> Launch:
         w, trio, q = self.writer, self.trio, self.values.q
         batch, runs = trio.scores.batch, -(-trio.rows // self.rows)
-        with q.function(w, self.name, epilogue_of(q, trio.values)[0], ()):
-            self._declare()
+        with q.function(w, self.name, epilogue_of(q, trio.values)[0], (), self.items):
+            self.piece.declare(w)
+            w.line(f"const int team = ITEM / {LANES}, item = ITEM % {LANES};")
             *at, run = digits(w, self.index, f"({self.index})GROUP", [*(e.size for e in batch), runs])
             row = w.let(self.index, f"{run} * {self.rows}", "first")
             self.scores.all(dict(zip(batch, at, strict=True)), row)
@@ -126,14 +136,7 @@ class Group:
             self._rows(offset, row)
             # the values' first stage has a barrier behind it, and the rows are read behind that
             self.values.all(self._batch(offset), row)
-        return Launch(self.name, size(batch) * runs, HIGH * WIDE, q.turns)
-
-    def _declare(self) -> None:
-        w = self.writer
-        self.scores._declare()
-        w.line(f"LOCAL float held[{self.rows * self.held.pitch}];")
-        w.line(f"LOCAL float folds[{HIGH * WIDE}];")
-        w.line(f"const int team = ITEM / {LANES}, item = ITEM % {LANES};")
+        return Launch(self.name, size(batch) * runs, self.items, q.turns, shared=self.piece.regions)
 
     def _offset(self, batch: Sequence[Extent], at: Sequence[str]) -> str:
         """Where in a tensor of scores the batch position begins."""
@@ -153,7 +156,7 @@ class Group:
         w, trio, q = self.writer, self.trio, self.middle
         strides, m = trio.score["view"].strides, trio.scores.m
         outer, inner = tuple(q.kernel.axes_of("outer")), tuple(q.kernel.axes_of("row"))
-        nest, teams = Nest(q.kernel, (outer, inner), -1, 1), HIGH * WIDE // LANES
+        nest, teams = Nest(q.kernel, (outer, inner), -1, 1), self.items // LANES
         w.line("ROLLED")
         with w.count("int", self.rows // teams, "turn") as turn:
             line = w.let("int", f"{turn} * {teams} + team", "line")
@@ -220,15 +223,28 @@ class Guarded(Scope):
 # ---- tiles
 
 
+def stage_of(o: Operand) -> Array:
+    """Two stages of an operand, as they lie in shared memory."""
+    return Array(o.name, "float", (2, o.steps * o.pitch))
+
+
 @dataclass(frozen=True)
 class Part(Tile):
-    """One of the two contractions, tile by tile of its columns. Nothing that it declares outlives a tile but `left`,
-    `right` and where the work-item is, which both share."""
+    """One of the two contractions, tile by tile of its columns."""
 
     shared: Held
 
     def all(self, batch: Mapping[Extent, str], row: str) -> None:
         """The results of all columns in the group's rows, which begin at `row`."""
+        with self.writer.block():
+            self._declare()
+            self._tiles(batch, row)
+
+    def _declare(self) -> None:
+        """Where in a tile the work-item's sums lie."""
+        self.writer.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
+
+    def _tiles(self, batch: Mapping[Extent, str], row: str) -> None:
         w, b = self.writer, self.operands[1]
         nest, stores, live = epilogue_of(self.q, self.form)
         w.line("ROLLED")
@@ -274,11 +290,17 @@ class Scores(Part):
 
 @dataclass(frozen=True)
 class Values(Part):
-    """The last: its a lies in shared memory, row by row."""
+    """The last: its a lies in shared memory, row by row; its b takes the place of that of the scores."""
+
+    piece: Piece
 
     @property
     def moved(self) -> tuple[Operand, ...]:
         return (self.operands[1],)
+
+    def _declare(self) -> None:
+        super()._declare()
+        self.piece.open(self.writer, stage_of(self.operands[1]), 1)
 
     def _multiplied(self, stage: str, k: int) -> None:
         self.writer.line(f"const int begin = (int){stage} * {self.steps};")

@@ -14,6 +14,9 @@ static __device__ __forceinline__ int own_item() {
 #define BOUND(items) __launch_bounds__(items)
 #define GLOBAL
 #define LOCAL __shared__ __align__(16)
+// Memory of a group whose size the launch says, and pointers into it.
+#define GROUP_MEMORY(bytes) extern __shared__ __align__(1024) uchar group_memory[]
+#define SHARED
 #define ROLLED _Pragma("unroll 1")
 #define UNROLLED _Pragma("unroll")
 #define SYNC __syncthreads()

@@ -7,6 +7,8 @@
 #define BOUND(items)
 #define GLOBAL __global
 #define LOCAL __local
+#define GROUP_MEMORY(bytes) __local uchar group_memory[bytes] __attribute__((aligned(128)))
+#define SHARED __local
 #define ROLLED
 #define UNROLLED
 #define SYNC barrier(CLK_LOCAL_MEM_FENCE)

@@ -27,13 +27,19 @@ WIDEST = 2**31 - 1
 @dataclass(frozen=True)
 class Launch:
     """One function of a kernel. `turns`: how many loop counters it takes; `scratch`: bytes it uses beside the arena,
-    kept from one launch of the kernel to the next."""
+    kept from one launch of the kernel to the next; `shared`: (first byte, bytes) of each array in the piece of memory
+    that a group shares (shared.py)."""
 
     symbol: str
     groups: int
     items: int
     turns: int
     scratch: int = 0
+    shared: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def shared_bytes(self) -> int:
+        return max((first + size for first, size in self.shared), default=0)
 
 
 @dataclass(frozen=True)

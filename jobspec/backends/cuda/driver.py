@@ -20,12 +20,14 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Kernel:
-    """A launch with all it needs. `args`: addresses as int, then an np.float32, then np.int32."""
+    """A launch with all it needs. `args`: addresses as int, then an np.float32, then np.int32; `shared`: bytes of the
+    piece of memory that each group shares."""
 
     symbol: str
     groups: int
     items: int
     args: tuple[Any, ...]
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,13 @@ Work = Iterable[Item]
 
 class Driver(Protocol):
     """One device, opened. Not safe for use from two threads at once. `name`: with its driver's version; `level`: 90 for
-    sm_90; `memory`: bytes; `machine_code`: it loads that, not PTX; `speaks`: 13000 for CUDA 13.0."""
+    sm_90; `memory`: bytes; `shared`: those that a group may share; `machine_code`: it loads that, not PTX; `speaks`:
+    13000 for CUDA 13.0."""
 
     name: str
     level: int
     memory: int
+    shared: int
     machine_code: bool
     speaks: int
 

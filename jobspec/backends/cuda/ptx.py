@@ -61,9 +61,11 @@ class Entry:
 
 @dataclass
 class Module:
-    """`target`: as `sm_90`; `options` of it, as `debug`, come behind."""
+    """`target`: as `sm_90`; `options` of it, as `debug`, come behind. `outside`: names of the piece of shared memory
+    whose size a launch says."""
 
     target: str = ""
+    outside: list[str] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ ENTRY = re.compile(r"\.visible \.entry ([\w$]+)\(\)?")
 PARAM = re.compile(r"\.param \.(\w+)(?: \.ptr(?: \.\w+)?(?: \.align \d+)?)? ([\w$]+),?")
 REGISTERS = re.compile(r"\.reg \.(\w+)\s+(%\w+)(?:<\d+>)?;")
 ARRAY = re.compile(r"\.(shared|local) \.align (\d+) \.b8\s+([\w$]+)\[(\d+)\];")
+OUTSIDE = re.compile(r"\.extern \.shared \.align \d+ \.b8 ([\w$]+)\[\];")
 LABEL = re.compile(r"(\$?[\w$]+):")
 #: a statement with a register of its own, as for sm_120
 SCOPED = re.compile(r"\{ \.reg \.(\w+) (\w+); (.+;) \}")
@@ -93,6 +96,8 @@ def read(text: str) -> Module:
             entry = module.entries[found[1]] = Entry(found[1])
         elif found := HEADER.fullmatch(line):
             module.target = found[2] if found[1] == "target" else module.target
+        elif found := OUTSIDE.fullmatch(line):
+            module.outside.append(found[1])
         else:
             take(entry, number, line)
     return module

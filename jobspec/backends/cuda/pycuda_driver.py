@@ -21,6 +21,7 @@ from jobspec.backends.cuda import graphs
 from jobspec.backends.cuda.driver import Bytes, CopyIn, Kernel, Stamp, Work
 from jobspec.backends.cuda.failures import kind_of
 from jobspec.backends.cuda.nvrtc import Compiled
+from jobspec.backends.cuda.target import SHARED
 from jobspec.backends.failures import MEMORY, DeviceError, failed
 
 P = ParamSpec("P")
@@ -42,6 +43,14 @@ def plainly(
     return tried
 
 
+def function_of(module: Any, kernel: Kernel) -> Any:
+    """The kernel's function, with leave for more shared memory than every block has, if its launch asks for that."""
+    function = module.get_function(kernel.symbol)
+    if kernel.shared > SHARED:
+        function.set_attribute(cuda.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, kernel.shared)
+    return function
+
+
 class PycudaDriver:
     """For the thread that made it; `close` must be called, or pycuda aborts at the end."""
 
@@ -60,6 +69,7 @@ class PycudaDriver:
         self._context = device.retain_primary_context()
         self._context.push()
         self.memory, _ = cuda.mem_get_info()
+        self.shared = device.get_attribute(cuda.device_attribute.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
         self._main, self._side, self._uploaded = cuda.Stream(), cuda.Stream(), cuda.Event()
         self._blocks: dict[int, Any] = {}
         self._modules: list[Any] = []
@@ -111,7 +121,7 @@ class PycudaDriver:
     def capture(self, module: Any, work: Work) -> int:
         """Functions and events are there before the capture begins, which forbids to load and to make things."""
         listed = list(work)
-        functions = {w.symbol: module.get_function(w.symbol) for w in listed if isinstance(w, Kernel)}
+        functions = {w.symbol: function_of(module, w) for w in listed if isinstance(w, Kernel)}
         events = [graphs.event() for item in listed if isinstance(item, Stamp)]
         stamps = iter(events)
         graphs.begin(self._main.handle)
@@ -127,7 +137,8 @@ class PycudaDriver:
     def _queue(self, functions: dict[str, Any], item: Any) -> None:
         if isinstance(item, Kernel):
             args = (np.uint64(arg) if isinstance(arg, int) else arg for arg in item.args)
-            functions[item.symbol](*args, grid=(item.groups, 1), block=(item.items, 1, 1), stream=self._main)
+            grid, block = (item.groups, 1), (item.items, 1, 1)
+            functions[item.symbol](*args, grid=grid, block=block, shared=item.shared, stream=self._main)
         elif isinstance(item, CopyIn):
             cuda.memcpy_htod_async(item.address, item.source, self._main)
         else:

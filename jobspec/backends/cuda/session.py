@@ -66,6 +66,7 @@ class CudaSession(DeviceSession["Loaded"]):
         self._driver = driver
         sizes = memory_of(plan, self.rendered.values())
         need(driver, sum(sizes))
+        need_shared(driver, self.rendered.values())
         self._blocks = [driver.allocate(size) for size in sizes]
         self._arena = self._blocks[0]
         self._builder = Builder(driver.level, cache, driver.machine_code, plan.profile == FAST_PROFILE)
@@ -113,6 +114,7 @@ class CudaSession(DeviceSession["Loaded"]):
         arena, feed, _, scratch = self._blocks[:4]
         if rendered.scratch > memory_of(self.plan, self.rendered.values())[3]:
             self._blocks.append(scratch := self._driver.allocate(rendered.scratch))
+        need_shared(self._driver, [rendered])
         module = self._driver.load(self._builder.compiled(rendered.text))
         graph = self._driver.capture(module, stamped(launches_of(rendered, (arena, feed, scratch))))
 
@@ -178,7 +180,7 @@ def launches_of(rendered: Rendered, spaces: tuple[int, int, int]) -> Iterator[Ke
     """Every launch of a step in the plan's order."""
     for launch, turns in rendered.order():
         args = (*spaces, np.float32(1), *(np.int32(turn) for turn in turns))
-        yield Kernel(launch.symbol, launch.groups, launch.items, args)
+        yield Kernel(launch.symbol, launch.groups, launch.items, args, launch.shared_bytes)
 
 
 def stamped(launches: Iterable[Kernel]) -> Iterator[Item]:
@@ -204,4 +206,17 @@ def need(driver: Driver, size: int) -> None:
             f"the job takes {size / 2**30:.2f} GiB of the GPU's memory, and {driver.name} has "
             f"{driver.memory / 2**30:.2f} GiB",
             help="`jobspec plan` says what takes it, and what would fit",
+        )
+
+
+def need_shared(driver: Driver, rendered: Iterable[Rendered]) -> None:
+    """Raises E0519 where a launch takes more of a group's memory than the device has for one: a plan knows the level
+    of the device, not the device."""
+    most = max((launch.shared_bytes for r in rendered for launches in r.kernels for launch in launches), default=0)
+    if most > driver.shared:
+        raise JobspecError(
+            "E0519",
+            f"a kernel of this plan takes {most / 1024:.0f} KB of memory for a group of work-items, "
+            f"and {driver.name} has {driver.shared / 1024:.0f} KB for one",
+            help="compile the job on this machine, or run the plan on a GPU of the kind that it was made on",
         )

@@ -49,8 +49,8 @@ class Trial:
         module = self.driver.load(compiled)
         numbers = tuple(np.int32(turn) for turn in turns)
         work = [
-            Kernel(launch.symbol, launch.groups, launch.items, (*spaces, np.float32(1), *numbers[: launch.turns]))
-            for launch in made.launches
+            Kernel(n.symbol, n.groups, n.items, (*spaces, np.float32(1), *numbers[: n.turns]), n.shared_bytes)
+            for n in made.launches
         ]
         self.driver.start(self.driver.capture(module, work))
         self.driver.finish()

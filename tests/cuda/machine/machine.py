@@ -25,6 +25,8 @@ from tests.cuda.machine.translate import Translated, translate
 Bytes = NDArray[np.uint8]
 WORD = {"u64": np.uint64, "s64": np.int64, "f32": np.float32, "u32": np.uint32, "s32": np.int32}
 CLOSED = np.uint64(2**64 - 1)
+#: (first byte, bytes)
+Regions = Sequence[tuple[int, int]]
 
 
 class Fault(Exception):
@@ -75,12 +77,21 @@ class Program:
         self._launch = ctypes.CFUNCTYPE(ctypes.c_int, *types)(self._library.addresses["launch"])
 
     def launch(
-        self, name: str, groups: int, items: int, args: Sequence[Any], blocks: Sequence[Block], backwards: bool = False
+        self,
+        name: str,
+        groups: int,
+        items: int,
+        args: Sequence[Any],
+        blocks: Sequence[Block],
+        backwards: bool = False,
+        shared: Regions = (),
     ) -> None:
-        """Run the entry. Raises Fault."""
+        """Run the entry; `shared`: (first byte, bytes) of what the launch lets a block touch beside the entry's own
+        arrays in shared memory. Raises Fault."""
         entry = self.entries[name]
         environment, table = np.zeros(runtime.WORDS, np.int64), tabled(blocks)
-        fresh = fresh_of(entry)
+        extent = entry.extent + max((first + size for first, size in shared), default=0)
+        fresh = fresh_of([*entry.shared, *((entry.extent + first, size) for first, size in shared)], extent)
         working, frames = fresh.copy(), aligned(items * entry.frame)
         exchange = aligned(items * EXCHANGED)
         environment[runtime.EXCHANGE] = exchange.ctypes.data
@@ -88,8 +99,8 @@ class Program:
         environment[runtime.QUEUES] = queues.ctypes.data
         environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
         environment[runtime.SHADOW] = working.ctypes.data
-        environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(entry)
-        environment[runtime.BYTES] = entry.extent
+        environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(extent)
+        environment[runtime.BYTES] = extent
         environment[runtime.INTERVAL], environment[runtime.EPOCH] = Program._time, Program._time + 1
         environment[runtime.RANGES], environment[runtime.TABLE] = len(blocks), table.ctypes.data
         params = np.concatenate([passed(a, t) for a, t in zip(args, entry.params, strict=True)])
@@ -117,16 +128,16 @@ def passed(value: Any, type_: str) -> NDArray[np.int64]:
     return room.view(np.int64)
 
 
-def shadow_bytes(entry: Translated) -> int:
-    return 16 * -(-entry.extent // 4)
+def shadow_bytes(extent: int) -> int:
+    return 16 * -(-extent // 4)
 
 
-def fresh_of(entry: Translated) -> Bytes:
+def fresh_of(arrays: Regions, extent: int) -> Bytes:
     """The shadow of shared memory and the memory itself, as a block finds them."""
-    shadow = np.full((-(-entry.extent // 4), 2), CLOSED, np.uint64)
-    for at, size in entry.shared:
+    shadow = np.full((-(-extent // 4), 2), CLOSED, np.uint64)
+    for at, size in arrays:
         shadow[at // 4 : -(-(at + size) // 4)] = 0
-    fresh = aligned(shadow.nbytes + entry.extent + 8)
+    fresh = aligned(shadow.nbytes + extent + 8)
     fresh[: shadow.nbytes] = shadow.reshape(-1).view(np.uint8)
     return fresh
 

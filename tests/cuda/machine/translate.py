@@ -12,6 +12,7 @@ is a few of IR; what is not known is an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -23,6 +24,8 @@ from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
 #: bytes between arrays of shared memory that nobody may touch
 GAP = 64
 ALIGN = 16
+#: the piece of shared memory that a launch asks for begins at a multiple of it
+OUTSIDE = 1024
 #: what would need another meaning; and operations that are known in one rounding alone
 UNKNOWN = {"ftz", "approx", "full", "sat"}
 ROUNDED = ("add", "sub", "mul", "fma", "div", "sqrt", "rcp")
@@ -30,7 +33,8 @@ ROUNDED = ("add", "sub", "mul", "fma", "div", "sqrt", "rcp")
 
 @dataclass(frozen=True)
 class Translated:
-    """`frame`: bytes of a thread; `shared`: (first byte, bytes) of each shared array; `extent`: bytes of all."""
+    """`frame`: bytes of a thread; `shared`: (first byte, bytes) of each shared array; `extent`: bytes of all, behind
+    which lies what a launch asks for."""
 
     name: str
     text: str
@@ -42,16 +46,18 @@ class Translated:
 
 def translate(ptx: str, watched: bool = True, order: str = "chain") -> tuple[str, dict[str, Translated]]:
     """The module's IR, and its entries; `order`: of sums by instructions on matrices."""
-    entries = {name: translated(entry, watched) for name, entry in read(ptx).entries.items()}
+    module = read(ptx)
+    entries = {name: translated(entry, watched, module.outside) for name, entry in module.entries.items()}
     return "\n".join(
         [DECLARED, runtime.TEXT, aside.TEXT, matrices.text(order), *(e.text for e in entries.values())]
     ), entries
 
 
-def translated(entry: Entry, watched: bool) -> Translated:
+def translated(entry: Entry, watched: bool, outside: Sequence[str]) -> Translated:
     shared, extent = laid(entry, "shared", 0, GAP)
+    extent = -(-extent // OUTSIDE) * OUTSIDE
     locals_, end = laid(entry, "local", 8, 0)
-    body = Body(entry, shared, locals_, watched)
+    body = Body(entry, shared | dict.fromkeys(outside, extent), locals_, watched)
     end = -(-end // 8) * 8
     slots = write(body, end)
     sizes = {a.name: a.size for a in entry.arrays}
