@@ -77,9 +77,9 @@ def table(found: Profile, lines: list[str], most: int, file: str, clock: str) ->
         yield line(row, found, lines, file)
     if len(rows) < len(found.rows):
         rest = sum(row.seconds for row in found.rows[len(rows) :])
-        yield f"{rest * 1e3:9.3f} {rest / found.seconds:6.1%}        {len(found.rows) - len(rows)} more kernels"
+        yield f"{rest * 1e3:9.3f} {share(rest, found):6.1%}        {len(found.rows) - len(rows)} more kernels"
     operations = sum(row.work.operations for row in found.rows)
-    speed = operations / found.seconds / 1e9
+    speed = operations / found.seconds / 1e9 if found.seconds else 0.0
     yield f"{found.seconds * 1e3:9.3f} ms a step {clock}, {operations / 1e9:.3f} GFLOP, {speed:.1f} GFLOP/s"
 
 
@@ -87,8 +87,13 @@ def line(row: Row, found: Profile, lines: list[str], file: str) -> str:
     speeds = f"{row.flops / 1e9:8.1f} {row.bandwidth / 1e9:6.1f}"
     where = f"{file}:{row.place[0]}  {text_at(row.place, lines)}" if row.place else ""
     name = f"{row.kernel.kind} {row.kernel.name} ({shape_of(row.kernel)})"
-    share = row.seconds / found.seconds if found.seconds else 0.0
-    return f"{row.seconds * 1e3:9.3f} {share:6.1%} {row.calls:5} {speeds}  #{row.number} {name}  {where}".rstrip()
+    times = f"{row.seconds * 1e3:9.3f} {share(row.seconds, found):6.1%} {row.calls:5}"
+    return f"{times} {speeds}  #{row.number} {name}  {where}".rstrip()
+
+
+def share(seconds: float, found: Profile) -> float:
+    """Of the step; none where the step takes less than the clock can tell."""
+    return seconds / found.seconds if found.seconds else 0.0
 
 
 def answer_of(found: Profile, lines: list[str]) -> dict[str, Any]:

@@ -123,8 +123,8 @@ def measured(variants: Sequence[Stepper], rounds: int, kernels: int) -> list[lis
 
 
 def decided(routine: Routine, number: int, schedules: list[Schedule], seconds: list[float]) -> Tuned:
-    """The fastest, if it is faster by more than noise."""
+    """The fastest, if it is faster by more than noise; what takes less than the clock can tell is none."""
     before = seconds[0]
-    best = min(range(len(schedules)), key=lambda i: seconds[i])
+    best = min(range(len(schedules)), key=lambda i: seconds[i] or inf)
     best = best if seconds[best] < (1 - GAIN) * before else 0
     return Tuned(number, routine.kernels[number], schedules[best], before, seconds[best], len(schedules))

@@ -12,6 +12,7 @@ from jobspec import api
 from jobspec.ir.codec.plan_file import decode_plan_file, encode_plan_file
 from jobspec.ir.plan import Plan, Schedule
 from jobspec.passes.schedule import possible_schedules
+from jobspec.runtime.tune import decided
 from jobspec.runtime.tuning import Tunings, key_of, tuned
 from jobspec.store.home import open_home
 from jobspec.store.shards import write_table
@@ -69,6 +70,17 @@ def test_what_is_found_is_kept_and_written(call: Call, net: Path, tmp_path: Path
     # forward twice, and the gradients of both weights and of the layer between
     assert len(found["kernels"]) == 5 and all(k["after"] <= k["before"] for k in found["kernels"])
     assert call("run", path, "--json").json["plan"] == found["plan"]
+
+
+def test_less_than_the_clock_can_tell_is_no_gain(net: Path) -> None:
+    """Kernels of a small job may take no time at all, the cost of an empty call once taken off."""
+    plan = api.compile(net).compiled.plan
+    routine = plan.routine("step")
+    number = next(i for i, k in enumerate(routine.kernels) if k.kind == "contract")
+    schedules = [routine.schedules[number], *possible_schedules(routine.kernels[number], plan.target)[-2:]]
+    assert decided(routine, number, schedules, [2e-6, 0.0, 3e-6]).after == 2e-6
+    assert decided(routine, number, schedules, [0.0, 0.0, 0.0]).schedule == schedules[0]
+    assert decided(routine, number, schedules, [2e-6, 0.0, 1e-6]).schedule == schedules[2]
 
 
 def test_only_schedules_that_could_have_been_chosen_are_taken(net: Path) -> None:
