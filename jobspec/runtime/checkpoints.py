@@ -49,20 +49,36 @@ def loaded(folder: RunFolder, job: Digest, saved: Saved) -> Tensors:
 def chosen(job: Job, history: History, best: str | None, phase: str | None) -> Saved:
     """The newest checkpoint; that of the evaluation `best`; that at the end of `phase`. Raises UsageError E0846,
     JobspecError E0509."""
-    ends = dict(zip((p.name for p in job.phases), job.borders, strict=True))
-    if phase is not None and (not phase or phase not in ends):
-        listed = ", ".join(filter(None, ends)) or "it has none"
-        raise UsageError("E0846", f"the job has no phase `{phase}`", help=f"its phases: {listed}")
-    end = None if phase is None else ends[phase]
+    end = None if phase is None else end_of(job, phase)
     found = [s for s in history.saved if best in (None, s.best) and end in (None, s.chain.done)]
     if found:
         return found[-1]
+    if best is not None:
+        need_best(job, best)
     reached = history.saved[-1].chain.done if history.saved else 0
     help = "train it with `jobspec run`; what was set there with `--set` makes another job, and is set here too"
     if end is not None and reached >= end:
         help = f"`save {{ also = [{phase}] }}` keeps it and leaves the job's hash as it is: say so and run it `--again`"
     what = f"at the end of `{phase}`" if phase else f"of the best of `{best}`" if best else "yet"
     raise JobspecError("E0509", f"the job {job.name} has no checkpoint {what}", help=help)
+
+
+def end_of(job: Job, phase: str) -> int:
+    """Steps done at the end of `phase`. Raises UsageError E0846."""
+    ends = dict(zip((p.name for p in job.phases), job.borders, strict=True))
+    if not phase or phase not in ends:
+        listed = ", ".join(filter(None, ends)) or "it has none"
+        raise UsageError("E0846", f"the job has no phase `{phase}`", help=f"its phases: {listed}")
+    return ends[phase]
+
+
+def need_best(job: Job, name: str) -> None:
+    """Raises UsageError E0846 where no evaluation `name` keeps its best."""
+    keeping = [e.name for e in job.evaluations if e.best]
+    if name not in keeping:
+        say = "`best = min(METRIC)` in an `eval` keeps it and leaves the job's hash as it is: say so, run it `--again`"
+        help = f"those that do: {', '.join(keeping)}" if keeping else say
+        raise UsageError("E0846", f"the job has no evaluation `{name}` that keeps its best", help=help)
 
 
 def forget(journal: Journal, since: int) -> None:
