@@ -8,6 +8,7 @@ import click
 
 from jobspec import api
 from jobspec.commands.options import FILE, json_option, say_json
+from jobspec.commands.verify import meant
 
 
 @click.command()
@@ -15,8 +16,8 @@ from jobspec.commands.options import FILE, json_option, say_json
 @click.option("--key", type=FILE, required=True, metavar="PEM", help="A private key: Ed25519, ECDSA or RSA.")
 @json_option
 def command(receipt: Path, key: Path, as_json: bool) -> int:
-    """Sign a receipt: an in-toto statement in a DSSE envelope beside it."""
-    written = api.sign(receipt, key)
+    """Sign a receipt, or that in a run's folder: an in-toto statement in a DSSE envelope beside it."""
+    written = api.sign(meant(receipt), key)
     if as_json:
         say_json({"envelope": written})
     else:

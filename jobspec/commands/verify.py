@@ -12,6 +12,7 @@ from jobspec.commands.options import FILE, backend_option, json_option, say_json
 from jobspec.ir.errors import UsageError
 from jobspec.runtime.folder import RECEIPT
 from jobspec.runtime.progress import reporter_for
+from jobspec.verify.claims import no_receipt
 
 #: bytes
 CHALLENGE = 32
@@ -32,9 +33,8 @@ def read_challenge(context: click.Context, option: click.Parameter, text: str | 
 
 def meant(path: Path) -> Path:
     """The receipt: itself, or that in a run's folder. Raises UsageError E0812 for a job's text, which is none."""
-    if path.suffix == ".job" and path.is_file():
-        help = f"`jobspec run {path}` says at its end where the job's receipt lies"
-        raise UsageError("E0812", f"{path} is a job, and it is a receipt that is verified", help=help)
+    if path.suffix == ".job":
+        raise no_receipt(path)
     return path / RECEIPT if path.is_dir() else path
 
 

@@ -14,14 +14,20 @@ from jobspec.ir.codec.receipt import Receipt
 from jobspec.ir.digest import Digest
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
-from jobspec.runtime.folder import RunFolder, run_folder
+from jobspec.runtime.folder import RECEIPT, RunFolder, run_folder
 from jobspec.store.files import explained
 from jobspec.store.home import Home
 
 
 def no_receipt(path: Path) -> UsageError:
+    """Why `path` is not the receipt that is asked for: a job's text, another file, nothing."""
     help = "a run has one when it is closed: `jobspec run` prints where it lies"
-    return UsageError("E0812", f"there is no file {path}", help=help)
+    if not path.is_file():
+        return UsageError("E0812", f"there is no file {path}", help=help)
+    if path.suffix == ".job":
+        help = f"`jobspec run {path}` says at its end where the job's receipt lies"
+        return UsageError("E0812", f"{path} is a job, and it is a run's receipt that is asked for", help=help)
+    return UsageError("E0812", f"{path} is not a run's folder, nor the {RECEIPT} in one", help=help)
 
 
 def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:

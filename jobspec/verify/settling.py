@@ -80,6 +80,9 @@ def need_contract(receipt: Receipt) -> None:
 
 
 def folder_of(path: Path, home: Home) -> RunFolder:
+    """The run that is meant by its folder or by the receipt in it. Raises UsageError E0812 for any other path."""
+    if not path.is_dir() and (path.name != RECEIPT or not path.is_file()):
+        raise no_receipt(path)
     return RunFolder((path if path.is_dir() else path.parent).absolute(), home.files)
 
 

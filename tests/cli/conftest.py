@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobspec.cli import exit_code
+from jobspec.cli import INTERRUPTED, exit_code
 from jobspec.store.home import open_home
 from jobspec.store.shards import write_table
 
@@ -103,6 +103,8 @@ def call(home: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         code = exit_code([str(word) for word in words])
         said = capsys.readouterr()
         assert "Traceback" not in said.err + said.out
+        if said.err.endswith("interrupted\n") and code == INTERRUPTED:
+            raise KeyboardInterrupt  # whoever stops the tests means the tests
         return Answer(code, said.out, said.err)
 
     return called

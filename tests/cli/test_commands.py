@@ -249,6 +249,21 @@ def test_verify_what_is_not_there(call: Call) -> None:
     assert said.code == 2 and "error[E0812]" in said.err
 
 
+@pytest.mark.parametrize(
+    "words", [("verify",), ("trace", "--step", 1), ("dispute", "."), ("sign", "--key", "me.pem")], ids=lambda w: w[0]
+)
+def test_a_job_is_no_receipt(call: Call, tiny: Path, words: tuple[object, ...]) -> None:
+    said = call(words[0], tiny, *words[1:])
+    assert said.code == 2 and "error[E0812]" in said.err and f"help: `jobspec run {tiny}`" in said.err
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "nowhere"])
+def test_trace_of_what_is_no_run(call: Call, tiny: Path, name: str) -> None:
+    (tiny.parent / "notes.txt").write_text("of a run's folder")
+    said = call("trace", tiny.parent / name, "--step", 1)
+    assert said.code == 2 and "error[E0812]" in said.err and str(tiny.parent / name) in said.err
+
+
 def test_compile_and_run_the_plan(call: Call, tiny: Path, tmp_path: Path) -> None:
     said = call("compile", tiny, "--json", "-o", tmp_path / "t.plan").json
     hashes = call("hash", tiny, "--json").json
@@ -300,7 +315,17 @@ def test_export(call: Call, tiny: Path, tmp_path: Path) -> None:
     run = call("run", tiny, *REFERENCE, "--json").json
     assert "after step 12" in call("export", tiny, "-o", path).out
     assert path.read_bytes() == Path(run["weights"]).read_bytes()
-    assert call("export", tiny, "-o", path, "--best", "eval").code == 1
+    said = call("export", tiny, "-o", path, "--best", "eval")
+    assert said.code == 2 and "error[E0846]" in said.err and "`best = min(METRIC)`" in said.err
+
+
+def test_export_of_the_best(call: Call, tiny: Path, tmp_path: Path) -> None:
+    tiny.write_text(tiny.read_text().replace("every = 4", "every = 4; best = min(error)"))
+    assert call("export", tiny, "--best", "eval").code == 1
+    call("run", tiny, *REFERENCE)
+    assert call("export", tiny, "-o", tmp_path / "best", "--best", "eval", "--json").json["step"] in (4, 8, 12)
+    said = call("export", tiny, "--best", "error")
+    assert said.code == 2 and "error[E0846]" in said.err and "those that do: eval" in said.err
 
 
 def test_explain(call: Call) -> None:
