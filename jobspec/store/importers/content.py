@@ -48,7 +48,8 @@ def read_content(sources: Sequence[Source], label: str | None, dtypes: Mapping[s
     """All that `sources` (one at least) hold, in stored element types. `label`, `dtypes`: see `add`.
     Raises DataError."""
     if label is not None and not any(item.format in LINES for item in sources):
-        raise DataError("E0419", f"--label {label} names a column, but no file is CSV")
+        help = "leave it out: arrays keep the names that they have in their files, and `y=FILE` names one"
+        raise DataError("E0419", f"--label {label} names a column, but no file is CSV", help=help)
     if any(item.format in STREAMS for item in sources):
         return _read_stream(sources, dtypes)
     raw: dict[str, Array] = {}
