@@ -20,6 +20,7 @@ row (or reduced) axis is computed once per row (kept point). Elements are addres
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,3 +120,12 @@ def varying(kernel: Kernel) -> list[frozenset[int]]:
             axes -= inner
         result.append(frozenset(axes))
     return result
+
+
+def lie_together(kernel: Kernel, view: View, axis: int, count: int, further: Iterable[int] = ()) -> bool:
+    """Whether `count` neighbours along `axis`, the first at a multiple of `count`, always lie side by side, from a
+    multiple of `count` elements of the buffer on; `further`: strides of what else moves the view."""
+    others = (stride for a, stride in enumerate(view.strides) if a != axis and kernel.axes[a].size > 1)
+    places = (view.offset, *view.turns, *others, *further)
+    even = kernel.axes[axis].size % count == 0 and all(place % count == 0 for place in places)
+    return even and view.strides[axis] == 1

@@ -12,22 +12,16 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.classes import has_matrices
-from jobspec.ir.contract import LANES, LEAF
+from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes import schedule_between
+from jobspec.passes import schedule_beside, schedule_between
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
 GPU_TILE = 4
-#: groups that keep a GPU's processors busy: two for each of the 132 of an H100
-BUSY = 264
-#: work-items of a group that share columns
-GPU_ITEMS = 512
-#: insts of a kernel up to which so many have the registers that they need: 65,536 among them
-LIGHT = 24
 #: floats between lines of a stage (backends/c/tiled.py)
 GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
@@ -58,7 +52,7 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
         return contraction(kernel, target)
     folds = any(inst.op == "reduce" for inst in kernel.body)
     if target.features != "cpu":
-        return made(team=LANES) if folds and kernel.kind == "rows" else columns(kernel, folds)
+        return schedule_beside.choose(kernel)
     return in_vectors(kernel, target, folds)
 
 
@@ -82,11 +76,9 @@ def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Sche
         yield from strips(kernel, target)
     elif chosen.get("lanes", 1) > 1:
         yield from (made(lanes=lanes) for lanes in (8, 4) if lanes < target.lanes)
-    if chosen.get("beside", 0):
-        parts = chosen.get("parts", 1)
-        shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
-        yield from (made(beside=b, parts=p) for b, p in shapes if b * p <= GPU_ITEMS)
-    if chosen.get("team", 0):
+    if target.features != "cpu":
+        yield from schedule_beside.possible(kernel)
+    if chosen.get("team", 0) or chosen.get("rows", 0):
         yield from schedule_between.possible(kernel, target)
     yield Schedule()
 
@@ -121,16 +113,6 @@ def strips(kernel: Kernel, target: Target) -> Iterator[Schedule]:
 def scattered(kernel: Kernel, axis: int) -> int:
     """Views whose elements do not lie together along `axis`."""
     return sum(view.strides[axis] not in (0, 1) for view, _ in kernel.views())
-
-
-def columns(kernel: Kernel, folds: bool) -> Schedule:
-    """Work-items share a column, run of leaves by run, where the columns alone would leave a GPU idle."""
-    kept, reduced = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("kept", "reduced"))
-    leaves, beside = -(-reduced // LEAF), min(LANES, kept)
-    if kernel.kind != "columns" or not folds or leaves < 2 or kept > BUSY * GPU_ITEMS:
-        return Schedule()
-    items = GPU_ITEMS if len(kernel.body) <= LIGHT else GPU_ITEMS // 2
-    return made(beside=beside, parts=min(leaves, items // beside))
 
 
 def contraction(kernel: Kernel, target: Target) -> Schedule:
@@ -182,7 +164,7 @@ def on_gpu(kernel: Kernel, form: Contraction, target: Target) -> Schedule:
         tile = each * items
         groups = size(form.batch) * -(-size(form.m) // tile) * -(-size(form.n) // tile)
         last = (each, items, stage) == GPU_TILES[-1]
-        if staged_fits(tile, tile, stage, target) and suits(form, tile) and (groups >= BUSY or last):
+        if staged_fits(tile, tile, stage, target) and suits(form, tile) and (groups >= schedule_beside.BUSY or last):
             return made(swap=swap, rows=each, columns=each, high=items, wide=items, stage=stage)
     return made(swap=swap, rows=min(GPU_TILE, size(form.m)), columns=min(GPU_TILE, form.n[-1].size), lanes=1)
 
@@ -231,7 +213,7 @@ def matrices(kernel: Kernel, form: Contraction, target: Target) -> Schedule:
     form = form.swapped() if swap else form
     for down, across, shape in matrix_shapes():
         groups = size(form.batch) * -(-size(form.m) // down) * -(-size(form.n) // across)
-        if groups >= BUSY and 2 * size(form.m) > down and 2 * size(form.n) > across:
+        if groups >= schedule_beside.BUSY and 2 * size(form.m) > down and 2 * size(form.n) > across:
             return made(swap=swap, matrices=1, **shape)
     small = MATRIX_SMALL if min(size(form.m), size(form.n)) > MATRIX_SMALL_TILE else MATRIX_LEAST
     return made(swap=swap, matrices=1, **named(small))

@@ -24,7 +24,7 @@ def made(**choices: int) -> Schedule:
     return Schedule(tuple(sorted(choices.items())))
 
 
-ROWS = (made(team=1), made(team=32))
+ROWS = (made(team=1), made(team=32), made(each=4, rows=4))
 TILES = (
     made(rows=4, columns=4, lanes=1),
     made(rows=2, columns=3, lanes=1, swap=1),
@@ -33,10 +33,19 @@ TILES = (
 )
 
 
-COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16))
+COLUMNS = (
+    Schedule(),
+    made(beside=8, parts=4),
+    made(beside=32, parts=16),
+    made(each=4),
+    made(beside=4, each=4, parts=4),
+)
+MAPS = (Schedule(), made(each=2), made(each=4))
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:
+    if kernel.kind in ("rows", "columns", "fill") and all(inst.op != "reduce" for inst in kernel.body):
+        return MAPS
     return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
 
 

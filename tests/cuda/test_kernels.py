@@ -37,7 +37,7 @@ class TestKernels(DeviceKernels):
     check = staticmethod(check)
     #: in fours along each axis, in pairs along k, and one by one
     sizes, special, shapes, length = (
-        (1, 33, 4097),
+        (1, 33, 4100),
         (True,),
         ((1, 1, 1), (20, 40, 260), (13, 40, 258), (13, 41, 257)),
         300,

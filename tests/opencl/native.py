@@ -40,7 +40,7 @@ def made(**choices: int) -> Schedule:
     return Schedule(tuple(sorted(choices.items())))
 
 
-ROWS = (made(team=1), made(team=32), made(lanes=4), made(lanes=8), made(lanes=16))
+ROWS = (made(team=1), made(team=32), made(each=4, rows=4), made(lanes=4), made(lanes=8), made(lanes=16))
 TILES = (
     made(rows=4, columns=4, lanes=1),
     made(rows=6, columns=2, lanes=8),
@@ -53,9 +53,9 @@ TILES = (
 )
 
 
-COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16))
+COLUMNS = (Schedule(), made(beside=8, parts=4), made(beside=32, parts=16), made(beside=4, each=4, parts=4))
 STRIPS = ((4, 1), (4, 3), (8, 64), (16, 1), (16, 4))
-MAPS = (Schedule(), made(lanes=8))
+MAPS = (Schedule(), made(lanes=8), made(each=4))
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:

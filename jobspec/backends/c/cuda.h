@@ -93,7 +93,17 @@ TAKE4(f_take4_turned, ".trans")
 TAKE2(f_take2, "")
 TAKE2(f_take2_turned, ".trans")
 #define f_pair(low, high) ((to_bits(low) >> 16) | (to_bits(high) & 0xffff0000u))
-#define vload2(i, from) (((const float2*)(from))[i])
-#define vload4(i, from) (((const float4*)(from))[i])
+// Two or four neighbours in one access, as OpenCL calls it; here they must lie at a multiple of their number.
+#define NEIGHBOURS(type, n)                                                                                            \
+  static __device__ __forceinline__ type##n vload##n(long i, const type* from) { return ((const type##n*)from)[i]; }   \
+  static __device__ __forceinline__ void vstore##n(type##n x, long i, type* into) { ((type##n*)into)[i] = x; }
+#define NEIGHBOURS_OF(type) NEIGHBOURS(type, 2) NEIGHBOURS(type, 4)
+NEIGHBOURS_OF(float)
+NEIGHBOURS_OF(int)
+NEIGHBOURS_OF(uint)
+NEIGHBOURS_OF(uchar)
+NEIGHBOURS_OF(ushort)
+#define VECTOR2(type, a, b) make_##type##2(a, b)
+#define VECTOR4(type, a, b, c, d) make_##type##4(a, b, c, d)
 #define NOTHING2 make_float2(0.0f, 0.0f)
 #define NOTHING4 make_float4(0.0f, 0.0f, 0.0f, 0.0f)

@@ -1,21 +1,26 @@
-"""C code of kernels that reduce: one work-item per result, or one per lane of a row.
+"""C code of kernels that reduce: one work-item per result, or several to a row.
 
-Takes: a kernel of kind rows or columns with reductions. Promises: one launch; the folded axes are swept once
-per pass, and what a later pass needs again it computes again.
+Takes: a kernel of kind rows or columns with reductions, and its schedule: `team` work-items share a row, a lane each;
+or with `each` of them neighbouring lanes, which they read together, `rows` rows beside each other in a group; `each`
+neighbouring columns are one work-item's. Promises: one launch; the folded axes are swept once per pass, and what a
+later pass needs again it computes again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import gcd
 
 from jobspec.backends.c.folds import SHARED, Folds, Visit
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.several import dividing, several
 from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
+from jobspec.ir.contract import LANES
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -23,23 +28,55 @@ def render(q: Request, writer: Writer) -> list[Launch]:
     outer = tuple(q.kernel.axes_of("outer" if rows else "kept"))
     inner = tuple(q.kernel.axes_of("row" if rows else "reduced"))
     nest = Nest(q.kernel, (outer, inner), -1, 1)
-    team = q.schedule.get("team", 1) if rows else 1
+    team = (LANES if q.schedule.get("each", 1) > 1 else q.schedule.get("team", 1)) if rows else 1
+    each = each_of(q, nest)
+    if rows and each > 1:
+        return [beside(q, writer, nest, each)]
     with q.function(writer, q.name, nest, nest.live) as top:
         if team > 1:
             writer.line(SHARED)
             task, groups, items = writer.let(q.index, f"({q.index})GROUP", "task"), nest.size(0), team
         else:
-            task, groups, items = spread(writer, q.index, nest.size(0))
-        scope = top.enter(outer, digits(writer, q.index, task, [q.size(a) for a in outer]))
+            task, groups, items = spread(writer, q.index, nest.size(0) // each)
+        scope = neighbouring(q, top, outer, task, each)
         lanes = q.schedule.get("lanes", 1) if rows and team == 1 else 1
         Sweeps(q, scope, inner, team, lanes).all()
     return [Launch(q.name, groups, items, q.turns)]
 
 
+def each_of(q: Request, nest: Nest) -> int:
+    """Neighbours that a work-item takes: of a row, or of columns; a scan for the largest is made one by one."""
+    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in q.kernel.body)
+    along = nest.groups[1 if q.kernel.kind == "rows" else 0]
+    return dividing(q.size(along[-1]), q.schedule.get("each", 1)) if along and not scans else 1
+
+
+def neighbouring(q: Request, top: Scope, outer: tuple[int, ...], task: str, each: int) -> Scope:
+    """At number `task` of the outer axes, in runs of `each` along the last."""
+    w, sizes = top.writer, [q.size(a) for a in outer]
+    if each == 1:
+        return top.enter(outer, digits(w, q.index, task, sizes))
+    *at, strip = digits(w, q.index, task, [*sizes[:-1], sizes[-1] // each])
+    return several(top.enter(outer[:-1], at), outer[-1], each, w.let(q.index, f"{strip} * {each}", "first"))
+
+
+def beside(q: Request, w: Writer, nest: Nest, each: int) -> Launch:
+    """Rows of a group by teams beside each other, whose work-items take `each` lanes."""
+    outer, inner = nest.groups
+    team, rows = LANES // each, gcd(q.schedule.get("rows", 1), nest.size(0))
+    with q.function(w, q.name, nest, nest.live, team * rows) as top:
+        w.line(f"LOCAL float shared[{rows * LANES}];")
+        w.line(f"const int team = ITEM / {team}, item = ITEM % {team};")
+        task = w.let(q.index, f"({q.index})GROUP * {rows} + team", "task")
+        scope = top.enter(outer, digits(w, q.index, task, [q.size(a) for a in outer]))
+        Sweeps(q, scope, inner, team, 1, item="item", shared=f"(shared + team * {LANES})", each=each).all()
+    return Launch(q.name, nest.size(0) // rows, team * rows, q.turns)
+
+
 @dataclass(frozen=True)
 class Sweeps:
-    """The passes of one row or column. `lanes`: neighbouring elements of a row that are computed in one; `item`,
-    `shared`: see Folds."""
+    """The passes of one row or column, or of neighbouring columns. `lanes`: neighbouring elements of a row that are
+    computed in one; `item`, `shared`, `each`: see Folds."""
 
     q: Request
     scope: Scope
@@ -48,6 +85,7 @@ class Sweeps:
     lanes: int
     item: str = field(default="ITEM", kw_only=True)
     shared: str = field(default="shared", kw_only=True)
+    each: int = field(default=1, kw_only=True)
 
     @property
     def nest(self) -> Nest:
@@ -69,21 +107,28 @@ class Sweeps:
         reduces, stores = nest.reduces(number), nest.stores(number, True)
         if not reduces and not stores:
             return
-        roots = [*(nest.kernel.body[i].args[0] for i in reduces), *stores]
-        needed = nest.needed(roots, self.scope.values)
+        folded = {i: nest.kernel.body[i].args[0] for i in reduces}
+        needed = nest.needed([*folded.values(), *stores], self.scope.known)
+
+        def visited(here: Scope) -> Mapping[int, str]:
+            here.run(needed)
+            here.store(stores)
+            return {
+                i * len(here.copies) + c: copy.everywhere(arg)
+                for i, arg in folded.items()
+                for c, copy in enumerate(here.copies)
+            }
 
         def visit(at: str) -> Mapping[int, str]:
             w = self.scope.writer
-            here = self.scope.enter(self.inner, digits(w, self.q.index, at, [self.q.size(a) for a in self.inner]))
-            here.run(needed)
-            here.store(stores)
-            return {i: here.everywhere(nest.kernel.body[i].args[0]) for i in reduces}
+            return visited(
+                self.scope.enter(self.inner, digits(w, self.q.index, at, [self.q.size(a) for a in self.inner]))
+            )
 
         def wide(at: str) -> Mapping[int, str]:
-            here = WideScope.of(self.scope, self.inner[0], self.lanes).enter(self.inner, (at,))
-            here.run(needed)
-            here.store(stores)
-            return {i: here.everywhere(nest.kernel.body[i].args[0]) for i in reduces}
+            if self.each > 1:
+                return visited(several(self.scope, self.inner[0], self.each, at))
+            return visited(WideScope.of(self.scope, self.inner[0], self.lanes).enter(self.inner, (at,)))
 
         if reduces:
             self._fold(reduces, visit, wide)
@@ -93,6 +138,10 @@ class Sweeps:
     def _visit_all(self, visit: Visit, wide: Visit) -> None:
         """Elements in any order."""
         w, size, index = self.scope.writer, self.nest.size(1), self.q.index
+        if self.each > 1:
+            with w.block(f"for ({index} e = {self.item} * {self.each}; e < {size}; e += {LANES})"):
+                wide("e")
+            return
         if self.team > 1:
             with w.block(f"for ({index} e = {self.item}; e < {size}; e += {self.team})"):
                 visit("e")
@@ -108,18 +157,25 @@ class Sweeps:
     def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
         folds = self._folds(reduces)
         if self.q.kernel.kind == "rows":
-            results = folds.rows(visit, wide if folds.lanes > 1 else None)
+            results = folds.rows(visit, wide if max(folds.lanes, self.each) > 1 else None)
         else:
             results = folds.columns(visit)
-        for i, name in results.items():
-            self.scope.values[i] = Typed(self.nest.kernel.body[i].dtype, name, self.scope.width)
+        for number, name in results.items():
+            self._result(number, name)
+
+    def _result(self, number: int, name: str) -> None:
+        """The result of a reduction, or of one of neighbouring columns, is at hand."""
+        i, copy = divmod(number, len(self.scope.copies))
+        self.scope.copies[copy].values[i] = Typed(self.nest.kernel.body[i].dtype, name, self.scope.width)
 
     def _folds(self, reduces: list[int]) -> Folds:
-        hows = {i: str(self.nest.kernel.body[i]["how"]) for i in reduces}
+        """By number: those of neighbouring columns, one after another."""
+        n = len(self.scope.copies)
+        hows = {i * n + c: str(self.nest.kernel.body[i]["how"]) for i in reduces for c in range(n)}
         one_by_one = self.q.kernel.kind == "rows" and "argmax" in hows.values()
         lanes = 1 if one_by_one else max(self.lanes, self.scope.width)
         size, index = self.nest.size(1), self.q.index
-        return Folds(self.scope.writer, hows, size, index, self.team, lanes, self.item, self.shared)
+        return Folds(self.scope.writer, hows, size, index, self.team, lanes, self.item, self.shared, self.each)
 
     def _stores(self, number: int) -> None:
         stores = self.nest.stores(number, False)

@@ -31,8 +31,9 @@ def ended(w: Writer, index: str, size: int | str, first: str, part: int) -> str:
 @dataclass(frozen=True)
 class Folds:
     """`hows`: reduction → sum, max or argmax; `size`: elements that are folded; `index`: C type of positions;
-    `team`: work-items that share a row, 1 or LANES; `lanes`: neighbouring elements that are visited in one;
-    `item`, `shared`: which of its team the work-item is, and what the team shares."""
+    `team`: work-items that share a row, 1 or LANES / `each`; `lanes`: neighbouring elements that are visited in one;
+    `each`: neighbouring lanes of a row that a work-item of a team takes; `item`, `shared`: which of its team the
+    work-item is, and what the team shares."""
 
     writer: Writer
     hows: Mapping[int, str]
@@ -42,6 +43,7 @@ class Folds:
     lanes: int = 1
     item: str = "ITEM"
     shared: str = "shared"
+    each: int = 1
 
     @property
     def ordered(self) -> list[int]:
@@ -50,7 +52,8 @@ class Folds:
     # ---- row order
 
     def rows(self, visit: Visit, wide: Visit | None = None) -> dict[int, str]:
-        """Results by reduction; `wide` visits `lanes` elements."""
+        """Results by reduction; `wide` visits `lanes` elements in one, or `each`, where number i · each + c is what
+        reduction i folds of neighbour c."""
         w, blocks = self.writer, -(-self.size // ROW_BLOCK)
         results = self._results()
         count = "1" if self.team > 1 else str(LANES)
@@ -97,6 +100,10 @@ class Folds:
         scans: Mapping[int, Scan],
     ) -> None:
         w = self.writer
+        if self.each > 1 and wide is not None:
+            with w.block(f"for ({self.index} e = {first} + {self.item} * {self.each}; e < {stop}; e += {LANES})"):
+                self._enter_each(wide("e"), lanes)
+            return
         if self.team > 1:
             with w.block(f"for ({self.index} e = {first} + {self.item}; e < {stop}; e += {LANES})"):
                 self._enter("e", "0", visit, lanes, scans)
@@ -119,6 +126,13 @@ class Folds:
             acc, value = w.let(f"float{n}", f"vload{n}(v, {name})", "acc"), w.let(f"float{n}", values[i], "x")
             w.line(f"vstore{n}({combined(self.hows[i], acc, value, n)}, v, {name});")
 
+    def _enter_each(self, values: Mapping[int, str], lanes: Mapping[int, str]) -> None:
+        """Each neighbour into its own lane."""
+        for i, name in lanes.items():
+            for c in range(self.each):
+                acc = f"{name}[{c}]"
+                self.writer.line(f"{acc} = {COMBINE[self.hows[i]](acc, values[i * self.each + c])};")
+
     def _enter(self, at: str, lane: str, visit: Visit, lanes: Mapping[int, str], scans: Mapping[int, Scan]) -> None:
         """The element at `at` into lane `lane`."""
         values = visit(at)
@@ -131,6 +145,9 @@ class Folds:
     def _halved(self, i: int, lanes: str, count: str, result: str) -> None:
         """The halving tree over lanes; lanes that no element has come to are skipped."""
         w, combine = self.writer, COMBINE[self.hows[i]]
+        if self.each > 1:
+            self._halved_among(combine, lanes, count, result)
+            return
         if self.team > 1:
             shared, item = self.shared, self.item
             w.line(f"SYNC; {shared}[{item}] = {lanes}[0]; SYNC;")
@@ -150,6 +167,25 @@ class Folds:
             pair = combine(f"{lanes}[{lane}]", f"{lanes}[{lane} + pace]")
             w.line(f"if ({lane} + pace < {count}) {lanes}[{lane}] = {pair};")
         w.line(f"{result} = {lanes}[0];")
+
+    def _halved_among(self, combine: Callable[[str, str], str], lanes: str, count: str, result: str) -> None:
+        """The same where a work-item has `each` lanes, and counts are multiples of it: all lanes of one go into those
+        of another, until every work-item folds the last `each` by itself."""
+        w, shared, item, n = self.writer, self.shared, self.item, self.each
+        own, others = [f"{lanes}[{c}]" for c in range(n)], f"{shared} + ({item} + pace) * {n}"
+        w.line(f"SYNC; vstore{n}(VECTOR{n}(float, {', '.join(own)}), 0, {shared} + {item} * {n}); SYNC;")
+        with w.block(f"for (int pace = {self.team // 2}; pace > 0; pace /= 2)"):
+            with w.block(f"if ({item} < pace && ({item} + pace) * {n} < {count})"):
+                other = w.let(f"float{n}", f"vload{n}(0, {others})", "x")
+                for mine, part in zip(own, "xyzw", strict=False):
+                    w.line(f"{mine} = {combine(mine, f'{other}.{part}')};")
+                w.line(f"vstore{n}(VECTOR{n}(float, {', '.join(own)}), 0, {shared} + {item} * {n});")
+            w.line("SYNC;")
+        parts = [w.let("float", f"{shared}[{c}]", "x") for c in range(n)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [w.let("float", combine(a, b), "x") for a, b in zip(parts[:half], parts[half:], strict=True)]
+        w.line(f"{result} = {parts[0]};")
 
     # ---- column order
 

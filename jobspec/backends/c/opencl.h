@@ -16,6 +16,9 @@
 #define COPY2(into, from) vstore2(vload2(0, from), 0, into)
 #define COPY4(into, from) vstore4(vload4(0, from), 0, into)
 #define COPIED
+// Two or four neighbours for one access (vstore2, vstore4).
+#define VECTOR2(type, a, b) ((type##2)((type)(a), (type)(b)))
+#define VECTOR4(type, a, b, c, d) ((type##4)((type)(a), (type)(b), (type)(c), (type)(d)))
 #define GROUP ((long)get_group_id(0))
 #define ITEM ((int)get_local_id(0))
 #define f_add(a, b) ((a) + (b))

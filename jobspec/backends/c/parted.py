@@ -1,21 +1,19 @@
 """C code of columns folded by many work-items each: runs of leaves side by side, joined through shared memory.
 
 Takes: a kernel of kind columns without argmax, and its schedule: `parts` work-items at most share a column, `beside`
-columns share a group. Promises: the column order of ir/contract.py to the bit. A part takes as many leaves in a row
-as a power of two, so that its own tree is a subtree of the whole; the parts are then joined pair by pair. An element
-is always visited by the same work-item, so that it may be updated where it lies.
+columns share a group, or as many runs of `each` neighbouring ones, which a work-item takes together. Promises: the
+column order of ir/contract.py to the bit. A part takes as many leaves in a row as a power of two, so that its own tree
+is a subtree of the whole; the parts are then joined pair by pair. An element is always visited by the same work-item,
+so that it may be updated where it lies.
 """
 
 from __future__ import annotations
 
-from collections import ChainMap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from jobspec.backends.c.folded import Sweeps
+from jobspec.backends.c.folded import Sweeps, each_of, neighbouring
 from jobspec.backends.c.folds import Visit, ended
 from jobspec.backends.c.request import Launch, Request
-from jobspec.backends.c.scalars import Typed
-from jobspec.backends.c.scope import digits
 from jobspec.backends.c.tree import COMBINE
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
@@ -39,11 +37,12 @@ def run_of(leaves: int, parts: int) -> int:
 def render(q: Request, writer: Writer) -> list[Launch]:
     kept, inner = tuple(q.kernel.axes_of("kept")), tuple(q.kernel.axes_of("reduced"))
     nest = Nest(q.kernel, (kept, inner), -1, 1)
-    columns, leaves = nest.size(0), -(-nest.size(1) // LEAF)
+    each = each_of(q, nest)
+    columns, leaves = nest.size(0) // each, -(-nest.size(1) // LEAF)
     beside, run = q.schedule.get("beside", 32), run_of(leaves, q.schedule.get("parts", 1))
     parts = -(-leaves // run)
     with q.function(writer, q.name, nest, nest.live, beside * parts) as top:
-        writer.line(f"LOCAL float shared[{beside * parts}];")
+        writer.line(f"LOCAL float shared[{beside * parts * each}];")
         writer.line(f"const int part = ITEM / {beside};")
         column = writer.let(q.index, f"({q.index})GROUP * {beside} + ITEM % {beside}", "column")
         writer.line(f"const bool exists = {column} < {columns};")
@@ -51,14 +50,14 @@ def render(q: Request, writer: Writer) -> list[Launch]:
         writer.line(f"const {q.index} from = ({q.index})part * {run * LEAF};")
         upto = ended(writer, q.index, nest.size(1), "from", run * LEAF)
         writer.line(f"const {q.index} upto = exists ? {upto} : from;")
-        scope = top.enter(kept, digits(writer, q.index, task, [q.size(a) for a in kept]))
+        scope = neighbouring(q, top, kept, task, each)
         Parted(q, scope, inner, beside * parts, 1, beside, parts, run).all()
     return [Launch(q.name, -(-columns // beside), beside * parts, q.turns)]
 
 
 @dataclass(frozen=True)
 class Parted(Sweeps):
-    """The passes of `beside` columns by `parts` work-items each, `run` leaves to a part."""
+    """The passes of `beside` columns (or runs of some) by `parts` work-items each, `run` leaves to a part."""
 
     beside: int
     parts: int
@@ -77,21 +76,27 @@ class Parted(Sweeps):
             visit(at)
 
     def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        body = self.nest.kernel.body
-        folds = self._folds(reduces)
-        for i, name in folds.part(visit, self.run).items():
-            self._joined(folds.hows[i], name)
-            self.scope.values[i] = Typed(body[i].dtype, name)
+        folds, n = self._folds(reduces), len(self.scope.copies)
+        results = list(folds.part(visit, self.run).items())
+        for first in range(0, len(results), n):
+            together = dict(results[first : first + n])
+            self._joined(folds.hows[min(together)], list(together.values()))
+            for number, name in together.items():
+                self._result(number, name)
 
-    def _joined(self, how: str, name: str) -> None:
-        """Pairs of parts, pairs of pairs, …; an odd one is carried up. Then every part has the result."""
-        w = self.scope.writer
-        w.line(f"SYNC; shared[ITEM] = {name}; SYNC;")
+    def _joined(self, how: str, names: list[str]) -> None:
+        """Pairs of parts, pairs of pairs, …; an odd one is carried up. Then every part has the results of all its
+        columns, which lie as far apart as there are work-items."""
+        w, items = self.scope.writer, self.beside * self.parts
+        own = [f"shared[ITEM + {c * items}]" if c else "shared[ITEM]" for c in range(len(names))]
+        w.line(f"SYNC; {' '.join(f'{place} = {name};' for place, name in zip(own, names, strict=True))} SYNC;")
         with w.block(f"for (int apart = 1; apart < {self.parts}; apart *= 2)"):
-            pair = COMBINE[how]("shared[ITEM]", f"shared[ITEM + apart * {self.beside}]")
-            w.line(f"if (part % (2 * apart) == 0 && part + apart < {self.parts}) shared[ITEM] = {pair};")
+            with w.block(f"if (part % (2 * apart) == 0 && part + apart < {self.parts})"):
+                for c, place in enumerate(own):
+                    w.line(f"{place} = {COMBINE[how](place, f'shared[ITEM + {c * items} + apart * {self.beside}]')};")
             w.line("SYNC;")
-        w.line(f"{name} = shared[ITEM % {self.beside}];")
+        for c, name in enumerate(names):
+            w.line(f"{name} = shared[ITEM % {self.beside} + {c * items}];")
 
     def _stores(self, number: int) -> None:
         """By one part, when no other still reads what lies there. All but the folds is computed behind SYNC, for the
@@ -100,7 +105,7 @@ class Parted(Sweeps):
         if stores:
             self.scope.writer.line("SYNC;")
             with self.scope.writer.block("if (part == 0 && exists)"):
-                folds = {i: value for i, value in self.scope.values.items() if nest.kernel.body[i].op == "reduce"}
-                here = replace(self.scope, values=ChainMap(folds)).enter((), ())
+                folds = [i for i in self.scope.known if nest.kernel.body[i].op == "reduce"]
+                here = self.scope.only(folds).enter((), ())
                 here.run(nest.needed(stores, folds))
                 here.store(stores)

@@ -8,8 +8,8 @@ and reads element 0, so no address ever leaves its buffer.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from jobspec.backends.c.scalars import HELD, CScalars, Typed, constant
 from jobspec.backends.c.writer import Writer
@@ -76,6 +76,16 @@ class Scope:
         """Elements that are computed in one."""
         return 1
 
+    @property
+    def copies(self) -> tuple[Scope, ...]:
+        """A scope for each of the neighbours that are computed one by one (several.py)."""
+        return (self,)
+
+    @property
+    def known(self) -> Collection[int]:
+        """Insts whose values are at hand."""
+        return self.values
+
     def everywhere(self, i: int) -> str:
         """The value of inst `i` for all elements that are computed in one."""
         return self.values[i].text
@@ -84,6 +94,10 @@ class Scope:
         """Inside loops over `axes`, at `positions`; values of the outside are at hand."""
         values = ChainMap({}, *(self.values.maps if isinstance(self.values, ChainMap) else [self.values]))
         return Scope(self.site, {**self.at, **dict(zip(axes, positions, strict=True))}, values)
+
+    def only(self, insts: Collection[int]) -> Scope:
+        """The same place, where only the values of `insts` are at hand."""
+        return replace(self, values=ChainMap({i: value for i, value in self.values.items() if i in insts}))
 
     def element(self, view: View) -> str:
         """Elements from the view's pointer to the element at hand."""
@@ -119,13 +133,15 @@ class Scope:
 
     def _load(self, inst: Inst, *picked: Typed) -> Typed:
         view = inst["view"]
-        element = self.element(view)
-        if picked:
-            element += f" + {self.picked(inst, picked[0])}"
-        text = f"{self.site.pointer(view)}[{element}]"
+        text = f"{self.site.pointer(view)}[{self.place(inst, *picked)}]"
         if self.site.buffers[view.buffer].type.dtype == "bool":
             text += " != 0"
         return Typed(inst.dtype, self.writer.let(HELD[inst.dtype], text))
+
+    def place(self, inst: Inst, *picked: Typed) -> str:
+        """Elements from the pointer of what the inst loads."""
+        further = [self.picked(inst, index) for index in picked]
+        return " + ".join([self.element(inst["view"]), *further])
 
     def picked(self, inst: Inst, index: Typed) -> str:
         """Elements that a checked index adds."""
@@ -135,16 +151,23 @@ class Scope:
         return f"({good} ? ({self.site.index}){index.text} : 0) * {inst['pick']}"
 
     def _store(self, inst: Inst, value: Typed) -> None:
-        text = value.text
-        if value.dtype == "f32":
-            if inst["flag"] >= 0:
-                self.raise_flag(inst["flag"], f"(to_bits({text}) & 0x7f800000u) == 0x7f800000u")
-            text = f"f_canonical({text})"
-        self.writer.line(f"{self.site.pointer(inst['view'])}[{self.element(inst['view'])}] = {text};")
+        if value.dtype == "f32" and inst["flag"] >= 0:
+            self.raise_flag(inst["flag"], boundless(value))
+        self.writer.line(f"{self.site.pointer(inst['view'])}[{self.element(inst['view'])}] = {written(value)};")
 
     def raise_flag(self, flag: int, condition: str) -> None:
         place = self.site.flags.offset + 4 * flag
         self.writer.line(f"if ({condition}) *(GLOBAL int*)({self.site.flags.space} + {place}l) = 1;")
+
+
+def boundless(value: Typed) -> str:
+    """Whether it is a NaN or infinite."""
+    return f"(to_bits({value.text}) & 0x7f800000u) == 0x7f800000u"
+
+
+def written(value: Typed) -> str:
+    """What is stored of it: a canonical NaN in the place of any."""
+    return f"f_canonical({value.text})" if value.dtype == "f32" else value.text
 
 
 def scaled(position: str, stride: int) -> str:

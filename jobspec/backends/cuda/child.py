@@ -19,7 +19,9 @@ from jobspec.ir.plan import Schedule
 
 #: schedules of each kind that a plan may hold; every one must give the same bits
 SCHEDULES: dict[str, tuple[Schedule, ...]] = {
-    "rows": (Schedule(), Schedule((("team", 32),))),
+    "rows": (Schedule(), Schedule((("team", 32),)), Schedule((("each", 4), ("rows", 4)))),
+    "columns": (Schedule(), Schedule((("each", 4),)), Schedule((("beside", 4), ("each", 4), ("parts", 4)))),
+    "fill": (Schedule(), Schedule((("each", 4),))),
     "contract": (
         Schedule(),
         Schedule((("columns", 4), ("rows", 4))),

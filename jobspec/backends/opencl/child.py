@@ -22,7 +22,10 @@ def schedules(lanes: int) -> dict[str, tuple[Schedule, ...]]:
     """Schedules of each kind that a plan for vectors of `lanes` may hold; each must give the same bits."""
     rows = (Schedule(), Schedule((("team", 32),)))
     if lanes == 1:
-        return {"rows": rows}
+        four = Schedule((("each", 4),))
+        shared = Schedule((("beside", 4), ("each", 4), ("parts", 4)))
+        each = Schedule((("each", 4), ("rows", 4)))
+        return {"rows": (*rows, each), "fill": (Schedule(), four), "columns": (Schedule(), four, shared)}
     tiles = (("columns", 2), ("lanes", lanes), ("pack", 1), ("rows", 6))
     vectors = Schedule((("lanes", lanes),))
     return {"rows": (*rows, vectors), "fill": (Schedule(), vectors), "contract": (Schedule(), Schedule(tiles))}

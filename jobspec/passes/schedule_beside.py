@@ -1,0 +1,144 @@
+"""Schedules of kernels without contractions on GPUs: how many neighbours a work-item takes, how many share a row.
+
+Takes: a kernel of kind rows, columns or fill. Promises: a pure function of it; no choice changes a bit. `each`
+neighbours are reached in one access of memory where they lie together (backends/c/several.py), so that as many elements
+take fewer instructions, as long as there are work-items enough for all processors; nobody has timed it on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from jobspec.ir.contract import LANES, LEAF
+from jobspec.ir.kernel import Kernel, lie_together
+from jobspec.ir.plan import Schedule
+
+#: groups that keep a GPU's processors busy: two for each of the 132 of an H100; work-items of one that share nothing
+BUSY, APART = 264, 64
+#: neighbours of a work-item
+EACH = (4, 2)
+#: rows of a group, LANES / each work-items to each; the fewest fill 32 work-items
+ROWS = (16, 8, 4)
+#: work-items of a group that share columns: of few instructions, each with the registers that it needs; of many, and
+#: where each takes neighbouring columns
+ITEMS, SPARING = 512, 256
+#: insts of a kernel up to which so many have the registers that they need: 65,536 among them
+LIGHT = 24
+#: runs of neighbouring columns that lie beside each other in a group, at least: 64 bytes are one piece of memory
+RUNS = 4
+
+
+def choose(kernel: Kernel) -> Schedule:
+    folds = any(inst.op == "reduce" for inst in kernel.body)
+    if folds:
+        return rows(kernel) if kernel.kind == "rows" else columns(kernel)
+    return maps(kernel) if kernel.kind in ("rows", "columns", "fill") else Schedule()
+
+
+def possible(kernel: Kernel) -> Iterator[Schedule]:
+    """What else than `choose` says may be tried, likeliest first."""
+    folds = any(inst.op == "reduce" for inst in kernel.body)
+    if kernel.kind == "rows" and folds:
+        yield from (made(each=4, rows=n) for n in (*ROWS, 32) if suits_rows(kernel) and outer(kernel) % n == 0)
+        yield made(team=LANES)
+    elif kernel.kind == "columns" and folds:
+        yield from columns_tried(kernel)
+    elif kernel.kind in ("rows", "columns", "fill"):
+        yield from (made(each=n) for n in EACH if kernel.axes[-1].size % n == 0)
+
+
+# ---- maps
+
+
+def maps(kernel: Kernel) -> Schedule:
+    """As many neighbours of the last axis as leave work-items enough."""
+    elements, last = prod(axis.size for axis in kernel.axes), len(kernel.axes) - 1
+    for each in EACH:
+        if elements // each >= BUSY * APART and pays(kernel, last, each):
+            return made(each=each)
+    return Schedule()
+
+
+def pays(kernel: Kernel, axis: int, each: int) -> bool:
+    """Whether most of what moves along the axis is reached in one access for `each` elements."""
+    moving = [view for view, _ in kernel.views() if view.strides[axis]]
+    whole = sum(lie_together(kernel, view, axis, each) for view in moving)
+    return kernel.axes[axis].size % each == 0 and 2 * whole > len(moving)
+
+
+# ---- rows
+
+
+def rows(kernel: Kernel) -> Schedule:
+    """Four lanes of a row to a work-item, where the rows are many; else one."""
+    for beside in ROWS if suits_rows(kernel) else ():
+        groups = outer(kernel) / beside
+        if groups >= (BUSY if beside > ROWS[-1] else BUSY // 2) and groups.is_integer():
+            return made(each=4, rows=beside)
+    return made(team=LANES)
+
+
+def suits_rows(kernel: Kernel) -> bool:
+    """Whether neighbours of a row are reached together; the first largest is looked for one by one."""
+    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
+    return not scans and pays(kernel, len(kernel.axes) - 1, 4)
+
+
+def outer(kernel: Kernel) -> int:
+    return prod(kernel.axes[axis].size for axis in kernel.axes_of("outer"))
+
+
+# ---- columns
+
+
+def columns(kernel: Kernel) -> Schedule:
+    """Work-items share a column, run of leaves by run, where the columns alone would leave a GPU idle."""
+    kept, leaves = sizes(kernel)
+    if suits_columns(kernel, 4) and kept >= 4 * BUSY * APART:
+        return made(each=4)
+    if leaves < 2 or kept > BUSY * ITEMS:
+        return Schedule()
+    if suits_columns(kernel, 4):
+        return shared(kept // 4, leaves)
+    beside = min(LANES, kept)
+    items = ITEMS if len(kernel.body) <= LIGHT else SPARING
+    return made(beside=beside, parts=min(leaves, items // beside))
+
+
+def shared(runs: int, leaves: int) -> Schedule:
+    """Runs of four columns, shared out: few in a group, so that there are many groups, but a whole 32 work-items."""
+    beside = RUNS
+    while beside < runs and (beside * min(leaves, SPARING // beside) < LANES or runs // (2 * beside) >= BUSY):
+        beside *= 2
+    beside = min(beside, runs)
+    return made(beside=beside, each=4, parts=min(leaves, SPARING // beside))
+
+
+def sizes(kernel: Kernel) -> tuple[int, int]:
+    """Columns, and leaves of each."""
+    kept, reduced = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("kept", "reduced"))
+    return kept, -(-reduced // LEAF)
+
+
+def suits_columns(kernel: Kernel, each: int) -> bool:
+    """Whether neighbouring columns are reached together."""
+    kept = kernel.axes_of("kept")
+    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
+    return bool(kept) and not scans and pays(kernel, kept[-1], each)
+
+
+def columns_tried(kernel: Kernel) -> Iterator[Schedule]:
+    """Other shares of a column, other numbers of neighbours."""
+    kept, leaves = sizes(kernel)
+    for each in (e for e in EACH if suits_columns(kernel, e)):
+        yield made(each=each)
+        shapes = ((beside, parts) for beside in (4, 8, 16) for parts in (leaves, -(-leaves // 2)))
+        yield from (made(beside=b, each=each, parts=p) for b, p in shapes if p > 1 and b * p <= SPARING and b <= kept)
+    parts = min(leaves, ITEMS // min(LANES, kept))
+    shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
+    yield from (made(beside=b, parts=p) for b, p in shapes if p > 1 and b * p <= ITEMS)
+
+
+def made(**choices: int) -> Schedule:
+    return Schedule(tuple(sorted(choices.items())))
