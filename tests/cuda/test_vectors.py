@@ -20,7 +20,7 @@ from jobspec.ir.kernel import Kernel, View
 from jobspec.ir.plan import Schedule
 from jobspec.passes.schedule import choose_schedule, possible_schedules
 from tests.cuda.machine.machine import Fault
-from tests.cuda.native import check, made, runs
+from tests.cuda.native import check, made, narrowed, runs
 from tests.llvm import bodies
 from tests.llvm.bodies import zeros
 from tests.llvm.native import Array, axes, numbers
@@ -189,3 +189,35 @@ def test_tune_may_choose() -> None:
     assert set(possible_schedules(copied, target_of(90))) == {Schedule(), made(each=2), made(each=4)}
     rows = set(possible_schedules(bodies.layer_norm(32, 64)[0], target_of(90)))
     assert {made(team=32), made(each=4, rows=4), made(each=4, rows=32), Schedule()} <= rows
+
+
+# ---- tiles
+
+
+def with_epilogue(n: int, offset: int = 0) -> tuple[Kernel, list[Array]]:
+    """r + (a @ b + bias): the bias a row vector, r a matrix of results."""
+    b = axes(m=[20], n=[n], k=[24])
+    x = b.inst("product", a=View(0, 0, (24, 0, 1)), b=View(1, 0, (0, 1, n)))
+    x = b.inst("add", x, b.load(2, 0, 1, 0))
+    b.store(b.inst("add", b.load(3, n, 1, 0, offset=offset), x), 4, n, 1, 0, flag=0)
+    arrays = [numbers(480, 1, True), numbers(24 * n, 2), numbers(n, 3), numbers(20 * n + 8, 4), zeros(20, n)]
+    return b.kernel("contract"), arrays
+
+
+TILE = made(stage=8, rows=2, columns=4, high=4, wide=4)
+
+
+@pytest.mark.parametrize(("n", "offset", "loads"), [(40, 0, 2), (40, 1, 1), (42, 0, 0)])
+def test_what_follows_a_contraction(n: int, offset: int, loads: int) -> None:
+    """Four results at once, with what the epilogue reads of four, where they lie so; a work-item has two rows."""
+    kernel, arrays = with_epilogue(n, offset)
+    check(kernel, arrays, chosen=[TILE])
+    found = accesses(kernel, arrays, TILE)
+    assert (found["ld.v4"], found["st.v4"]) == (2 * loads, 2 if loads else 0)
+
+
+def test_pieces_of_matrices() -> None:
+    """A work-item of 32 has two neighbours of each row: four of them fill a sector of memory."""
+    kernel, arrays = narrowed(*with_epilogue(40))
+    found = accesses(kernel, arrays, made(matrices=1, rows=1, columns=1, high=1, wide=1, stage=16))
+    assert found["st.v2"] == found["st"] == 2  # the others raise the flag

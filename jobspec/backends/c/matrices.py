@@ -77,6 +77,10 @@ class Pieces(Tile):
     def _sum(self, r: str, c: str) -> str:
         return f"({r} / 2 * {self.columns // 2} + {c} / 2) * 4 + {r} % 2 * 2 + {c} % 2"
 
+    @property
+    def neighbours(self) -> int:
+        return 2
+
     # ---- from memory
 
     def _simple(self, o: Operand) -> bool:

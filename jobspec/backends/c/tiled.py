@@ -7,7 +7,7 @@ the contraction order of ir/contract.py to the bit; any schedule gives the same 
 Two stages lie in shared memory: while one is multiplied, the next is copied into the other, on the side where the
 device can do so; one barrier per stage is enough. What lies beyond the tile's border is read at the border
 and comes to nothing; k runs as far as it goes and no further. Four neighbours are fetched in one access wherever they
-lie at a multiple of four.
+lie at a multiple of four; so are results stored and operands of the epilogue read, as sums are neighbours by fours.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c.contract import epilogue_of
+from jobspec.backends.c.lines import line_of, together_of, wider
 from jobspec.backends.c.request import WIDEST, Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.several import several
 from jobspec.backends.c.tree import add
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Extent, normal_form, size
+from jobspec.ir.kernel import lie_together
 
-#: elements that lie together in a work-item's tile: as many as one access to shared memory takes
-TOGETHER = 4
 #: floats between lines of a stage, so that neighbours of a column lie in different banks
 PAD = 4
 #: how far behind the last element positions may be computed
@@ -368,28 +369,31 @@ class Tile:
             at_m = w.let(self.index, f"{row} + {self._row(r)}", "m")
             w.line(f"if ({at_m} >= {size(form.m)}) continue;")
             rows = scope.enter((e.axis for e in form.m), digits(w, self.index, at_m, [e.size for e in form.m]))
-            with self._each(self.columns, rolled) as c:
+            run = self._run(live)
+            with self._each(self.columns // run, rolled) as v:
+                c = f"({v} * {run})" if run > 1 else v
                 at_n = w.let(self.index, f"{column} + {self._column(c)}", "n")
                 w.line(f"if ({at_n} >= {size(form.n)}) continue;")
-                here = rows.enter((e.axis for e in form.n), digits(w, self.index, at_n, [e.size for e in form.n]))
-                here.values[form.product] = Typed("f32", w.let("float", f"sum[{self._sum(r, c)}]"))
+                *at, last = digits(w, self.index, at_n, [e.size for e in form.n])
+                here = several(rows.enter((e.axis for e in form.n[:-1]), at), form.n[-1].axis, run, last)
+                for number, copy in enumerate(here.copies):
+                    place = self._sum(r, f"({c} + {number})" if number else c)
+                    copy.values[form.product] = Typed("f32", w.let("float", f"sum[{place}]"))
                 here.run(live)
                 here.store(stores)
+
+    @property
+    def neighbours(self) -> int:
+        """Columns of a work-item that are always neighbours, the first at a multiple of their number."""
+        return together_of(self.columns)
+
+    def _run(self, live: frozenset[int]) -> int:
+        """How many of them the epilogue takes at once: all, where any of its accesses then is one for all."""
+        kernel, n, run = self.q.kernel, self.form.n[-1], self.neighbours
+        views = (kernel.body[i]["view"] for i in live if kernel.body[i].op in ("load", "store"))
+        return run if any(lie_together(kernel, view, n.axis, run) for view in views) and n.size % run == 0 else 1
 
     def _each(self, count: int, rolled: bool) -> AbstractContextManager[str]:
         if rolled:
             self.writer.line("ROLLED")
         return self.writer.count("int", count, "i")
-
-
-def wider(text: str, width: int) -> str:
-    return f"{text} * {width}" if width > 1 else text
-
-
-def line_of(i: int | str, place: str, items: int, each: int) -> str:
-    """The line of the tile that is number `i` of the work-item's `each`: all `items` have a run of TOGETHER, then all
-    another."""
-    run = next(n for n in (TOGETHER, 2, 1) if each % n == 0)
-    if isinstance(i, int):
-        return f"{i // run * run * items} + {place} * {run} + {i % run}"
-    return f"({i} / {run} * {run * items} + {place} * {run} + {i} % {run})"
