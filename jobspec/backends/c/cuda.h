@@ -17,6 +17,18 @@ static __device__ __forceinline__ int own_item() {
 // Memory of a group whose size the launch says, and pointers into it.
 #define GROUP_MEMORY(bytes) extern __shared__ __align__(1024) uchar group_memory[]
 #define SHARED
+// A distance of 2 GB and more. The assembler of NVRTC 13.0 for sm_120 ends in a segmentation fault on kernels in which a
+// pointer is moved on from an address that is a parameter and such a number, so that number is no constant to it there.
+#if __CUDA_ARCH__ >= 1200
+static __device__ __forceinline__ long far_away(uint low, uint high) {
+  long both;
+  asm("mov.b64 %0, {%1, %2};" : "=l"(both) : "r"(low), "r"(high));
+  return both;
+}
+#define FAR(place) far_away((uint)(place), (uint)((place) >> 32))
+#else
+#define FAR(place) (place)
+#endif
 #define ROLLED _Pragma("unroll 1")
 #define UNROLLED _Pragma("unroll")
 #define SYNC __syncthreads()

@@ -9,6 +9,7 @@
 #define LOCAL __local
 #define GROUP_MEMORY(bytes) __local uchar group_memory[bytes] __attribute__((aligned(128)))
 #define SHARED __local
+#define FAR(place) (place)
 #define ROLLED
 #define UNROLLED
 #define SYNC barrier(CLK_LOCAL_MEM_FENCE)

@@ -19,6 +19,8 @@ from jobspec.ir.library.apply import apply
 from jobspec.ir.plan import Buffer
 from jobspec.ir.types import DTYPES
 
+#: how far from a space's beginning is not far
+NEAR = 2**31 - 1
 #: dtype of the IR → C type of an element in memory
 STORED = {"f32": "float", "i32": "int", "u32": "uint", "bool": "uchar", "u8": "uchar", "u16": "ushort"}
 
@@ -51,7 +53,7 @@ class Site:
         place = buffer.offset + view.offset * DTYPES[buffer.type.dtype]
         turns = "".join(f" + {stride}l * turn{i}" for i, stride in enumerate(view.turns) if stride)
         name = self.writer.name("p")
-        self.writer.line(f"{type_} const {name} = ({type_})({buffer.space} + {place}l){turns};")
+        self.writer.line(f"{type_} const {name} = ({type_})({address(buffer, place)}){turns};")
         return name
 
 
@@ -156,8 +158,13 @@ class Scope:
         self.writer.line(f"{self.site.pointer(inst['view'])}[{self.element(inst['view'])}] = {written(value)};")
 
     def raise_flag(self, flag: int, condition: str) -> None:
-        place = self.site.flags.offset + 4 * flag
-        self.writer.line(f"if ({condition}) *(GLOBAL int*)({self.site.flags.space} + {place}l) = 1;")
+        flags = self.site.flags
+        self.writer.line(f"if ({condition}) *(GLOBAL int*)({address(flags, flags.offset + 4 * flag)}) = 1;")
+
+
+def address(buffer: Buffer, place: int) -> str:
+    """Of a byte of the space that a buffer lies in."""
+    return f"{buffer.space} + {f'FAR({place}l)' if place > NEAR else f'{place}l'}"
 
 
 def boundless(value: Typed) -> str:
