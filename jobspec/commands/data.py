@@ -90,7 +90,7 @@ def described(item: AddedSet) -> dict[str, Any]:
 def ls_command(as_json: bool) -> None:
     """List the data sets in the store, with the lines to paste."""
     home = open_home()
-    listed = [listing(home, opened) for opened in opened_sets(home)]
+    listed = sorted((listing(home, opened) for opened in opened_sets(home)), key=lambda entry: entry["names"] or ["~"])
     if as_json:
         say_json({"sets": listed})
         return

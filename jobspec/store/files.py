@@ -132,9 +132,9 @@ def store_error(doing: str, path: Path, error: OSError) -> StoreError:
         help = "free some space, or set JOBSPEC_HOME to a folder on a larger disk"
         return StoreError("E0701", f"cannot {doing} {path}: the disk is full", help=help)
     if error.errno in REFUSED:
-        help = "change the folder's permissions, or set JOBSPEC_HOME to a folder you may write to"
+        help = "change the folder's permissions, or name another one; the store's is what JOBSPEC_HOME says"
         return StoreError("E0702", f"cannot {doing} {path}: not permitted ({error.strerror})", help=help)
-    help = "see that each part of the path is a folder, or set JOBSPEC_HOME to another one"
+    help = "see that each part of the path is a folder, or name another one; the store's is what JOBSPEC_HOME says"
     return StoreError("E0703", f"cannot {doing} {path}: {(error.strerror or str(error)).lower()}", help=help)
 
 
@@ -149,7 +149,7 @@ class Draft:
 
     def __enter__(self) -> Draft:
         make_folders(self._files, self._path.parent)
-        with explained("write", self._path):
+        with explained("write into", self._path.parent):
             self._fd = self._files.create(self._path)
         return self
 

@@ -112,7 +112,7 @@ class Remote:
             raise self._trouble(name, error) from error
 
     def _trouble(self, name: str, error: Exception) -> StoreError:
-        reason = f"{self.shown}/{name}: {error or type(error).__name__}"
+        reason = f"{self.shown}/{name}: {reason_of(error)}"
         return StoreError("E0712", without_password(reason), help="try again: what has arrived is not sent twice")
 
 
@@ -120,6 +120,14 @@ def pipelined(file: Any, first: int, last: int) -> bytes:
     """A range of a file over SFTP, whose `read` waits for every 32 kB before it asks for the next."""
     with file:
         return b"".join(file.readv([(first, last - first)]))
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong; of a server that could not be asked, what stands behind the missing file (see `absent`)."""
+    if isinstance(error, FileNotFoundError) and error.__cause__:
+        return reason_of(error.__cause__)
+    words = error.strerror if isinstance(error, OSError) else None
+    return str(words or error) or type(error).__name__
 
 
 def absent(error: FileNotFoundError) -> bool:
