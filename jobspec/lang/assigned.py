@@ -17,7 +17,8 @@ def assignments(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name.strip() and equals and value.strip()):
-            raise UsageError("E0813", f"`--set {pair}` sets nothing", help="write `--set steps=500`")
+            help = f"say to what: `--set {name.strip() or 'steps'}=…`"
+            raise UsageError("E0813", f"`--set {pair}` sets nothing", help=help)
         found[name.strip()] = value.strip()
     return found
 

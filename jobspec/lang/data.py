@@ -52,7 +52,8 @@ def read(frame: Frame, node: tree.DataDef, catalog: Catalog) -> DataSet:
             "E0430", "a data set is a `table(…)` or `tokens(…)`", help="`jobspec data add` prints the line to write"
         )
     if not call.arguments or not isinstance(call.arguments[0], tree.Hash):
-        raise Refusal("E0431", f"`{kind}` begins with the hash of the data", help=f"as in `{kind}(b3:…, …)`")
+        help = f"as in `{kind}(b3:…, …)`; `jobspec data ls` prints the lines of what is here"
+        raise Refusal("E0431", f"`{kind}` begins with the hash of the data", help=help)
     root = call.arguments[0].text
     if kind == "table":
         return DataSet(node.name.text, root, kind, table_fields(frame, call), catalog(root), None, node)

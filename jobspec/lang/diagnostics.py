@@ -112,8 +112,14 @@ class Reporter:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most probably meant; None if nothing is near (a third of its letters)."""
-    best = min(((edit_distance(word, other), other) for other in known), default=None)
-    return best[1] if best and 0 < best[0] <= max(1, len(word) // 3) else None
+    best = min(((*apart(word, other), other) for other in known), default=None)
+    return best[2] if best and 0 < best[0] <= max(1, len(word) // 3) else None
+
+
+def apart(word: str, other: str) -> tuple[int, bool]:
+    """How far, and whether by more than capitals: these count as one slip, and the nearest."""
+    differ = word.lower() != other.lower()
+    return edit_distance(word, other) if differ else int(word != other), differ
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -95,11 +95,10 @@ class Span:
 
 
 def not_text(name: str, reason: str) -> CompileError:
-    return CompileError(
-        "E0111",
-        f"`{name}` is not a text file: {reason}",
-        help="a job is UTF-8 text; if this is data, add it with `jobspec data add` and name it by its hash",
-    )
+    help = "a job is UTF-8 text; if this is data, add it with `jobspec data add` and name it by its hash"
+    if name.endswith(".plan"):
+        help = "a plan file is for `jobspec run` and `jobspec diff`; give the job's own text here"
+    return CompileError("E0111", f"`{name}` is not a text file: {reason}", help=help)
 
 
 def too_large(name: str, size: int, limit: int) -> CompileError:
