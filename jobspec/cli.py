@@ -56,6 +56,7 @@ COMMANDS = {
 }
 #: what other programs call them
 CALLED = {"train": "run", "fit": "run", "init": "new", "lint": "check", "format": "fmt", "ls": "store ls"}
+CALLED |= {"help": "--help", "version": "--version"}
 INTERRUPTED = 130
 #: new objects between two searches for unreachable ones: compiling makes very many that stay, and no cycles
 SEARCHED = 100_000
@@ -86,7 +87,7 @@ def unknown_command(name: str) -> UsageError:
     return UsageError("E0803", f"there is no command `{name}`", help=help)
 
 
-@click.group(cls=Commands, name="jobspec")
+@click.group(cls=Commands, name="jobspec", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="jobspec")
 def commands() -> None:
     """A whole training job in one text file, with one meaning to the last bit."""
@@ -126,7 +127,7 @@ def exit_code(arguments: list[str]) -> int:
 
 def how_to_set(error: click.ClickException) -> str:
     """A help line for what is no option of a command that takes a job, as `--steps 10`."""
-    if not isinstance(error, click.NoSuchOption) or not error.ctx:
+    if not isinstance(error, click.NoSuchOption) or not error.ctx or not error.option_name.startswith("--"):
         return ""
     takes_job = any(parameter.name == "sets" for parameter in error.ctx.command.params)
     if not takes_job or any(option.startswith(error.option_name) for option in error.possibilities or ()):

@@ -17,13 +17,39 @@ def test_commands(call: Call, word: str, help: str) -> None:
 
 
 def test_what_other_programs_call_commands() -> None:
-    assert {meant.split()[0] for meant in CALLED.values()} <= set(COMMANDS) and not set(CALLED) & set(COMMANDS)
+    known = {*COMMANDS, "--help", "--version"}
+    assert {meant.split()[0] for meant in CALLED.values()} <= known and not set(CALLED) & set(COMMANDS)
+
+
+def test_help_is_asked_for_in_short(call: Call) -> None:
+    for words in ((), ("run",), ("data", "add")):
+        assert call(*words, "-h").out == call(*words, "--help").out != ""
 
 
 def test_options(call: Call, tiny: Path) -> None:
     """A value of the job that is given as an option; an option that is cut short is none."""
     assert "help: `--set steps=…` sets a value of the job" in call("run", tiny, "--steps", "5").err
+    assert "--set v=" not in call("run", tiny, "-v").err
     assert "--threads" in (said := call("run", tiny, "--thread", "5").err) and "--set" not in said
+
+
+def test_a_value_by_another_capital_or_without_value(call: Call, tiny: Path) -> None:
+    assert "help: did you mean `X`?" in call("check", tiny, "--set", "x=5").err
+    assert "help: say to what: `--set X=…`" in call("check", tiny, "--set", "X").err
+
+
+def test_a_plan_file_where_a_text_is_meant(call: Call, tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.plan"
+    call("compile", tiny, "-o", path)
+    said = call("show", path)
+    assert said.code == 3 and "error[E0111]" in said.err and "help: a plan file is for `jobspec run`" in said.err
+
+
+def test_a_file_that_cannot_be_written(call: Call, tiny: Path) -> None:
+    """What was asked for is named, and not the draft beside it."""
+    (tiny.parent / "flat").write_text("")
+    said = call("compile", tiny, "-o", tiny.parent / "flat" / "x.plan")
+    assert said.code == 1 and "error[E0703]" in said.err and ".part" not in said.err and "/flat" in said.err
 
 
 def test_another_width(call: Call, tiny: Path) -> None:
