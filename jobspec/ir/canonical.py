@@ -59,7 +59,7 @@ def encode(value: Value, *, depth: int = DEFAULT.depth) -> bytes:
 def decode(data: bytes, limits: Limits = DEFAULT) -> Value:
     """The value whose canonical bytes are `data`; arrays come as lists. Raises CanonicalError."""
     if len(data) > limits.size:
-        raise CanonicalError(f"{len(data)} bytes where at most {limits.size} are allowed")
+        raise CanonicalError(f"more than the {limits.size:,} bytes that are allowed")
     reader = _Reader(bytes(data), limits)
     value = reader.value(limits.depth)
     if reader.at != len(data):

@@ -97,7 +97,7 @@ def test_the_wrong_field_is_named(changes: dict[str, Any], reason: str) -> None:
 
 
 def test_too_long_is_refused() -> None:
-    with pytest.raises(ReceiptFormatError, match="at most 1024"):
+    with pytest.raises(ReceiptFormatError, match="more than the 1,024 bytes"):
         decode_receipt(bytes(SIZE + 1))
 
 
