@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.classes import has_matrices
-from jobspec.ir.contract import LEAF
+from jobspec.ir.contract import LANES, LEAF
 from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
@@ -42,6 +42,8 @@ MATRIX_SMALL, MATRIX_SMALL_TILE, MATRIX_LEAST = (1, 2, 2, 2, 32), 16, (1, 1, 1, 
 #: tasks that columns on a processor are cut into at least; columns that are too few for that unless cut into parts, and
 #: enough without
 CPU_TASKS, FEW, MANY = 64, 128, 1024
+#: vectors of all short rows that a work-item takes at once
+CPU_HELD = 8
 #: tiles that must use a strip of b before copying it together pays
 REUSE = 3
 
@@ -75,7 +77,8 @@ def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Sche
     if target.features == "cpu" and kernel.kind == "columns" and any(inst.op == "reduce" for inst in kernel.body):
         yield from strips(kernel, target)
     elif chosen.get("lanes", 1) > 1:
-        yield from (made(lanes=lanes) for lanes in (8, 4) if lanes < target.lanes)
+        yield from (made(lanes=target.lanes, rows=rows) for rows in (1, 2, 4) if chosen.get("rows", 0))
+        yield from (made(lanes=lanes) for lanes in (target.lanes, 8, 4) if lanes <= target.lanes)
     if target.features != "cpu":
         yield from schedule_beside.possible(kernel)
     if chosen.get("team", 0) or chosen.get("rows", 0):
@@ -90,10 +93,20 @@ def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
     if folds and kernel.kind == "columns":
         kept = prod(kernel.axes[axis].size for axis in kernel.axes_of("kept"))
         return next(strips(kernel, target), Schedule()) if not FEW <= kept < MANY else Schedule()
+    if folds and kernel.kind == "rows" and (rows := rows_at_once(kernel, target.lanes)):
+        return made(lanes=target.lanes, rows=rows)
     maps = kernel.kind in ("rows", "columns", "fill") and not folds
     if (folds and kernel.kind == "rows") or (maps and kernel.axes[-1].size >= target.lanes):
         return made(lanes=target.lanes)
     return Schedule()
+
+
+def rows_at_once(kernel: Kernel, lanes: int) -> int:
+    """Short rows that a work-item takes side by side, so that one's long chain of operations runs while another's does;
+    0 where a row is long, or no whole number of vectors."""
+    row, outer = (prod(kernel.axes[axis].size for axis in kernel.axes_of(role)) for role in ("row", "outer"))
+    fitting = CPU_HELD * lanes // row
+    return next((n for n in (4, 2, 1) if n <= fitting and outer % n == 0), 0) if row % LANES == 0 else 0
 
 
 def strips(kernel: Kernel, target: Target) -> Iterator[Schedule]:

@@ -28,6 +28,8 @@ from jobspec.ir.contraction import Contraction, Extent, normal_form, size
 SHARED_OUT, TOGETHER = 16, GROUP // 8
 #: bytes of b that a processor keeps in its second cache
 NEAR = 1 << 19
+#: floats of a line of the caches
+LINE = 16
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -103,8 +105,8 @@ class Tiles:
 
     @property
     def packing(self) -> Packing:
-        part, symbol = self.part, f"{self.symbol}_pack"
-        return Packing(self.q, self.writer, self.form, symbol, part.first, part.last, part.strips, part.width)
+        q, w, part, symbol = self.q, self.writer, self.part, f"{self.symbol}_pack"
+        return Packing(q, w, self.form, symbol, part.first, part.last, part.strips, part.width, part.lanes)
 
     @property
     def columns(self) -> int:
@@ -124,13 +126,14 @@ class Tiles:
         m, outer = size(form.m), self.outer
         runs = -(-m // self.rows)
         tasks = size(outer) * part.strips * runs
-        with q.function(w, self.symbol, nest, live) as top:
+        with q.function(w, self.symbol, nest, live, lanes=part.lanes) as top:
             top.site.open((form.a, form.b))
             task, groups, items = spread(w, q.index, tasks, max(1, min(TOGETHER, tasks // SHARED_OUT)))
             *at, strip, run = self._tile(task, runs)
             column = w.let(q.index, f"{part.first} + {strip} * {part.width}", "column")
             row = w.let(q.index, f"{run} * {self.rows}", "row")
             scope = top.enter((e.axis for e in outer), at)
+            self._ahead(scope, live, row, column)
             self._sums(scope, dict(zip(outer, at, strict=True)), row, column, strip)
             self._finish(scope, live, stores, row, column)
         return Launch(self.symbol, groups, items, q.turns, self.packing.bytes if part.pack else 0)
@@ -187,8 +190,7 @@ class Tiles:
         base_a = [further, *(scaled(at, e.a) for e, at in outer.items() if e.a)]
         a = []
         for r in range(self.rows):
-            with_row = w.let(q.index, f"{row} + {r} < {size(form.m)} ? {row} + {r} : {size(form.m) - 1}", "m")
-            at = digits(w, q.index, with_row, [e.size for e in form.m])
+            at = digits(w, q.index, self._kept(row, r), [e.size for e in form.m])
             terms = [*base_a, *(scaled(d, e.a) for d, e in zip(at, form.m, strict=True) if e.a)]
             a.append(self._pointer(scope.site.pointer(form.a), terms))
         return a
@@ -263,6 +265,25 @@ class Tiles:
                 w.line(f"sum[{s}] = {add(f'{stack}[top][{s}]', f'sum[{s}]')};")
 
     # ---- the rest of the body
+
+    def _ahead(self, scope: Scope, live: frozenset[int], row: str, column: str) -> None:
+        """Ask for what the rest of the body reads of this tile: rows lie too far apart for the processor to guess."""
+        w, form, q, part = self.writer, self.form, self.q, self.part
+        insts = (q.kernel.body[i] for i in sorted(live))
+        loads = (inst["view"] for inst in insts if inst.op == "load" and not inst.args)
+        views = dict.fromkeys(v for v in loads if v.strides[form.n[-1].axis] == 1 and part.lanes > 1)
+        for r in range(self.rows if views else 0):
+            at_m = digits(w, q.index, self._kept(row, r), [e.size for e in form.m])
+            here = scope.enter((*(e.axis for e in form.m), form.n[-1].axis), (*at_m, column))
+            for view in views:
+                at = w.let(q.index, here.element(view), "e")
+                for first in range(0, part.valid, LINE):
+                    w.line(f"AHEAD({here.site.pointer(view)} + {at} + {first});")
+
+    def _kept(self, row: str, r: int) -> str:
+        """Row `r` of the tile, or the last there is."""
+        last = size(self.form.m) - 1
+        return self.writer.let(self.q.index, f"{row} + {r} <= {last} ? {row} + {r} : {last}", "m")
 
     def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
         w, form, q, lanes = self.writer, self.form, self.q, self.part.lanes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, strips, tiled
+from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, short, strips, tiled
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
@@ -24,6 +24,8 @@ def of_fold(q: Request, writer: Writer) -> list[Launch]:
         return maps.render(q, writer)
     if q.kernel.kind == "columns" and q.schedule.get("lanes", 1) > 1:
         return strips.render(q, writer)
+    if q.kernel.kind == "rows" and short.suits(q.kernel, q.schedule.get("lanes", 1), q.schedule.get("rows", 0)):
+        return short.render(q, writer)
     shared_out = q.schedule.get("parts", 1) > 1 and q.kernel.kind == "columns" and parted.suits(q.kernel)
     return parted.render(q, writer) if shared_out else folded.render(q, writer)
 

@@ -5,6 +5,8 @@
 #pragma OPENCL FP_CONTRACT OFF
 #define KERNEL __kernel void
 #define BOUND(items)
+// Intel's compiler (2026.2) crashes where it tries to make vectors of work-items that ask for memory ahead.
+#define VECTORS(n) __attribute__((vec_type_hint(float##n)))
 #define GLOBAL __global
 #define LOCAL __local
 #define GROUP_MEMORY(bytes) __local uchar group_memory[bytes] __attribute__((aligned(128)))
@@ -17,6 +19,12 @@
 #define COPY2(into, from) vstore2(vload2(0, from), 0, into)
 #define COPY4(into, from) vstore4(vload4(0, from), 0, into)
 #define COPIED
+// A processor's compiler takes any address; what is asked for is never needed.
+#if __has_builtin(__builtin_prefetch)
+#define AHEAD(p) __builtin_prefetch((const void*)(size_t)(p))
+#else
+#define AHEAD(p)
+#endif
 // Two or four neighbours for one access (vstore2, vstore4).
 #define VECTOR2(type, a, b) ((type##2)((type)(a), (type)(b)))
 #define VECTOR4(type, a, b, c, d) ((type##4)((type)(a), (type)(b), (type)(c), (type)(d)))

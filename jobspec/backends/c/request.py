@@ -71,13 +71,15 @@ class Request:
 
     @contextmanager
     def function(
-        self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int], items: int = 0
+        self, writer: Writer, symbol: str, nest: Nest, insts: Collection[int], items: int = 0, lanes: int = 1
     ) -> Iterator[Scope]:
         """A kernel function; gives the scope outside all loops, pointers for `insts` opened. `items`: of a group, said
-        to the compiler, which then knows how many registers each may have."""
+        to the compiler, which then knows how many registers each may have; `lanes`: of the vectors that it is written
+        in, said to it as well, which then joins no work-items in vectors of its own."""
         turns = "".join(f", int turn{i}" for i in range(self.turns))
         spaces = ", ".join(f"GLOBAL uchar* {space}" for space in ("arena", "feed", "scratch"))
         bound = f"BOUND({items}) " if items else ""
+        bound += f"VECTORS({lanes}) " if lanes > 1 else ""
         with writer.block(f"KERNEL {bound}{symbol}({spaces}, float one{turns})"):
             site = Site(writer, nest, self.buffers, self.flags, self.index)
             site.open(nest.views(insts))

@@ -12,7 +12,7 @@ from importlib import resources
 from jobspec.backends.c.writer import Writer
 
 #: version of the rendered C: raised when an unchanged plan becomes other code
-RENDERER = "8"
+RENDERER = "9"
 
 
 def source(dialect: str, writer: Writer) -> str:

@@ -127,9 +127,10 @@ class WideScope(Scope):
     def _gathered(self, inst: Inst, *picked: Typed) -> Typed:
         view = inst["view"]
         pointer, stored = self.site.pointer(view), STORED[self.site.buffers[view.buffer].type.dtype]
+        if view.strides[self.axis] == 1 and stored in WHOLE and all(a.lanes == 1 for a in picked):
+            moved = "".join(f" + {self.picked(inst, a)}" for a in picked)
+            return self._named(inst.dtype, f"vload{self.lanes}(0, {pointer} + {self.element(view)}{moved})")
         further = self._further(inst, self.wide.spread(picked[0])) if picked else [""] * self.lanes
-        if view.strides[self.axis] == 1 and not picked and stored in WHOLE:
-            return self._named(inst.dtype, f"vload{self.lanes}(0, {pointer} + {self.element(view)})")
         elements = [f"{pointer}[{at}{more}]" for at, more in zip(self._elements(view), further, strict=True)]
         if self.site.buffers[view.buffer].type.dtype == "bool":
             elements = [f"-(int)({element} != 0)" for element in elements]
