@@ -156,6 +156,9 @@ def test_native_bits_are_the_reference_s(text: str, seed: int, threads: int, lev
 # ---- thousands ----
 
 
+MANY = models(steps=20) | models(steps=12, wide=True)
+
+
 @pytest.mark.slow
 @settings(max_examples=2000, **CALM)
 @given(models(steps=20))
@@ -180,6 +183,6 @@ def test_many_gradients_of_pytorch(text: str, seed: int) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=1000, **CALM)
-@given(models(steps=20), st.integers(0, 99), st.sampled_from([1, 2]), st.sampled_from([0, 1, 2, 3]))
+@given(MANY, st.integers(0, 99), st.sampled_from([1, 2]), st.sampled_from([0, 1, 2, 3]))
 def test_many_native_bits(text: str, seed: int, threads: int, level: int) -> None:
     check_bits(text, seed, threads, level)

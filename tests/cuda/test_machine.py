@@ -41,6 +41,34 @@ def test_a_right_kernel_runs(backwards: bool) -> None:
     assert found.tolist() == [*range(63, -1, -1), *range(127, 63, -1)]
 
 
+@pytest.mark.parametrize(
+    ("picked", "picks"),
+    [
+        ("unsigned r = __byte_perm(n, ~n, 0x3340);", 0x3340),
+        ('unsigned r, s = 0x1c0 + i - i; asm("prmt.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(n), "r"(~n), "r"(s));', 0x1C0),
+    ],
+)
+def test_bytes_are_taken_from_two_words(picked: str, picks: int) -> None:
+    """Which ones a number says, or a register; the upper bit of four asks for the sign."""
+    found = run(f"int n = i * 0x05020304; {picked} x[b + i] = r & 0xffffff;")
+    assert found.tolist() == [permuted(i, picks) for i in range(64)] * 2
+
+
+def permuted(i: int, picks: int) -> int:
+    """The lower three bytes."""
+    n = i * 0x05020304 & 0xFFFFFFFF
+    held = (n | (n ^ 0xFFFFFFFF) << 32).to_bytes(8, "little")
+    chosen = [(held[p & 7], p & 8) for p in (picks >> 4 * k & 15 for k in range(3))]
+    return int.from_bytes([255 * (byte >> 7) if sign else byte for byte, sign in chosen], "little")
+
+
+def test_bits_are_cut_out() -> None:
+    body = "int n = i * 0x05020304; x[b + i] = (n >> 9 & 255) + 1000 * ((n << 7) >> 27);"
+    words = [i * 0x05020304 & 0xFFFFFFFF for i in range(64)]
+    high = [(n >> 20 & 31) - 32 * (n >> 24 & 1) for n in words]
+    assert run(body).tolist() == [(n >> 9 & 255) + 1000 * h for n, h in zip(words, high, strict=True)] * 2
+
+
 def test_registers_live_over_barriers() -> None:
     """In a loop with a barrier in it, as sums through shared memory have."""
     body = """

@@ -40,6 +40,12 @@ def test_bits_are_the_reference_s(text: str, seed: int, level: int, drawn: bool,
 
 @pytest.mark.slow
 @settings(RELAXED, max_examples=300)
-@given(models(steps=16), st.integers(0, 99), st.sampled_from(LEVELS), st.booleans(), st.booleans())
+@given(
+    models(steps=16) | models(steps=12, wide=True),
+    st.integers(0, 99),
+    st.sampled_from(LEVELS),
+    st.booleans(),
+    st.booleans(),
+)
 def test_many_models(text: str, seed: int, level: int, drawn: bool, late: bool) -> None:
     check(text, seed, level, drawn, late)

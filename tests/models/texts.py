@@ -3,7 +3,8 @@
 Takes: `models(...)` draws a text. Promises: every text is a job (a refusal is a fault here or in the language);
 tensors have at most 240 numbers; values stay within a few thousand, so gradients are finite. `smooth=True`: only
 operations whose slopes finite differences can see (no kinks, no `stop`, no rounding). `plain=True`: every optimizer is
-p := p - g.
+p := p - g. `wide=True`: axes of up to 96 and tensors of 30,000 numbers, whose kernels are cut for vectors, groups and
+tiles; where maps follow each other, values may become infinite.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from tests.models.writer import Axes, Grow, Model, Val, Writer
 ROOT = "b3:" + "0123456789abcdef" * 4
 FIELDS = {"x": ("f32", "T D"), "y": ("f32", ""), "c": ("u8", "T"), "k": ("u8", "")}
 OF_DATA = ", ".join(f"{name}={kind}{f'[{axes}]' if axes else ''}" for name, (kind, axes) in FIELDS.items())
+
+#: numbers of a tensor, of a wide one
+LARGEST, WIDEST = 240, 30_000
 
 BLOCKS: tuple[Grow, ...] = (blocks.repeated, blocks.scanned, blocks.called)
 SMOOTH: tuple[Grow, ...] = (
@@ -41,11 +45,12 @@ AVERAGES = ("optim.ema(.75)", "optim.polyak()")
 
 
 @st.composite
-def models(draw: Any, smooth: bool = False, plain: bool = False, steps: int = 12) -> str:
+def models(draw: Any, smooth: bool = False, plain: bool = False, steps: int = 12, wide: bool = False) -> str:
     """The text of a random job."""
     shards = draw(st.sampled_from([1, 1, 2, 3, 4]))
     menu = SMOOTH if smooth else MENU
-    model = Model(draw, sizes_of(draw, shards), smooth, shards > 1, menu)
+    sizes = sizes_of(draw, shards) | (wide_sizes(draw) if wide else {})
+    model = Model(draw, sizes, smooth, shards > 1, menu, WIDEST if wide else LARGEST)
     given = [Val(f"batch.{name}", {"B": model.sizes["B"], **{a: model.sizes[a] for a in axes.split()}}, kind != "f32",
                  2 if kind != "f32" else 0) for name, (kind, axes) in FIELDS.items()]  # fmt: skip
     writer = Writer(model, given, list(model.sizes))
@@ -61,6 +66,13 @@ def sizes_of(draw: Any, shards: int) -> Axes:
     sizes = {"B": shards * draw(st.integers(1, 3)), "T": draw(st.integers(1, 4)), "D": h * k, "H": h, "K": k}
     sizes |= {"C": draw(st.integers(1, 3)), "L": draw(st.integers(1, 3)), "P": draw(st.integers(1, 3))}
     return sizes | {"V": draw(st.integers(2, 5)), "X": draw(st.integers(1, 5))}
+
+
+def wide_sizes(draw: Any) -> Axes:
+    """Sizes that vectors, groups and tiles divide, and others."""
+    h, k = draw(st.sampled_from([1, 2, 3, 6])), draw(st.sampled_from([1, 5, 8, 16]))
+    longs = {axis: draw(st.sampled_from([1, 4, 7, 16, 33, 64])) for axis in "TXV"}
+    return {"D": h * k, "H": h, "K": k, **longs, "V": longs["V"] + 1}
 
 
 def mapped_first(w: Writer) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-LARGEST = 240
 Grow = Callable[["Writer"], None]
 Axes = dict[str, int]
 
@@ -36,13 +35,14 @@ class Val:
 @dataclass
 class Model:
     """What all bodies of a text share. `menu`: what statements are chosen from; `layers`: texts of the layers written
-    so far; `vectors`: whether any parameter is none of the linear maps."""
+    so far; `largest`: numbers of a tensor; `vectors`: whether any parameter is none of the linear maps."""
 
     draw: Any
     sizes: Axes
     smooth: bool
     shards: bool
     menu: tuple[Grow, ...]
+    largest: int
     layers: list[str] = field(default_factory=list)
     count: int = 0
     vectors: bool = False
@@ -120,7 +120,7 @@ class Writer:
         return " state " in text or any(self.keeps(inner) for inner in re.findall(r":(fn\d+)\(", text))
 
     def fits(self, axes: Axes) -> bool:
-        return prod(axes.values()) <= LARGEST and len(axes) <= 4
+        return prod(axes.values()) <= self.model.largest and len(axes) <= 4
 
     def let(self, text: str, axes: Axes, whole: bool = False, stated: bool = False, below: int = 0) -> None:
         """A new name for an expression."""

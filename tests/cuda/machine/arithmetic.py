@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobspec.backends.cuda.ptx import Instruction, Unreadable
-from tests.cuda.machine.body import TYPES, Body, width
+from tests.cuda.machine.body import TYPES, Body, number, width
 
 COMPARISONS = {"eq": "eq", "ne": "ne", "lo": "ult", "ls": "ule", "hi": "ugt", "hs": "uge"}
 ROUNDED = {"rmi": "floor", "rni": "roundeven", "rzi": "trunc", "rpi": "ceil"}
@@ -198,22 +198,35 @@ def convert(b: Body, i: Instruction) -> None:
 
 def insert(b: Body, i: Instruction) -> None:
     """bfi: the low bits of a put into b at a place, given as numbers."""
-    at, count = int(i.args[3], 0), int(i.args[4], 0)
+    at, count = number(i.args[3]), number(i.args[4])
     mask = ((1 << count) - 1) << at & 0xFFFFFFFF
     x, y = b.value(i.args[1], "i32"), b.value(i.args[2], "i32")
     moved = b.let(f"and i32 {b.let(f'shl i32 {x}, {at}')}, {mask}")
     b.set(i.args[0], b.let(f"or i32 {moved}, {b.let(f'and i32 {y}, {0xFFFFFFFF ^ mask}')}"), "i32")
 
 
+def extract(b: Body, i: Instruction) -> None:
+    """bfe: the bits of a from a place on, given as numbers, with zeros or their sign above them."""
+    at, count = number(i.args[2]), number(i.args[3])
+    if not (i.op[1] in ("u32", "s32") and 0 < count <= 32 - at):
+        raise Unreadable(str(i))
+    top = b.let(f"shl i32 {b.value(i.args[1], 'i32')}, {32 - at - count}")
+    how = "ashr" if i.op[1] == "s32" else "lshr"
+    b.set(i.args[0], b.let(f"{how} i32 {top}, {32 - count}"), "i32")
+
+
 def permute(b: Body, i: Instruction) -> None:
-    """prmt by a number: each byte of the result is one of the eight, or its sign."""
+    """prmt: each byte of the result is one of the eight, or its sign, as four bits say."""
     x, y = (b.let(f"zext i32 {b.value(arg, 'i32')} to i64") for arg in i.args[1:3])
     both = b.let(f"or i64 {b.let(f'shl i64 {y}, 32')}, {x}")
+    picks = b.bits(b.value(i.args[3], "i32"), "i32", "i64")
     result = "0"
     for n in range(4):
-        pick = int(i.args[3], 0) >> 4 * n & 15
-        byte = b.let(f"trunc i64 {b.let(f'lshr i64 {both}, {8 * (pick & 7)}')} to i8")
-        byte = b.let(f"ashr i8 {byte}, 7") if pick & 8 else byte
+        pick = b.let(f"lshr i64 {picks}, {4 * n}")
+        bits = b.let(f"shl i64 {b.let(f'and i64 {pick}, 7')}, 3")
+        byte = b.let(f"trunc i64 {b.let(f'lshr i64 {both}, {bits}')} to i8")
+        sign = b.let(f"icmp ne i64 {b.let(f'and i64 {pick}, 8')}, 0")
+        byte = b.let(f"select i1 {sign}, i8 {b.let(f'ashr i8 {byte}, 7')}, i8 {byte}")
         placed = b.let(f"shl i32 {b.bits(byte, 'i8', 'i32')}, {8 * n}")
         result = b.let(f"or i32 {result}, {placed}")
     b.set(i.args[0], result, "i32")
@@ -271,6 +284,7 @@ ARITHMETIC: dict[str, Callable[[Body, Instruction], None]] = {
     "cvt": convert,
     "cvta": move,
     "bfi": insert,
+    "bfe": extract,
     "prmt": permute,
     "dp2a": dot,
     "rem": remainder,

@@ -23,7 +23,12 @@ SPECIAL = {
     "%nctaid.x": runtime.NCTAID,
 }
 ADDRESS = re.compile(r"\[([%\w$]+)(?:\+(-?\d+))?\]")
-NUMBER = re.compile(r"-?\d+|0x[0-9a-fA-F]+")
+NUMBER = re.compile(r"(-?\d+|0x[0-9a-fA-F]+)U?")
+
+
+def number(operand: str) -> int:
+    """A whole number as PTX writes it."""
+    return int(operand.removesuffix("U"), 0)
 
 
 def width(type_: str) -> int:
@@ -73,8 +78,8 @@ class Body:
         if operand.startswith("0f"):
             return self.bits(str(int(operand[2:], 16)), "i32", type_)
         if NUMBER.fullmatch(operand):
-            number = int(operand, 0) & ((1 << width(type_)) - 1)
-            return self.bits(str(number), f"i{width(type_)}", type_)
+            held = number(operand) & ((1 << width(type_)) - 1)
+            return self.bits(str(held), f"i{width(type_)}", type_)
         if operand in SPECIAL:
             return self.bits(self.environment(SPECIAL[operand]), "i64", type_)
         if operand in self.shared:
