@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.backends.session import Session, Stepper
+from jobspec.ir.classes import ASIDE
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.later import later
@@ -24,8 +25,10 @@ from jobspec.ir.plan import Plan, Routine
 from jobspec.ir.target import Target
 
 DEFAULT = "llvm"
+#: `cuda` as the class of devices whose matrix instructions work on the side (docs/numerics.md 5.10)
+CUDA_ASIDE = f"cuda.{ASIDE}"
 #: what is reached by way of a driver, and which drivers work in a process that has shut itself in
-DRIVEN, CONFINABLE = ("opencl", "cuda"), ("opencl",)
+DRIVEN, CONFINABLE = ("opencl", "cuda", CUDA_ASIDE), ("opencl",)
 #: version of our own generator of native code: raised when an unchanged plan becomes other code
 NATIVE = "2"
 
@@ -88,10 +91,10 @@ def _opencl() -> Backend:
     return Backend("opencl", target, compilers, opened, scratch=session.scratch_of, on_host=on_host, stepper=begun)
 
 
-def _cuda() -> Backend:
+def _cuda(aside: bool = False) -> Backend:
     from jobspec.backends.cuda import admission
 
-    level = admission.chosen().level
+    level = admission.chosen(aside).level
     from jobspec.backends.c import stepper
     from jobspec.backends.cuda import pycuda_driver, session, target
 
@@ -101,13 +104,15 @@ def _cuda() -> Backend:
     def begun(plan: Plan, routine: str, feed: NDArray[np.uint8]) -> Stepper:
         return stepper.begun(session.opened(plan, pycuda_driver.PycudaDriver, None), routine, feed)
 
-    return Backend("cuda", target.target_of(level), session.compilers(), opened, on_host=False, stepper=begun)
+    name, on = (CUDA_ASIDE if aside else "cuda"), target.target_of(level, aside)
+    return Backend(name, on, session.compilers(), opened, on_host=False, stepper=begun)
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "llvm": _llvm,
     "opencl": _opencl,
     "cuda": _cuda,
+    CUDA_ASIDE: partial(_cuda, aside=True),
     "reference": _reference,
 }
 
@@ -167,14 +172,28 @@ class Found:
 
 def surveyed() -> Iterator[Found]:
     """Everything that could run a job here; a backend that is not installed says so in its place."""
-    from jobspec.backends.cuda import admission as cuda
     from jobspec.backends.llvm import machine
-    from jobspec.backends.opencl import admission as opencl
 
     yield Found("llvm", machine.host().cpu)
-    for name, devices in (("opencl", opencl.devices), ("cuda", cuda.devices)):
+    for name, found in (("opencl", _found_opencl), ("cuda", _found_cuda)):
         try:
-            yield from (Found(name, device.name, device.wrong) for device in devices())
+            yield from found()
         except UsageError as error:
             yield Found(name, "-", (("installation", error.reason),))
     yield Found("reference", "numpy")
+
+
+def _found_opencl() -> Iterator[Found]:
+    from jobspec.backends.opencl import admission
+
+    return (Found("opencl", device.name, device.wrong) for device in admission.devices())
+
+
+def _found_cuda() -> Iterator[Found]:
+    """A GPU stands there once for each class that it may be of."""
+    from jobspec.backends.cuda import admission, target
+
+    for device in admission.devices():
+        yield Found("cuda", device.name, device.wrong)
+        if device.level == target.ASIDE_LEVEL:
+            yield Found(CUDA_ASIDE, device.name, (*device.wrong, *device.aside))

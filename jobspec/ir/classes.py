@@ -1,8 +1,9 @@
 """Classes of devices: what the profile `jobspec.fast.v1` promises holds within one of them.
 
 Promises: a pure function of a target. Class `contract` sums in the contract's order (docs/numerics.md 5.2) and has the
-same bits everywhere; every level of NVIDIA's GPUs with matrix instructions is a class of its own. What a
-receipt claims names the class where the profile has any.
+same bits everywhere; every level of NVIDIA's GPUs with matrix instructions is a class of its own, and one more where
+instructions that work on the side are used (`cuda.sm_90a`), whose order may be another. What a receipt claims
+names the class where the profile has any.
 """
 
 from __future__ import annotations
@@ -14,11 +15,18 @@ CONTRACT = "contract"
 #: the first level whose matrix instructions take bfloat16
 MATRICES = 80
 BETWEEN = "/"
+#: the one target whose matrix instructions on the side (`wgmma`) are used: no other level has them
+ASIDE = "sm_90a"
 
 
 def has_matrices(target: Target) -> bool:
     """Whether contractions may be summed by the device's own matrix instructions."""
-    return target.backend == "cuda" and int(target.cpu.removeprefix("sm_")) >= MATRICES
+    return target.backend == "cuda" and (has_aside(target) or int(target.cpu.removeprefix("sm_")) >= MATRICES)
+
+
+def has_aside(target: Target) -> bool:
+    """Whether large ones may be summed by those that work on the side."""
+    return target.backend == "cuda" and target.cpu == ASIDE
 
 
 def class_of(target: Target) -> str:
@@ -43,4 +51,4 @@ def may_claim(profile: str, claimed: str) -> bool:
 
 def is_class(name: str) -> bool:
     level = name.removeprefix("cuda.sm_")
-    return name == CONTRACT or (level != name and level.isdecimal() and str(int(level)) == level)
+    return name in (CONTRACT, f"cuda.{ASIDE}") or (level != name and level.isdecimal() and str(int(level)) == level)

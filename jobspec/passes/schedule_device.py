@@ -17,7 +17,7 @@ from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
-from jobspec.passes import schedule_beside, schedule_between
+from jobspec.passes import schedule_aside, schedule_beside, schedule_between
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
@@ -67,6 +67,8 @@ def ranked(kernel: Kernel, target: Target) -> list[Schedule]:
 
 def tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
     """Of a contraction, likeliest first."""
+    if schedule_aside.suits(normal_form(kernel), target):
+        return aside_tiles(kernel)
     if by_matrices(normal_form(kernel), target):
         return matrix_tiles(kernel, target)
     return cpu_tiles(kernel, target) if target.features == "cpu" else gpu_tiles(kernel, target)
@@ -130,6 +132,8 @@ def scattered(kernel: Kernel, axis: int) -> int:
 
 def contraction(kernel: Kernel, target: Target) -> Schedule:
     form = normal_form(kernel)
+    if schedule_aside.suits(form, target):
+        return aside(kernel, form)
     if by_matrices(form, target):
         return matrices(kernel, form, target)
     return on_cpu(form, target) if target.features == "cpu" else on_gpu(kernel, form, target)
@@ -236,6 +240,18 @@ def matrix_tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
     swap = matrices(kernel, normal_form(kernel), target).get("swap", 0)
     for each in (swap, 1 - swap):
         yield from (made(swap=each, matrices=1, **shape) for _, _, shape in matrix_shapes())
+
+
+def aside(kernel: Kernel, form: Contraction) -> Schedule:
+    """Neighbouring work-items write neighbouring results."""
+    swap = across_m(kernel, form)
+    return made(swap=swap, matrices=1, **schedule_aside.choose(form.swapped() if swap else form))
+
+
+def aside_tiles(kernel: Kernel) -> Iterator[Schedule]:
+    swap = across_m(kernel, normal_form(kernel))
+    for each in (swap, 1 - swap):
+        yield from (made(swap=each, matrices=1, **shape) for shape in schedule_aside.possible())
 
 
 def matrix_shapes() -> Iterator[tuple[int, int, dict[str, int]]]:

@@ -17,10 +17,10 @@ from jobspec.backends.conformance.examine import agreeing, answer
 from jobspec.backends.conformance.pack import pack
 from jobspec.backends.conformance.sheet import Case
 from jobspec.backends.cuda import session
-from jobspec.backends.cuda.target import target_of
+from jobspec.backends.cuda.target import ASIDE_LEVEL, target_of
 from jobspec.backends.cuda.trial import Trial
 from jobspec.backends.reference.kernels import run_kernel
-from jobspec.backends.registry import backend
+from jobspec.backends.registry import CUDA_ASIDE, backend
 from jobspec.ir.kernel import Kernel
 from jobspec.passes.pipeline import compile_job
 from jobspec.passes.schedule import possible_schedules
@@ -130,29 +130,38 @@ def test_words(name: str, compute: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
-def test_matrix_instructions(driver: PycudaDriver, layout: str) -> None:
+@pytest.mark.parametrize("aside", [False, True])
+def test_matrix_instructions(driver: PycudaDriver, layout: str, aside: bool) -> None:
     """Every tile gives the same bits, also with rows and columns exchanged; near the contract's: within 2^-16 of the
     sum of the products' sizes, which sixteen roundings towards zero at the largest one stay far below."""
+    need_class(driver, aside)
     for m, n, k in ((1, 1, 1), (70, 40, 256), (5, 133, 511), (129, 257, 3000)):
         kernel, arrays = narrowed(*matmul(m, n, k, layout, 2, False)[:2])
         wanted, most = ([x.copy() for x in given] for given in (arrays, [np.abs(x) for x in arrays]))
         for found in (wanted, most):
             run_kernel(kernel, found, np.zeros(64, np.int32))
-        tried = [
-            Trial(driver).arrays(kernel, arrays, s)[-1] for s in possible_schedules(kernel, target_of(driver.level))
-        ]
+        target, trial = target_of(driver.level, aside), Trial(driver, aside)
+        tried = [trial.arrays(kernel, arrays, s)[-1] for s in possible_schedules(kernel, target)]
         assert len({found.tobytes() for found in tried}) == 1
         assert (np.abs(tried[0] - wanted[-1]) <= most[-1] * 2.0**-16).all()
 
 
-def test_fast_runs_are_confirmed_here(tmp_path: Path) -> None:
+def need_class(driver: PycudaDriver, aside: bool) -> None:
+    """Skips where the GPU has no matrix instructions on the side."""
+    if aside and driver.level != ASIDE_LEVEL:
+        pytest.skip(f"a GPU of level sm_{driver.level} is of one class")
+
+
+@pytest.mark.parametrize("on", ["cuda", CUDA_ASIDE])
+def test_fast_runs_are_confirmed_here(driver: PycudaDriver, on: str, tmp_path: Path) -> None:
     """Trained twice with one state; ACCEPT here, and from llvm no more than CONSISTENT."""
-    work, cuda = computing("loops", "fast", tmp_path / "w"), backend("cuda")
+    need_class(driver, on == CUDA_ASIDE)
+    work, cuda = computing("loops", "fast", tmp_path / "w"), backend(on)
     plan = compile_job(work.job, cuda.target)
     states = [both.on_session(cuda.open(plan, work.job, 1, tmp_path), work, plan, 3).state for _ in range(2)]
     assert states[0] == states[1]
-    run = test_fast.trained(tmp_path / "r", "cuda")
-    assert jobspec.verify(run.receipt, on="cuda", home=tmp_path / "r").word == "ACCEPT"
+    run = test_fast.trained(tmp_path / "r", on)
+    assert jobspec.verify(run.receipt, on=on, home=tmp_path / "r").word == "ACCEPT"
     assert jobspec.verify(run.receipt, on="llvm", home=tmp_path / "r").word == "CONSISTENT"
 
 

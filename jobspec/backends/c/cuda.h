@@ -119,3 +119,59 @@ NEIGHBOURS_OF(ushort)
 #define VECTOR4(type, a, b, c, d) make_##type##4(a, b, c, d)
 #define NOTHING2 make_float2(0.0f, 0.0f)
 #define NOTHING4 make_float4(0.0f, 0.0f, 0.0f, 0.0f)
+// 128 work-items together, on the side: 64 × 64 of bfloat16 by 64 × `across`, both as a descriptor says where they lie in
+// shared memory, added to the `across` / 2 sums of each; of a `turned` operand a row of memory is a step, of others a
+// line. Writes to memory are seen by it behind SEEN_ASIDE in the writer and a SYNC; sums are there behind f_multiplied, and
+// no one may write where the operands lie before. Its order of sums is its own, as that of f_matrices.
+// PTX ISA 9.0, 9.7.15.4 (the proxies), 9.7.15.5 (wgmma.mma_async), 9.7.15.7 (fence, commit_group, wait_group).
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+// Copies since the last COPIES_END are a group; all but the last `n` groups are there behind COPIES_LEFT.
+#define COPIES_END asm volatile("cp.async.commit_group;" ::: "memory")
+#define COPIES_LEFT(n) asm volatile("cp.async.wait_group " #n ";" ::: "memory")
+#define SEEN_ASIDE asm volatile("fence.proxy.async.shared::cta;" ::: "memory")
+#define NAMED32 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMED64 NAMED32 \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMED128 NAMED64 \
+  ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
+  "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+  "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define KEPT4(i) "+f"(s[i]), "+f"(s[i + 1]), "+f"(s[i + 2]), "+f"(s[i + 3])
+#define KEPT16(i) KEPT4(i), KEPT4(i + 4), KEPT4(i + 8), KEPT4(i + 12)
+#define KEPT32 KEPT16(0), KEPT16(16)
+#define KEPT64 KEPT32, KEPT16(32), KEPT16(48)
+#define KEPT128 KEPT64, KEPT16(64), KEPT16(80), KEPT16(96), KEPT16(112)
+#define PART(across, named, a, b, ways)                                                                                \
+  "wgmma.mma_async.sync.aligned.m64n" #across "k16.f32.bf16.bf16 {" named "}, " a ", " b ", 1, 1, 1, " ways ";\n"
+// Four steps of 16; a step is 32 bytes further in a line, or 16 rows of 128 bytes.
+#define MULTIPLY(across, named, kept, a0, b0, a1, b1, a2, b2, a3, b3, ways)                                            \
+  template <int LEFT, int RIGHT>                                                                                       \
+  static __device__ __forceinline__ void f_multiply(float (&s)[across / 2], ulonglong a, ulonglong b) {                \
+    const int x = LEFT ? 128 : 2, y = RIGHT ? 128 : 2;                                                                 \
+    asm volatile("wgmma.fence.sync.aligned;\n" PART(across, named, a0, b0, ways) PART(across, named, a1, b1, ways)     \
+                     PART(across, named, a2, b2, ways) PART(across, named, a3, b3, ways)                               \
+                 "wgmma.commit_group.sync.aligned;"                                                                    \
+                 : kept                                                                                                \
+                 : "l"(a), "l"(b), "l"(a + x), "l"(b + y), "l"(a + 2 * x), "l"(b + 2 * y), "l"(a + 3 * x),             \
+                   "l"(b + 3 * y), "n"(LEFT), "n"(RIGHT)                                                               \
+                 : "memory");                                                                                          \
+  }                                                                                                                    \
+  static __device__ __forceinline__ void f_multiplied(float (&s)[across / 2]) {                                        \
+    asm volatile("wgmma.wait_group.sync.aligned 0;" : kept : : "memory");                                              \
+  }
+typedef unsigned long long ulonglong;
+MULTIPLY(64, NAMED32, KEPT32, "%32", "%33", "%34", "%35", "%36", "%37", "%38", "%39", "%40, %41")
+MULTIPLY(128, NAMED64, KEPT64, "%64", "%65", "%66", "%67", "%68", "%69", "%70", "%71", "%72, %73")
+MULTIPLY(256, NAMED128, KEPT128, "%128", "%129", "%130", "%131", "%132", "%133", "%134", "%135", "%136, %137")
+// Rows of 128 bytes from a multiple of 1024 on, each piece of 16 bytes at its number, exclusive-or that of its row mod 8
+// (128-byte swizzle); eight rows are 1024 bytes, and 64 rows, or the next 64 lines of what is turned, 8192. PTX ISA 9.0,
+// 9.7.15.5.1.2.
+static __device__ __forceinline__ ulonglong f_described(const uint* from, int turned) {
+  const ulonglong start = (uint)__cvta_generic_to_shared(from) >> 4, further = turned ? 8192 >> 4 : 1;
+  return start | further << 16 | (ulonglong)(1024 >> 4) << 32 | 1ull << 62;
+}
+#endif

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobspec.backends.c import contract, folded, maps, matrices, parted, route, scatter, short, strips, tiled
+from jobspec.backends.c import (
+    contract,
+    folded,
+    maps,
+    matrices,
+    matrices_aside,
+    matrices_packed,
+    parted,
+    route,
+    scatter,
+    short,
+    strips,
+    tiled,
+)
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
@@ -33,7 +46,9 @@ def of_fold(q: Request, writer: Writer) -> list[Launch]:
 def of_products(q: Request, writer: Writer) -> list[Launch]:
     form = normal_form(q.kernel)
     if q.schedule.get("matrices", 0) and form.plain and form.own:
-        return matrices.render(q, writer)
+        if q.schedule.get("stages", 0):
+            return matrices_packed.render(q, writer)
+        return matrices_aside.render(q, writer) if q.schedule.get("aside", 0) else matrices.render(q, writer)
     assert not form.chain, "sums over the turns of a loop stay in it on devices"
     return tiled.render(q, writer) if q.schedule.get("stage", 0) and form.plain else contract.render(q, writer)
 

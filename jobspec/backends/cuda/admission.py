@@ -16,28 +16,37 @@ from platformdirs import user_cache_path
 
 from jobspec.backends.conformance import asking
 from jobspec.backends.cuda import nvrtc
+from jobspec.backends.cuda.matrix_clause import ASIDE_CLAUSE
+from jobspec.backends.cuda.target import ASIDE_LEVEL
+from jobspec.ir.classes import ASIDE
 from jobspec.ir.errors import UsageError
 
 DRIVER = "libcuda.so.1"
 CHILD = "jobspec.backends.cuda.child"
 CODE = ("jobspec.backends.c", "jobspec.backends.conformance", "jobspec.backends.cuda")
+OTHER = "`--on cuda` runs the job here, with the sums of that level"
 ELSEWHERE = "the same job gives the same bits on `llvm`; `jobspec devices` shows what is here"
 
 
 @dataclass(frozen=True)
 class Device:
-    """`level`: 90 for sm_90; `wrong`: clauses that it fails, each with what was seen."""
+    """`level`: 90 for sm_90; `wrong`: clauses that it fails, each with what was seen; `aside`: those that it fails of
+    the class whose matrix instructions work on the side."""
 
     name: str
     level: int
     wrong: asking.Wrong
+    aside: asking.Wrong = ()
 
 
-def chosen() -> Device:
-    """The first GPU, if it is admitted. Raises UsageError (E0836, E0837, E0838)."""
+def chosen(aside: bool = False) -> Device:
+    """The first GPU, if it is admitted; `aside`: to the class whose matrix instructions work on the side. Raises
+    UsageError (E0836, E0837, E0838)."""
     for device in devices():
-        if device.wrong:
-            clause, seen = device.wrong[0]
+        if aside and device.level != ASIDE_LEVEL:
+            reason = f"{device.name} is of level sm_{device.level}, and `cuda.{ASIDE}` needs sm_{ASIDE_LEVEL}"
+            raise missing(reason, OTHER)
+        for clause, seen in (*device.wrong, *(device.aside if aside else ())):
             raise UsageError("E0838", f"{device.name} may not run jobs: {clause}: {seen}", help=ELSEWHERE)
         return device
     raise missing("no GPU of NVIDIA is found on this machine")
@@ -55,7 +64,9 @@ def devices() -> Iterator[Device]:
         raise missing(f"NVIDIA's driver does not open a GPU: {end}")
     for line in lines:
         need_compiler(int(line["level"]), int(line["speaks"]))
-        yield Device(line["name"], int(line["level"]), examined(line["name"]))
+        found = examined(line["name"])
+        apart = tuple(each for each in found if each[0] == ASIDE_CLAUSE)
+        yield Device(line["name"], int(line["level"]), tuple(each for each in found if each not in apart), apart)
 
 
 def need_compiler(level: int, speaks: int) -> None:

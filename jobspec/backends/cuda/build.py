@@ -19,9 +19,10 @@ from jobspec.ir.digest import digest, digest_value
 
 @dataclass(frozen=True)
 class Builder:
-    """`machine`: machine code is made here, not by the driver; `matrices`: the profile allows matrix instructions."""
+    """`level`: as `compile_text` takes it; `machine`: machine code is made here, not by the driver; `matrices`: the
+    profile allows matrix instructions."""
 
-    level: int
+    level: int | str
     cache: Path | None
     machine: bool
     matrices: bool = False

@@ -11,8 +11,9 @@ import sys
 from jobspec.backends.conformance.asking import say
 from jobspec.backends.conformance.examine import agreeing, examine
 from jobspec.backends.cuda.driver import Driver
-from jobspec.backends.cuda.matrix_clause import CLAUSE, matrix_clause
+from jobspec.backends.cuda.matrix_clause import ASIDE_CLAUSE, CLAUSE, aside_clause, matrix_clause
 from jobspec.backends.cuda.pycuda_driver import PycudaDriver
+from jobspec.backends.cuda.target import ASIDE_LEVEL
 from jobspec.backends.cuda.trial import Trial
 from jobspec.ir.classes import MATRICES
 from jobspec.ir.plan import Schedule
@@ -39,6 +40,8 @@ def main(driver: Driver, asked: bool) -> None:
         say(clause=clause, wrong=wrong)
     if driver.level >= MATRICES:
         say(clause=CLAUSE, wrong=matrix_clause(Trial(driver).arrays))
+    if driver.level == ASIDE_LEVEL:
+        say(clause=ASIDE_CLAUSE, wrong=aside_clause(Trial(driver, aside=True).arrays))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The clause of the profile `jobspec.fast.v1` that a GPU has to answer before it is admitted.
+"""The clauses of the profile `jobspec.fast.v1`: one that a GPU has to answer before it is admitted, and one before it
+is admitted to the class whose matrix instructions work on the side.
 
 Takes: how a device runs one kernel by a schedule. Promises: every tile of matrix instructions gives the same bits, also
 with rows and columns exchanged (so that no schedule decides about one), and none is further from the contract's sum
@@ -7,7 +8,7 @@ than 2^-16 of the sum of the products' sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,21 +20,33 @@ from jobspec.backends.reference.numbers import Array
 from jobspec.ir.kernel import Axis, View
 from jobspec.ir.plan import Schedule
 
+ASIDE_CLAUSE = "matrix instructions on the side: every tile has the same bits, near the contract's"
 CLAUSE = "matrix instructions: every tile has the same bits, near the contract's"
 #: m, n, k: b is fetched number by number, and in fours; of both are parts of tiles
 SIZES = ((19, 21, 300), (19, 24, 300))
 NEAR = 2.0**-16
 #: pieces and groups each way, steps at a time: of each kind that plans hold
 SHAPES = ((1, 1, 1, 1, 16), (1, 2, 2, 2, 32), (2, 4, 2, 2, 16), (4, 4, 2, 4, 32), (4, 8, 2, 2, 32))
+#: of instructions on the side: columns of a group of 128, such groups each way, stages of operands copied first
+ASIDE_SHAPES = ((64, 1, 1, 0), (256, 2, 1, 4), (64, 2, 2, 0), (128, 1, 1, 3))
 
 
 def matrix_clause(run: Tried) -> str:
     """What is wrong, empty where nothing is."""
-    return next(filter(None, (wrong_with(run, product(*size)) for size in SIZES)), "")
+    return wrong_with(run, list(schedules(("rows", "columns", "high", "wide", "stage"), SHAPES)))
 
 
-def wrong_with(run: Tried, case: Case) -> str:
-    found = [run(case.kernel, case.arrays, schedule)[-1] for schedule in schedules()]
+def aside_clause(run: Tried) -> str:
+    """The same of instructions on the side."""
+    return wrong_with(run, list(schedules(("aside", "high", "wide", "stages"), ASIDE_SHAPES)))
+
+
+def wrong_with(run: Tried, tried: Sequence[Schedule]) -> str:
+    return next(filter(None, (wrong_in(run, product(*size), tried) for size in SIZES)), "")
+
+
+def wrong_in(run: Tried, case: Case, tried: Sequence[Schedule]) -> str:
+    found = [run(case.kernel, case.arrays, schedule)[-1] for schedule in tried]
     if any(other.tobytes() != found[0].tobytes() for other in found[1:]):
         return "two tiles of one product differ"
     wanted, most = reference(case, case.arrays), reference(case, tuple(np.abs(x) for x in case.arrays))
@@ -54,9 +67,9 @@ def narrow(x: Array) -> Array:
     return found
 
 
-def schedules() -> Iterator[Schedule]:
-    for shape in SHAPES:
-        named = dict(zip(("rows", "columns", "high", "wide", "stage"), shape, strict=True))
+def schedules(names: Sequence[str], shapes: Sequence[Sequence[int]]) -> Iterator[Schedule]:
+    for shape in shapes:
+        named = dict(zip(names, shape, strict=True))
         yield from (Schedule(tuple(sorted({**named, "matrices": 1, "swap": swap}.items()))) for swap in (0, 1))
 
 

@@ -33,9 +33,10 @@ class Compiled:
     log: str
 
 
-def compile_text(text: str, level: int, options: Sequence[str] = EXACT, machine: bool = True) -> Compiled:
-    """`text` for sm_`level`; without `machine` PTX alone, in half the time. Raises UsageError (E0836) without the
-    library, RuntimeError with the compiler's log for a text that it refuses: our own mistake."""
+def compile_text(text: str, level: int | str, options: Sequence[str] = EXACT, machine: bool = True) -> Compiled:
+    """`text` for sm_`level` (`90a`: with what that level alone can do); without `machine` PTX alone, in half the time.
+    Raises UsageError (E0836) without the library, RuntimeError with the compiler's log for a text that it refuses: our
+    own mistake."""
     compiler, program = library(), ctypes.c_void_p()
     said(compiler.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"job.cu", 0, None, None))
     try:

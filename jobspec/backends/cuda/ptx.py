@@ -79,7 +79,7 @@ OUTSIDE = re.compile(r"\.extern \.shared \.align \d+ \.b8 ([\w$]+)\[\];")
 LABEL = re.compile(r"(\$?[\w$]+):")
 #: a statement with a register of its own, as for sm_120
 SCOPED = re.compile(r"\{ \.reg \.(\w+) (\w+); (.+;) \}")
-STATEMENT = re.compile(r"(?:@(!?%\w+)\s+)?([a-z]\w*(?:\.\w+)*)(?:\s+(.*?))?\s*;")
+STATEMENT = re.compile(r"(?:@(!?%\w+)\s+)?([a-z]\w*(?:\.\w+(?:::\w+)?)*)(?:\s+(.*?))?\s*;")
 #: what says nothing about what is computed, and the frame of an entry
 SILENT = re.compile(r"[(){}]|\.pragma\b.*|\.(maxntid|reqntid|minnctapersm)\b.*")
 PARTS = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^,\s][^,]*")

@@ -13,6 +13,7 @@ import numpy as np
 from jobspec.backends.c.alone import Alone, alone
 from jobspec.backends.cuda.driver import Driver, Kernel
 from jobspec.backends.cuda.nvrtc import EXACT, compile_text
+from jobspec.backends.cuda.target import architecture_of, target_of
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.kernel import Kernel as Nest
 from jobspec.ir.plan import Schedule
@@ -20,9 +21,10 @@ from jobspec.ir.plan import Schedule
 
 @dataclass(frozen=True)
 class Trial:
-    """A device to try kernels on."""
+    """A device to try kernels on; `aside`: by what its level alone has."""
 
     driver: Driver
+    aside: bool = False
 
     def run(
         self, kernel: Nest, arrays: Sequence[Array], schedule: Schedule, turns: tuple[int, ...] = ()
@@ -45,7 +47,8 @@ class Trial:
         return self.run(kernel, arrays, schedule)[0]
 
     def _launch(self, made: Alone, spaces: tuple[int, ...], turns: tuple[int, ...]) -> None:
-        compiled = compile_text(made.text, self.driver.level, EXACT, self.driver.machine_code)
+        level = architecture_of(target_of(self.driver.level, self.aside))
+        compiled = compile_text(made.text, level, EXACT, self.driver.machine_code)
         module = self.driver.load(compiled)
         numbers = tuple(np.int32(turn) for turn in turns)
         work = [

@@ -1,8 +1,9 @@
 """`cp.async`, as LLVM IR: copies from global to shared memory that are done while the thread goes on.
 
 Takes: a body, an instruction. Promises: what is copied is there when the thread has waited for it
-(`cp.async.wait_all`), and no sooner. A device may write at any time between: the place counts as written when the copy
-is asked for, against those before, is nobody's to read from then on, and counts as written again behind the wait.
+(`cp.async.wait_all`, or `wait_group n` for all groups but the last n), and no sooner. A device may write at any time
+between: the place counts as written when the copy is asked for, against those before, is nobody's to read from then on,
+and counts as written again behind the wait.
 """
 
 from __future__ import annotations
@@ -13,16 +14,22 @@ from tests.cuda.machine.body import Body
 from tests.cuda.machine.runtime import word
 
 COPIES, WAIT = ("cp.async.ca.shared.global", "cp.async.cg.shared.global"), "cp.async.wait_all"
+COMMIT, GROUPS = "cp.async.commit_group", "cp.async.wait_group"
+#: as how many groups may be left: those that are not committed too
+NONE = -1
 SIZES = (4, 8, 16)
-#: words of a queue: how many there are, then (into, from, line) of each four bytes
-MOST, EACH = 256, 3
-QUEUE = 8 * (1 + MOST * EACH)
+#: words of a queue: how many there are, groups committed, then (into, from, line, group) of each four bytes
+MOST, EACH, HEAD = 256, 4, 2
+QUEUE = 8 * (HEAD + MOST * EACH)
 
 
 def write(b: Body, i: Instruction) -> None:
     whole = ".".join(i.op)
-    if whole == WAIT:
-        b.go_on(b.let(f"call i1 @copied(ptr %env, i1 {'true' if b.watched else 'false'})"))
+    if whole in (WAIT, GROUPS):
+        left = int(i.args[0]) if whole == GROUPS else NONE
+        b.go_on(b.let(f"call i1 @copied(ptr %env, i1 {'true' if b.watched else 'false'}, i64 {left})"))
+    elif whole == COMMIT:
+        b.line("call void @commit_copies(ptr %env)")
     elif whole in COPIES and int(i.args[2]) in SIZES:
         copy(b, i, int(i.args[2]))
     else:
@@ -46,6 +53,8 @@ OWN = f"""{word("queues", runtime.QUEUES)}{word("tid", runtime.TID)}  %far = mul
   %place = add i64 %queues, %far
   %queue = inttoptr i64 %place to ptr
   %many = load i64, ptr %queue
+  %groups.p = getelementptr i64, ptr %queue, i64 1
+  %groups = load i64, ptr %groups.p
 """
 SHADOWED = f"""{word("shadow", runtime.SHADOW)}  %number = lshr i64 %into, 2
   %away = shl i64 %number, 4
@@ -56,13 +65,15 @@ SHADOWED = f"""{word("shadow", runtime.SHADOW)}  %number = lshr i64 %into, 2
 COPY = f"""
 define void @copy(ptr %env, i64 %into, i64 %from, i64 %line, i1 %watched) noinline {{
 {OWN}  %first = mul i64 %many, {EACH}
-  %behind = add i64 %first, 1
+  %behind = add i64 %first, {HEAD}
   %entry = getelementptr i64, ptr %queue, i64 %behind
   store i64 %into, ptr %entry
   %e1 = getelementptr i64, ptr %entry, i64 1
   store i64 %from, ptr %e1
   %e2 = getelementptr i64, ptr %entry, i64 2
   store i64 %line, ptr %e2
+  %e3 = getelementptr i64, ptr %entry, i64 3
+  store i64 %groups, ptr %e3
   %more = add i64 %many, 1
   store i64 %more, ptr %queue
   br i1 %watched, label %forget, label %done
@@ -73,23 +84,50 @@ done:
   ret void
 }}
 """
+#: entries of groups that may be left stay, in their order, at the beginning
 COPIED = f"""
-define i1 @copied(ptr %env, i1 %watched) noinline {{
+define void @commit_copies(ptr %env) noinline {{
+{OWN}  %more = add i64 %groups, 1
+  store i64 %more, ptr %groups.p
+  ret void
+}}
+
+define i1 @copied(ptr %env, i1 %watched, i64 %left) noinline {{
 start:
-{OWN}  br label %next
+{OWN}  %sure = sub i64 %groups, %left
+  br label %next
 next:
-  %i = phi i64 [ 0, %start ], [ %i.next, %move ]
-  %left = icmp ult i64 %i, %many
-  br i1 %left, label %one, label %done
+  %i = phi i64 [ 0, %start ], [ %i.next, %onward ]
+  %stay = phi i64 [ 0, %start ], [ %stay.next, %onward ]
+  %some = icmp ult i64 %i, %many
+  br i1 %some, label %one, label %done
 one:
   %first = mul i64 %i, {EACH}
-  %behind = add i64 %first, 1
+  %behind = add i64 %first, {HEAD}
   %entry = getelementptr i64, ptr %queue, i64 %behind
   %into = load i64, ptr %entry
   %e1 = getelementptr i64, ptr %entry, i64 1
   %from = load i64, ptr %e1
   %e2 = getelementptr i64, ptr %entry, i64 2
   %line = load i64, ptr %e2
+  %e3 = getelementptr i64, ptr %entry, i64 3
+  %group = load i64, ptr %e3
+  %ended = icmp slt i64 %group, %sure
+  br i1 %ended, label %finish, label %keep
+keep:
+  %to.first = mul i64 %stay, {EACH}
+  %to.behind = add i64 %to.first, {HEAD}
+  %to = getelementptr i64, ptr %queue, i64 %to.behind
+  store i64 %into, ptr %to
+  %t1 = getelementptr i64, ptr %to, i64 1
+  store i64 %from, ptr %t1
+  %t2 = getelementptr i64, ptr %to, i64 2
+  store i64 %line, ptr %t2
+  %t3 = getelementptr i64, ptr %to, i64 3
+  store i64 %group, ptr %t3
+  %stay.more = add i64 %stay, 1
+  br label %onward
+finish:
   br i1 %watched, label %look, label %move
 look:
 {SHADOWED}  %w = load i64, ptr %seen
@@ -109,10 +147,13 @@ move:
 {word("shared", runtime.SHARED)}  %into.at = add i64 %shared, %into
   %into.p = inttoptr i64 %into.at to ptr
   store i32 %value, ptr %into.p
+  br label %onward
+onward:
+  %stay.next = phi i64 [ %stay, %move ], [ %stay.more, %keep ]
   %i.next = add i64 %i, 1
   br label %next
 done:
-  store i64 0, ptr %queue
+  store i64 %stay, ptr %queue
   ret i1 true
 }}
 """

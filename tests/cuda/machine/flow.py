@@ -30,7 +30,7 @@ def written(i: Instruction) -> list[str]:
 
 def read(i: Instruction) -> set[str]:
     """Registers that it uses, those of the hardware (`%tid.x`) among them."""
-    sources = i.args if i.op[0] in SINKS else i.args[1:]
+    sources = i.args if i.op[0] in (*SINKS, "wgmma") else i.args[1:]
     return set(REGISTER.findall(" ".join((*sources, i.guard))))
 
 
@@ -68,7 +68,12 @@ def before(item: Instruction | Label, live: list[frozenset[str]], n: int, labels
 
 
 def is_barrier(item: Instruction | Label) -> bool:
-    return isinstance(item, Instruction) and item.op[0] in BARRIERS
+    return isinstance(item, Instruction) and (item.op[0] in BARRIERS or is_fence(item))
+
+
+def is_fence(i: Instruction) -> bool:
+    """Where the threads that take a matrix instruction on the side come together."""
+    return i.op[:2] == ("wgmma", "fence")
 
 
 def registers(entry: Entry) -> Iterable[str]:

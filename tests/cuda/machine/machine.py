@@ -19,18 +19,16 @@ from jobspec.backends.llvm.compile import Library, emit
 from jobspec.backends.llvm.machine import code_generator, host
 from tests.cuda.machine import runtime
 from tests.cuda.machine.aside import QUEUE
+from tests.cuda.machine.faults import Fault
 from tests.cuda.machine.matrices import EXCHANGED
 from tests.cuda.machine.translate import Translated, translate
+from tests.cuda.machine.warpgroups import OWN
 
 Bytes = NDArray[np.uint8]
 WORD = {"u64": np.uint64, "s64": np.int64, "f32": np.float32, "u32": np.uint32, "s32": np.int32}
 CLOSED = np.uint64(2**64 - 1)
 #: (first byte, bytes)
 Regions = Sequence[tuple[int, int]]
-
-
-class Fault(Exception):
-    """What a launch did that a GPU forbids, or leaves to chance."""
 
 
 @dataclass
@@ -97,6 +95,10 @@ class Program:
         environment[runtime.EXCHANGE] = exchange.ctypes.data
         queues = np.zeros(items * QUEUE, np.uint8)
         environment[runtime.QUEUES] = queues.ctypes.data
+        owned, proxies = np.zeros(items * OWN, np.uint8), np.zeros(-(-extent // 4), np.int64)
+        if entry.groups:
+            environment[runtime.GROUPS], environment[runtime.GROUP_BYTES] = owned.ctypes.data, OWN
+            environment[runtime.PROXIES] = proxies.ctypes.data
         environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
         environment[runtime.SHADOW] = working.ctypes.data
         environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(extent)

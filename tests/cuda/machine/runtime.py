@@ -26,7 +26,10 @@ TID, CTAID, NTID, NCTAID, SHARED, SHADOW, INTERVAL, EPOCH, RANGES, TABLE, THREAD
 EXCHANGE, SWEEP = 16, 17
 #: what each thread has asked to be copied on the side (aside.py)
 QUEUES = 18
-WORDS = 19
+#: what each thread has of matrix instructions on the side (warpgroups.py); how often the writer of each word of shared
+#: memory must have fenced the proxies, 0 where nobody asks; bytes of a thread's
+GROUPS, PROXIES, GROUP_BYTES = 19, 20, 21
+WORDS = 22
 #: what numbers of instructions on matrices begin behind
 MATRICES = 1 << 16
 #: kinds of fault, from 1
@@ -39,8 +42,12 @@ FAULTS = (
     "shared memory read before it is written",
     "race in shared memory",
     "barrier that not all threads of the block come to",
+    "matrix that is not described as any that is known",
+    "shared memory read by a matrix instruction before its writer has fenced the proxies",
+    "shared memory written under a matrix instruction",
 )
 MISALIGNED, GLOBAL_BOUNDS, GLOBAL_RACE, SHARED_BOUNDS, UNWRITTEN, SHARED_RACE, DIVERGENT = range(1, 8)
+DESCRIBED, UNFENCED, CHANGED = range(8, 11)
 #: as the thread of a shadow: several of the block; of several blocks, which no barrier makes good
 MANY, EVERY = 0xFFFFFFFF, 0xFFFFFFFE
 
@@ -219,6 +226,21 @@ look:
   %closed = icmp eq i64 %w, -1
   br i1 %closed, label %outside, label %open
 open:
+{word("proxies", PROXIES)}  %minds = icmp ne i64 %proxies, 0
+  %marks = and i1 %write, %minds
+  br i1 %marks, label %mark, label %judge
+mark:
+{word("tid", TID)}{word("groups", GROUPS)}{word("each", GROUP_BYTES)}  %own.far = mul i64 %tid, %each
+  %own.at = add i64 %groups, %own.far
+  %own.p = inttoptr i64 %own.at to ptr
+  %fences = load i64, ptr %own.p
+  %needed = add i64 %fences, 1
+  %proxy.far = shl i64 %number, 3
+  %proxy.at = add i64 %proxies, %proxy.far
+  %proxy.p = inttoptr i64 %proxy.at to ptr
+  store i64 %needed, ptr %proxy.p
+  br label %judge
+judge:
 {word("thread", THREAD)}  %answer = call i1 @watch(ptr %env, ptr %at, i64 %thread, i1 %write, i1 false,
     i64 {SHARED_RACE}, i64 {UNWRITTEN}, i64 %line, i64 %address)
   ret i1 %answer

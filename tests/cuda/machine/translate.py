@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from jobspec.backends.cuda.ptx import Entry, Instruction, Label, Unreadable, read
-from tests.cuda.machine import aside, flow, fragments, matrices, runtime
+from tests.cuda.machine import aside, flow, fragments, matrices, runtime, warpgroups
 from tests.cuda.machine.arithmetic import ARITHMETIC, DECLARED, lanes
 from tests.cuda.machine.body import ADDRESS, TYPES, Body, width
+from tests.cuda.machine.order import need_order
 
 #: bytes between arrays of shared memory that nobody may touch
 GAP = 64
@@ -34,7 +35,7 @@ ROUNDED = ("add", "sub", "mul", "fma", "div", "sqrt", "rcp")
 @dataclass(frozen=True)
 class Translated:
     """`frame`: bytes of a thread; `shared`: (first byte, bytes) of each shared array; `extent`: bytes of all, behind
-    which lies what a launch asks for."""
+    which lies what a launch asks for; `groups`: it has matrix instructions on the side."""
 
     name: str
     text: str
@@ -42,18 +43,20 @@ class Translated:
     frame: int
     shared: tuple[tuple[int, int], ...]
     extent: int
+    groups: bool
 
 
 def translate(ptx: str, watched: bool = True, order: str = "chain") -> tuple[str, dict[str, Translated]]:
     """The module's IR, and its entries; `order`: of sums by instructions on matrices."""
     module = read(ptx)
     entries = {name: translated(entry, watched, module.outside) for name, entry in module.entries.items()}
-    return "\n".join(
-        [DECLARED, runtime.TEXT, aside.TEXT, matrices.text(order), *(e.text for e in entries.values())]
-    ), entries
+    parts = [DECLARED, runtime.TEXT, aside.TEXT, matrices.text(order)]
+    parts += [warpgroups.text(order)] if any(e.groups for e in entries.values()) else []
+    return "\n".join([*parts, *(e.text for e in entries.values())]), entries
 
 
 def translated(entry: Entry, watched: bool, outside: Sequence[str]) -> Translated:
+    need_order(entry)
     shared, extent = laid(entry, "shared", 0, GAP)
     extent = -(-extent // OUTSIDE) * OUTSIDE
     locals_, end = laid(entry, "local", 8, 0)
@@ -64,7 +67,8 @@ def translated(entry: Entry, watched: bool, outside: Sequence[str]) -> Translate
     text = f"define i32 @{entry.name}(ptr %frame, ptr %params, ptr %env) {{\n" + "\n".join(body.lines) + "\n}\n"
     arrays = tuple((at, sizes[name]) for name, at in shared.items())
     frame = -(-(end + 8 * slots) // ALIGN) * ALIGN
-    return Translated(entry.name, text, tuple(t for _, t in entry.params), frame, arrays, extent)
+    groups = any(i.op[0] == "wgmma" for i in entry.instructions)
+    return Translated(entry.name, text, tuple(t for _, t in entry.params), frame, arrays, extent, groups)
 
 
 def laid(entry: Entry, space: str, start: int, gap: int) -> tuple[dict[str, int], int]:
@@ -142,6 +146,8 @@ def one(b: Body, i: Instruction) -> None:
         store(b, i)
     elif i.op[0] == "cp":
         aside.write(b, i)
+    elif i.op[0] in ("wgmma", "fence"):
+        warpgroups.write(b, i)
     elif i.op[0] in ARITHMETIC:
         ARITHMETIC[i.op[0]](b, i)
     else:
@@ -177,7 +183,9 @@ def wait(b: Body, i: Instruction, number: int, keep: list[tuple[str, int]]) -> N
 
 def of_matrices(item: Instruction | Label) -> ModuleType | None:
     """What writes an instruction that the threads of a group take together."""
-    return {"mma": matrices, "ldmatrix": fragments}.get(item.op[0]) if isinstance(item, Instruction) else None
+    if isinstance(item, Label):
+        return None
+    return warpgroups if flow.is_fence(item) else {"mma": matrices, "ldmatrix": fragments}.get(item.op[0])
 
 
 # ---- memory
