@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from jobspec.ir.contract import LANES, LEAF
+from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
 from jobspec.ir.kernel import Kernel, lie_together
 from jobspec.ir.plan import Schedule
 
@@ -20,6 +20,8 @@ BUSY, APART = 264, 64
 EACH = (4, 2)
 #: rows of a group, LANES / each work-items to each; the fewest fill 32 work-items
 ROWS = (16, 8, 4)
+#: blocks of a long row that a group takes, and work-items that it has at most then
+TEAMS, MOST = (16, 8, 4, 2, 1), 128
 #: work-items of a group that share columns: of few instructions, each with the registers that it needs; of many, and
 #: where each takes neighbouring columns
 ITEMS, SPARING = 512, 256
@@ -41,6 +43,9 @@ def possible(kernel: Kernel) -> Iterator[Schedule]:
     folds = any(inst.op == "reduce" for inst in kernel.body)
     if kernel.kind == "rows" and folds:
         yield from (made(each=4, rows=n) for n in (*ROWS, 32) if suits_rows(kernel) and outer(kernel) % n == 0)
+        for each in (4, 1) if blocks(kernel) > 1 else ():
+            if each == 1 or suits_rows(kernel):
+                yield from (made(blocks=n, each=each) for n in TEAMS if n * LANES // each <= MOST)
         yield made(team=LANES)
     elif kernel.kind == "columns" and folds:
         yield from columns_tried(kernel)
@@ -71,7 +76,9 @@ def pays(kernel: Kernel, axis: int, each: int) -> bool:
 
 
 def rows(kernel: Kernel) -> Schedule:
-    """Four lanes of a row to a work-item, where the rows are many; else one."""
+    """Four lanes of a row to a work-item, where the rows are many; else one. Long rows are shared out by blocks."""
+    if outer(kernel) < BUSY and blocks(kernel) > 1:
+        return shared_out(kernel, 4 if suits_rows(kernel) else 1)
     for beside in ROWS if suits_rows(kernel) else ():
         groups = outer(kernel) / beside
         if groups >= (BUSY if beside > ROWS[-1] else BUSY // 2) and groups.is_integer():
@@ -83,6 +90,19 @@ def suits_rows(kernel: Kernel) -> bool:
     """Whether neighbours of a row are reached together; the first largest is looked for one by one."""
     scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
     return not scans and pays(kernel, len(kernel.axes) - 1, 4)
+
+
+def shared_out(kernel: Kernel, each: int) -> Schedule:
+    """A block to each team, as many teams to a group as leave groups enough, but a whole 32 work-items."""
+    teams = [n for n in TEAMS if n * LANES // each <= MOST and n >= each]
+    busy = (n for n in teams if outer(kernel) * blocks(kernel) // n >= BUSY)
+    return made(blocks=next(busy, teams[-1]), each=each)
+
+
+def blocks(kernel: Kernel) -> int:
+    """Of a row; more than one only where a row may be shared out by blocks."""
+    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
+    return 1 if scans else -(-kernel.axes[-1].size // ROW_BLOCK)
 
 
 def outer(kernel: Kernel) -> int:

@@ -221,3 +221,28 @@ def test_pieces_of_matrices() -> None:
     kernel, arrays = narrowed(*with_epilogue(40))
     found = accesses(kernel, arrays, made(matrices=1, rows=1, columns=1, high=1, wide=1, stage=16))
     assert found["st.v2"] == found["st"] == 2  # the others raise the flag
+
+
+# ---- long rows
+
+
+def totals(rows: int, size: int) -> tuple[Kernel, list[Array]]:
+    """t = t + sum of squares + the largest, of each row."""
+    b = axes(outer=[rows], row=[size])
+    x = b.load(0, size, 1)
+    both = b.inst("add", b.inst("reduce", b.inst("mul", x, x), how="sum"), b.inst("reduce", x, how="max"))
+    b.store(b.inst("add", b.load(1, 1, 0), both), 1, 1, 0, flag=1)
+    return b.kernel("rows"), [numbers(rows * size, size), numbers(rows, 4)]
+
+
+def test_long_rows_are_shared_out() -> None:
+    """Blocks side by side, an odd one at the end, a group that has fewer than others; joined by many work-items."""
+    schedules = possible_schedules(totals(1, 5 * 4096 + 100)[0], target_of(90))
+    assert {made(blocks=16, each=4), made(blocks=4, each=1)} <= set(schedules)
+    check(*totals(1, 5 * 4096 + 100), chosen=[made(blocks=2, each=4), made(blocks=4, each=1)])
+    check(*totals(2, 3 * 4096), chosen=[made(blocks=1, each=4)])
+
+
+def test_rows_that_are_visited_again_are_not() -> None:
+    """Their schedule may say so (tune tries it): one team takes all of each, as ever."""
+    check(*bodies.layer_norm(2, 4100, True), chosen=[made(blocks=2, each=4)])

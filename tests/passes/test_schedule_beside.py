@@ -46,6 +46,9 @@ def sums(kind: str, kept: int, folded: int, along: int) -> Kernel:
         (sums("rows", 768, 128, 1), made(each=4, rows=4)),
         (sums("rows", 64, 128, 1), made(team=32)),
         (sums("rows", 8192, 65, 1), made(team=32)),
+        (sums("rows", 1, 65536, 1), made(blocks=4, each=4)),  # a row that one team would take is shared out
+        (sums("rows", 1, 38_633_472, 1), made(blocks=16, each=4)),
+        (sums("rows", 1, 65535, 1), made(blocks=1, each=1)),
         (sums("columns", 768, 8192, 768), made(beside=4, each=4, parts=32)),
         (sums("columns", 65, 8192, 65), made(beside=32, parts=16)),
         (sums("columns", 1 << 20, 4, 1 << 20), made(each=4)),

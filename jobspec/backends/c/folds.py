@@ -60,19 +60,29 @@ class Folds:
         scans = {i: Scan.open(w, count) for i, how in self.hows.items() if how == "argmax"}
         trees = {i: Tree.open(w, COMBINE[self.hows[i]], blocks) for i in self.ordered} if blocks > 1 else {}
         with w.count(self.index, blocks, "block") as block:
-            first = w.let(self.index, f"{block} * {ROW_BLOCK}", "first")
-            stop = ended(w, self.index, self.size, first, ROW_BLOCK)
-            lanes = {i: self._lanes(i) for i in self.ordered}
-            self._lane_loops(first, stop, visit, wide, lanes, scans)
-            for i in self.ordered:
-                self._halved(i, lanes[i], f"({stop} - {first})", results[i])
-                if trees:
-                    trees[i].push(block, results[i])
+            self._block(w.let(self.index, f"{block} * {ROW_BLOCK}", "first"), visit, wide, scans, results)
+            for i, tree in trees.items():
+                tree.push(block, results[i])
         for i, tree in trees.items():
             tree.result(results[i])
         for i, scan in scans.items():
             scan.joined(results[i], self.team)
         return results
+
+    def block(self, visit: Visit, wide: Visit | None, first: str) -> dict[int, str]:
+        """Results of the block from element `first` on."""
+        results = self._results()
+        self._block(first, visit, wide, {}, results)
+        return results
+
+    def _block(
+        self, first: str, visit: Visit, wide: Visit | None, scans: Mapping[int, Scan], results: Mapping[int, str]
+    ) -> None:
+        stop = ended(self.writer, self.index, self.size, first, ROW_BLOCK)
+        lanes = {i: self._lanes(i) for i in self.ordered}
+        self._lane_loops(first, stop, visit, wide, lanes, scans)
+        for i in self.ordered:
+            self._halved(i, lanes[i], f"({stop} - {first})", results[i])
 
     def _results(self, lanes: int = 1) -> dict[int, str]:
         names = {i: self.writer.name("fold") for i in self.hows}

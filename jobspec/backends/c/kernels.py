@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobspec.backends.c import (
+    blocks,
     contract,
     folded,
     maps,
@@ -35,6 +36,8 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 def of_fold(q: Request, writer: Writer) -> list[Launch]:
     if not any(inst.op == "reduce" for inst in q.kernel.body):
         return maps.render(q, writer)
+    if blocks.suits(q):
+        return blocks.render(q, writer)
     if q.kernel.kind == "columns" and q.schedule.get("lanes", 1) > 1:
         return strips.render(q, writer)
     if q.kernel.kind == "rows" and short.suits(q.kernel, q.schedule.get("lanes", 1), q.schedule.get("rows", 0)):
