@@ -3,7 +3,8 @@
 Takes: a trio (ir/trio.py), a routine's kernels and buffers; of the middle's schedule `between`: rows of a group,
 `items`: its work-items. Promises: the three kernels' bits, each in its own order: scores tile by tile into shared
 memory, rows folded there by LANES work-items each, what is made of them in the scores' place, then the values. What
-lies between is in memory only where others read it.
+lies between is in memory only where others read it. Tiles of scores that a mask hides from all rows of the group are
+not computed (masked.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cached_property
 
 from jobspec.backends.c.contract import epilogue_of
 from jobspec.backends.c.folded import Sweeps
+from jobspec.backends.c.masked import Seen, seen
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, Site, digits, scaled
@@ -93,7 +95,19 @@ class Group:
         kept = [trio.score] if trio.score["view"].buffer in trio.kept else []
         here = redirected(kernel, trio.score, kept, self.held.view(trio.score["view"], trio.scores.n[0].axis))
         shape = (self.rows // HIGH, COLUMNS, HIGH, self.items // HIGH)
-        return Scores(self.request(here), self.writer, trio.scores, *shape, self.held)
+        return Scores(self.request(here), self.writer, trio.scores, *shape, self.held, self.seen)
+
+    @cached_property
+    def seen(self) -> Seen | None:
+        """What counts of the scores, where nobody else reads them and no row of a group sees more than its last."""
+        trio, score = self.trio, self.trio.score["view"]
+        kernel = self.routine.kernels[trio.middle]
+        found = seen(kernel, score.buffer) if score.buffer not in trio.kept else None
+        outer = next((e for e in trio.scores.m if e.size > 1), None)
+        if found is None or outer is None:
+            return None
+        walk = kernel.axes[found.axis].size, self._outer_stride(found.axis)
+        return found if walk == (outer.size, score.strides[outer.axis]) else None
 
     @cached_property
     def values(self) -> Values:
@@ -169,7 +183,8 @@ class Group:
             site.open(nest.views(nest.live))
             walk = (self._outer_stride(axis) for axis in outer)
             positions = [self._position(element, q.size(axis), d) for axis, d in zip(outer, walk, strict=True)]
-            scope = Guarded(site, number=self.held.number, inside=f"{row} + {line} < {trio.rows}")
+            inside = f"{row} + {line} < {trio.rows}"
+            scope = Guarded(site, number=self.held.number, inside=inside, seen=self.seen, row=inner[0])
             Sweeps(
                 q, scope.enter(outer, positions), inner, LANES, 1, item="item", shared=f"(folds + team * {LANES})"
             ).all()
@@ -203,14 +218,25 @@ def reading(kernel: Kernel, buffer: int, view: View) -> Kernel:
 
 @dataclass(frozen=True)
 class Guarded(Scope):
-    """Of rows that may not exist: what `inside` does not hold for is written nowhere but into the buffer `number`."""
+    """Of rows that may not exist: what `inside` does not hold for is written nowhere but into the buffer `number`. What
+    is not `seen` of it along the axis `row` may not be there, and is not read."""
 
     number: int = -1
     inside: str = ""
+    seen: Seen | None = None
+    row: int = -1
 
     def enter(self, axes: Iterable[int], positions: Iterable[str]) -> Guarded:
         scope = super().enter(axes, positions)
-        return Guarded(scope.site, scope.at, scope.values, self.number, self.inside)
+        return replace(self, at=scope.at, values=scope.values)
+
+    def _load(self, inst: Inst, *picked: Typed) -> Typed:
+        view, mask = inst["view"], self.seen
+        if mask is None or view.buffer != self.number:
+            return super()._load(inst, *picked)
+        place = f"{self.at[self.row]} {'<=' if mask.through else '<'} {self.at[mask.axis]}"
+        element = f"{self.site.pointer(view)}[{self.element(view)}]"
+        return Typed(inst.dtype, self.writer.let("float", f"{place} ? {element} : 0.0f"))
 
     def _store(self, inst: Inst, value: Typed) -> None:
         if inst["view"].buffer == self.number:
@@ -244,11 +270,16 @@ class Part(Tile):
         """Where in a tile the work-item's sums lie."""
         self.writer.line(f"const int down = ITEM / {self.wide}, across = ITEM % {self.wide};")
 
+    def _count(self, row: str) -> str:
+        """How many tiles."""
+        return str(-(-size(self.form.n) // self.operands[1].lines))
+
     def _tiles(self, batch: Mapping[Extent, str], row: str) -> None:
         w, b = self.writer, self.operands[1]
         nest, stores, live = epilogue_of(self.q, self.form)
+        count = self._count(row)
         w.line("ROLLED")
-        with w.count(self.q.index, -(-size(self.form.n) // b.lines), "tile") as tile:
+        with w.count(self.q.index, count, "tile") as tile:
             column = w.let(self.q.index, f"{tile} * {b.lines}", "first")
             top = Scope(Site(w, nest, self.q.buffers, self.q.flags, self.q.index))
             operands = (self.form.a if o.side == "a" else self.form.b for o in self.moved)
@@ -261,6 +292,19 @@ class Part(Tile):
 @dataclass(frozen=True)
 class Scores(Part):
     """The first: its results go into shared memory, those of rows that do not exist too."""
+
+    seen: Seen | None
+
+    def _count(self, row: str) -> str:
+        """Up to the last that the group's last row sees."""
+        most, w, (a, b) = super()._count(row), self.writer, self.operands
+        if self.seen is None:
+            return most
+        rows, outer = size(self.form.m), next(e.size for e in self.form.m if e.size > 1)
+        last = w.let(self.index, f"{row} + {a.lines} < {rows} ? {row} + {a.lines} - 1 : {rows - 1}", "last")
+        keys = f"{last} / {rows // outer} + {int(self.seen.through)}"
+        tiles = w.let(self.index, f"({keys} + {b.lines - 1}) / {b.lines}", "tiles")
+        return w.let(self.index, f"{tiles} < {most} ? {tiles} : {most}", "tiles")
 
     def _finish(self, scope: Scope, live: frozenset[int], stores: list[int], row: str, column: str) -> None:
         w, q, form = self.writer, self.q, self.form
