@@ -75,7 +75,7 @@ def test_specs_made_small(home: Home, name: str, steps: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lstm", "ssm", "gpt2_124m", "vae", "mixtral_8x7b", "adafactor"])
+@pytest.mark.parametrize("name", ["lstm", "ssm", "gpt2_124m", "llama3_8b", "vae", "mixtral_8x7b", "adafactor"])
 def test_tiny_specs(name: str, home: Home) -> None:
     """Watched, threads backwards: recurrence, attention, draws, chosen maps, norms over all parameters."""
     work = of_spec(name, entries()[name].spec(home.folder), home)
