@@ -29,6 +29,13 @@ from tests.test_random_runs import Way, prepared, ways
 from tests.verify.faulty import Inputs, Machine, faulty_run, flipped
 
 __all__ = ["call", "home"]
+SHOWN = (
+    *(("show", *view) for view in ((), ("--params",), ("--axes",), ("--ir",), ("--kernels",), ("--schedule",))),
+    ("show", "--memory"),
+    ("hash", "--explain"),
+    ("plan",),
+    ("profile", "--steps", "1"),
+)
 
 
 @dataclass(frozen=True)
@@ -102,11 +109,13 @@ class Chain:
         return self.said(home, "run", *words, "--json").json
 
 
-def check_chain(chain: Chain, way: Way, fault: Fault) -> None:
+def check_chain(chain: Chain, way: Way, fault: Fault, all_shown: bool) -> None:
     for name in "bc":
         copytree(chain.folder / "a", chain.folder / name)
     receipt = trained(chain, way)
     verified(chain, receipt, way)
+    if all_shown:
+        shown(chain, receipt)
     if "compute = fast" not in chain.path.read_text():  # whose receipts name devices
         settled(chain, receipt.parent, fault)
 
@@ -134,6 +143,22 @@ def verified(chain: Chain, receipt: Path, way: Way) -> None:
     full = chain.said("b", "verify", receipt, "--on", "reference", "--json").json
     sampled = chain.said("b", "verify", receipt, "--on", "llvm", "--sample", way.stop, "--json").json
     assert (full["verdict"], sampled["verdict"]) == ("ACCEPT", "ACCEPT-SAMPLED")
+
+
+def shown(chain: Chain, receipt: Path) -> None:
+    """Whatever is asked about the job and its run has an answer; the text with its imports in it is the same job."""
+    path, inline = chain.path, chain.path.with_name("inline.job")
+    for words in SHOWN:
+        chain.said("a", *words, path)
+    chain.said("a", "fmt", "--inline", path, "-o", inline)
+    for other in (inline, receipt):
+        chain.said("a", "diff", path, other)
+    for words in (("report", path, "-o", path.with_suffix(".html")), ("export", path, "-o", path.with_suffix(".st"))):
+        chain.said("a", *words)
+    weights = receipt.with_name("weights.safetensors").read_bytes()
+    assert path.with_suffix(".html").is_file() and path.with_suffix(".st").read_bytes() == weights
+    for words in (("verify",), ("gc", "--dry-run"), ("ls",)):
+        chain.said("a", "store", *words)
 
 
 def settled(chain: Chain, good: Path, fault: Fault) -> None:
@@ -172,10 +197,10 @@ def prepare(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prep
     return prepared_chain
 
 
-def calm(chain: Chain, way: Way, fault: Fault) -> None:
+def calm(chain: Chain, way: Way, fault: Fault, all_shown: bool = False) -> None:
     """A job whose state becomes infinite ends so wherever it runs."""
     try:
-        check_chain(chain, way, fault)
+        check_chain(chain, way, fault, all_shown)
     except AssertionError as error:
         if "E0502" not in str(error):
             raise
@@ -191,4 +216,4 @@ def test_chains(prepare: Prepare, text: str, way: Way, fault: Fault, every: int)
 @settings(RELAXED, max_examples=300)
 @given(models(steps=14), ways, faults, st.integers(1, 3))
 def test_many_chains(prepare: Prepare, text: str, way: Way, fault: Fault, every: int) -> None:
-    calm(prepare(text, way, every), way, fault)
+    calm(prepare(text, way, every), way, fault, all_shown=True)
