@@ -39,7 +39,7 @@ def test_bits_are_the_reference_s(text: str, seed: int, level: int, drawn: bool,
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=300)
+@settings(RELAXED, max_examples=100)
 @given(
     models(steps=16) | models(steps=12, wide=True),
     st.integers(0, 99),

@@ -39,7 +39,7 @@ def test_bits_are_the_reference_s(text: str, seed: int, shape: str, drawn: bool)
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=200)
+@settings(RELAXED, max_examples=100)
 @given(models(steps=16) | models(steps=12, wide=True), st.integers(0, 99), SHAPES, st.booleans())
 def test_many_models(text: str, seed: int, shape: str, drawn: bool) -> None:
     check(text, seed, shape, drawn)
