@@ -2,30 +2,37 @@
 
 Takes: a contraction, a target. Promises: a pure function of these. Which contractions are summed so is decided by their
 sizes and by the class of devices, whatever the schedule: these instructions may add in another order than those that
-wait, so that no choice among schedules may lead from one to the other. Nobody has measured them on a GPU: what is
-chosen is what a fetched number serves most often.
+wait, so that no choice among schedules may lead from one to the other. Nobody has measured them on a GPU: a tile is
+chosen by what its products and its fetches come to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from jobspec.ir.classes import has_aside
 from jobspec.ir.contraction import Contraction, size
 from jobspec.ir.target import Target
 
+Shape = tuple[int, int, int, int]
 #: rows and columns that fill half of the smallest tile
 LEAST = 32
 #: columns of a group of 128 work-items, such groups each way, stages of operands that are copied first (0: they are
 #: not), from the most reuse to the least
-SHAPES = (
-    (256, 2, 1, 4), (128, 2, 1, 3), (128, 2, 1, 4), (64, 2, 2, 3), (128, 1, 2, 3), (128, 1, 1, 4), (64, 1, 1, 4),
-    (128, 2, 1, 0), (64, 2, 2, 0), (128, 1, 1, 0), (64, 2, 1, 0), (64, 1, 1, 0),
+SHAPES: tuple[Shape, ...] = (
+    (256, 2, 1, 4), (128, 2, 1, 3), (128, 2, 1, 0), (64, 2, 2, 0), (128, 1, 2, 3), (128, 1, 1, 4), (128, 1, 1, 0),
+    (64, 1, 1, 4), (64, 2, 1, 0), (64, 1, 1, 0),
 )  # fmt: skip
 BLOCK = 64
-#: groups that keep a GPU's processors busy: one for each of three quarters of the 132 of an H100; tiles beside each
-#: other that fetch an operand often enough for copying it first
-BUSY, REUSE = 100, 4
+#: processors of an H100
+PROCESSORS = 132
+#: cycles of a processor for 64 steps: of a line or column that is fetched, at 64 bytes a cycle, in float32 and in
+#: bfloat16; how many sums the tensor cores take in one; of lines and columns that are copied first, 4 bytes read and 2
+#: written at 20 a cycle
+FETCHED, FETCHED_HALF, SUMS, COPIED = 4, 2, 64, 19
+#: cycles that a launch takes by itself, a microsecond
+LAUNCH = 1800
 
 
 def suits(form: Contraction, target: Target) -> bool:
@@ -34,21 +41,47 @@ def suits(form: Contraction, target: Target) -> bool:
 
 
 def choose(form: Contraction) -> dict[str, int]:
-    """The largest tile that is filled by more than a half and leaves enough groups, or else the smallest; operands are
-    copied first where tiles fetch them often enough."""
-    for shape in SHAPES:
-        aside, high, wide, stages = shape
-        rows, columns = -(-size(form.m) // (BLOCK * high)), -(-size(form.n) // (aside * wide))
-        filled = 2 * size(form.m) > BLOCK * high and 2 * size(form.n) > aside * wide
-        pays = not stages or min(rows, columns) >= REUSE
-        if size(form.batch) * rows * columns >= BUSY and filled and pays:
-            return named(shape)
-    return named(SHAPES[-1])
+    """What takes the fewest cycles by count."""
+    return named(min(SHAPES, key=lambda shape: cycles(form, shape)))
+
+
+def cycles(form: Contraction, shape: Shape) -> int:
+    """Of the processor that has most to do."""
+    launches = 2 if shape[3] else 0
+    return -(-form.k_size // BLOCK) * each(form, shape) + launches * LAUNCH
+
+
+def each(form: Contraction, shape: Shape) -> int:
+    """Of 64 steps, with the processor's share of what is copied first."""
+    down, across = lines(shape)
+    rows, columns = tiles(form, shape)
+    rounds = -(-size(form.batch) * rows * columns // PROCESSORS)
+    fetched = (down + across) * (FETCHED_HALF if shape[3] else FETCHED)
+    copied = COPIED * copies(form) // PROCESSORS if shape[3] else 0
+    return rounds * max(fetched, down * across // SUMS) + copied
+
+
+def copies(form: Contraction) -> int:
+    """Lines and columns in memory."""
+    of_a, of_b = prod(e.size for e in form.batch if e.a), prod(e.size for e in form.batch if e.b)
+    return of_a * size(form.m) + of_b * size(form.n)
+
+
+def tiles(form: Contraction, shape: Shape) -> tuple[int, int]:
+    """Each way."""
+    down, across = lines(shape)
+    return -(-size(form.m) // down), -(-size(form.n) // across)
+
+
+def lines(shape: Shape) -> tuple[int, int]:
+    """Rows and columns of a tile."""
+    aside, high, wide, _ = shape
+    return BLOCK * high, aside * wide
 
 
 def possible() -> Iterator[dict[str, int]]:
     yield from map(named, SHAPES)
 
 
-def named(shape: tuple[int, int, int, int]) -> dict[str, int]:
+def named(shape: Shape) -> dict[str, int]:
     return dict(zip(("aside", "high", "wide", "stages"), shape, strict=True))
