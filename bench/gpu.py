@@ -4,9 +4,9 @@ Contraction at 4096³ beside cuBLAS float32 (TF32 off), whole training steps of 
 and compiled, on the same batches from the same weights; each beside our own kernels in a free order (the price of
 exactness). A GPT of 162 million parameters, beside what mojolearn publishes. Then the same by matrix instructions
 (`fast NAME`: `compute = fast`) beside bfloat16. Medians over windows that alternate; `--ours`: without PyTorch;
-`--tune`: with the schedules that are fastest here. The file is written after each finding, and what is in it is not
-measured again: the same command goes on where a time limit cut it off. Run `python -m pytest -m gpu` first: these are
-figures of results that are right.
+`--tune`: with the schedules that are fastest here; `--on cuda.sm_90a`: by `wgmma` (docs/numerics.md 5.10). The file is
+written after each finding, and what is in it is not measured again: the same command goes on where a time limit cut it
+off. Run `python -m pytest -m gpu` first: these are figures of results that are right.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.ours import Stepping
 from bench.timing import Contender, Timing, alternate
 from bench.workloads import Workload, begun, fields_of, open_workload, state_of
 from jobspec.backends.cuda import admission
-from jobspec.backends.registry import Backend, backend
+from jobspec.backends.registry import CUDA_ASIDE, Backend, backend
 from jobspec.backends.session import Session
 from jobspec.ir.contract import FAST_PROFILE
 from jobspec.ir.errors import JobspecError
@@ -48,6 +48,7 @@ from jobspec.store.home import Home, open_home
 CUBE = "nn 4096x4096x4096"
 STEPS = ("char_gpt", "baby_gpt", "gpt2_full", "gpt_162m")
 FAST = "fast "
+CLASSES = ("cuda", CUDA_ASIDE)
 OURS, FREE = "jobspec", "jobspec, free order"
 #: tokens a second that others publish for a model of this size in exact float32, and where
 PUBLISHED = {"gpt_162m": (12_390, "mojolearn on an H100")}
@@ -93,14 +94,16 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="few short windows")
     parser.add_argument("--ours", action="store_true", help="without PyTorch beside it")
     parser.add_argument("--tune", action="store_true", help="measure schedules first, and take the fastest")
+    parser.add_argument("--on", choices=CLASSES, default=CLASSES[0], help="the class of devices that `fast` is of")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there; what it has is left out")
     parser.add_argument("--minutes", type=float, default=inf, metavar="N", help="begin nothing after that")
     chosen = parser.parse_args(words)
     windows, seconds = (3, 0.2) if chosen.quick else (7, 1.0)
     try:
-        cuda = backend("cuda")
+        cuda = backend(chosen.on)
         how = How(cuda, windows, seconds, not chosen.ours, chosen.tune)
-        device = " · ".join([admission.chosen().name, *(f"{name} {version}" for name, version in cuda.compilers)])
+        name = f"{admission.chosen().name}, {chosen.on}"
+        device = " · ".join([name, *(f"{what} {version}" for what, version in cuda.compilers)])
         print(device, flush=True)
         recorded(how, chosen.names, Record.of(chosen.json, device), chosen.minutes)
     except JobspecError as error:

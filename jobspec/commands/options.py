@@ -40,7 +40,7 @@ def job_argument(function: F) -> F:
 
 
 def backend_option(function: F) -> F:
-    help = "llvm, opencl, cuda or reference (default: cuda where a GPU is admitted, else llvm)."
+    help = "llvm, opencl, cuda, cuda.sm_90a or reference (default: cuda where a GPU is admitted, else llvm)."
     return click.option("--on", "on", default=fastest, metavar="BACKEND", help=help)(function)
 
 

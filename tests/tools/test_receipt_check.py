@@ -14,6 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobspec.ir.classes import may_claim
+from jobspec.ir.contract import FAST_PROFILE
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "receipt_check"
 VECTORS = ROOT / "tests" / "vectors" / "receipts.json"
@@ -46,6 +49,12 @@ PARSERS = {
 def check(changed: dict[str, bytes]) -> Any:
     files = FILES | changed
     return folder.check_folder(lambda name, most: files[name][:most] if name in files else None)
+
+
+@pytest.mark.parametrize("device", ["contract", "cuda.sm_90", "cuda.sm_90a", "cuda.sm_80a", "cuda.sm_090", "cuda", ""])
+def test_both_programs_know_the_same_classes(device: str) -> None:
+    claimed = f"{FAST_PROFILE}/{device}"
+    assert folder.may_say(claimed, FAST_PROFILE) == may_claim(FAST_PROFILE, claimed)
 
 
 def flipped(name: str, at: int, bit: int) -> bytes:

@@ -133,7 +133,7 @@ def may_say(claimed: str, profile: str) -> bool:
     """The job's profile; of jobspec.fast.v1 with a class of devices behind it."""
     if profile != FAST:
         return claimed == profile
-    return re.fullmatch(re.escape(FAST) + r"/(contract|cuda\.sm_[1-9][0-9]*)", claimed) is not None
+    return re.fullmatch(re.escape(FAST) + r"/(contract|cuda\.sm_(90a|[1-9][0-9]*))", claimed) is not None
 
 
 def check_chain(log: Log, receipt: Receipt) -> str:
