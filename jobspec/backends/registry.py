@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.backends.session import Session, Stepper
-from jobspec.ir.classes import ASIDE
+from jobspec.ir.classes import ASIDE, has_aside
 from jobspec.ir.errors import UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.later import later
@@ -121,6 +121,11 @@ def backend(name: str = DEFAULT) -> Backend:
     """The backend `name`. Raises UsageError for an unknown one, and for one that this machine does not have."""
     need_known(name)
     return BACKENDS[name]()
+
+
+def name_for(target: Target) -> str:
+    """The backend that plans for `target` are asked of: the class of devices is admitted by a clause of its own."""
+    return CUDA_ASIDE if has_aside(target) else target.backend
 
 
 def fastest() -> str:

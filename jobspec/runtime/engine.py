@@ -12,7 +12,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobspec.backends.registry import Backend, backend
+from jobspec.backends.registry import Backend, backend, name_for
 from jobspec.backends.session import Session
 from jobspec.ir.check import IllFormed
 from jobspec.ir.classes import claim
@@ -73,7 +73,7 @@ def compile_for(job: Job, name: str, known: Known | None = None, cache: Path | N
 
 def recompiled(job: Job, plan: Plan) -> Compiled:
     """`job` compiled here for the target that `plan` was made for, and proved. Raises CompileError."""
-    return proved(Compiled(job, compile_job(job, plan.target), backend(plan.target.backend)))
+    return proved(Compiled(job, compile_job(job, plan.target), backend(name_for(plan.target))))
 
 
 def proved(compiled: Compiled) -> Compiled:
