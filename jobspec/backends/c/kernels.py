@@ -26,6 +26,9 @@ from jobspec.backends.c import (
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import normal_form
+from jobspec.ir.errors import CompileError
+
+ANEW = "compile the job again for the backend that is to run it"
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -52,7 +55,9 @@ def of_products(q: Request, writer: Writer) -> list[Launch]:
         if q.schedule.get("stages", 0):
             return matrices_packed.render(q, writer)
         return matrices_aside.render(q, writer) if q.schedule.get("aside", 0) else matrices.render(q, writer)
-    assert not form.chain, "sums over the turns of a loop stay in it on devices"
+    if form.chain:
+        reason = "this plan adds the leaves of a product to a sum one after another, which native code alone does"
+        raise CompileError("E0607", reason, help=ANEW)
     return tiled.render(q, writer) if q.schedule.get("stage", 0) and form.plain else contract.render(q, writer)
 
 

@@ -2,7 +2,7 @@
 
 Takes: a routine, the dialect's name. Promises: the text holds every function; `launches` are in the order of the
 plan, loops unrolled into their turns by whoever runs them. Barriers need nothing: a launch ends before the
-next begins.
+next begins. A plan that no compiler of ours makes is rendered, or refused in words.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c import between
-from jobspec.backends.c.kernels import render
+from jobspec.backends.c.kernels import ANEW, render
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.source import source
 from jobspec.backends.c.writer import Writer
-from jobspec.ir.plan import Barrier, Call, Routine, Steps, Turns
+from jobspec.ir.errors import CompileError
+from jobspec.ir.plan import Barrier, Call, Routine, Schedule, Steps, Turns
 from jobspec.ir.trio import Trio, trios
+
+#: what a renderer comes upon in a kernel, or a schedule, that is not of its kind
+UNLIKE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+#: of any choice of a schedule; sums of a work-item
+MOST, MOST_SUMS = 4096, 1024
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,24 @@ def called(steps: Steps, turns: tuple[int, ...]) -> Iterator[tuple[int, tuple[in
 
 
 def render_routine(routine: Routine, dialect: str) -> Rendered:
-    """All kernels of `routine`; kernel i's functions begin with `k{i}`."""
+    """All kernels of `routine`; kernel i's functions begin with `k{i}`. Raises CompileError E0607 for what is not
+    executed on devices."""
+    reason = f"routine `{routine.name}` of this plan has a kernel, or a schedule, that {dialect} cannot execute"
+    if not all(is_bounded(schedule) for schedule in routine.schedules):
+        raise CompileError("E0607", reason, help=ANEW)
+    try:
+        return rendered(routine, dialect)
+    except UNLIKE as error:
+        raise CompileError("E0607", reason, help=ANEW) from error
+
+
+def is_bounded(schedule: Schedule) -> bool:
+    """Whether its text comes to an end."""
+    sums = schedule.get("rows", 1) * schedule.get("columns", 1)
+    return sums <= MOST_SUMS and all(-1 <= number <= MOST for _, number in schedule.choices)
+
+
+def rendered(routine: Routine, dialect: str) -> Rendered:
     writer = Writer()
     joined = {trio.middle: trio for trio in trios(routine) if is_joined(routine, trio)}
     within = {number for trio in joined.values() for number in trio.kernels}

@@ -167,7 +167,8 @@ def _read_target(value: Value) -> Target:
         record.text("backend"),
         record.text("cpu"),
         record.text("features"),
-        *(record.integer(key) for key in ("lanes", "registers", "l1", "l2", "l3")),
+        *(record.integer(key, 1) for key in ("lanes", "registers")),
+        *(record.integer(key) for key in ("l1", "l2", "l3")),
     )
 
 
