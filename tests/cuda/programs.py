@@ -7,7 +7,7 @@ compiler made of it is the contract's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobspec.backends.c import between
@@ -21,10 +21,12 @@ from jobspec.backends.cuda.nvrtc import EXACT, Compiled, compile_text
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.job import Job
 from jobspec.ir.kernel import Kernel
-from jobspec.ir.plan import Buffer, Schedule
+from jobspec.ir.plan import Buffer, Plan, Routine, Schedule
+from jobspec.ir.target import Target
 from jobspec.ir.trio import trios
 from jobspec.ir.types import Type
 from jobspec.passes.pipeline import compile_job
+from jobspec.passes.schedule import choose_schedule
 from jobspec.runtime.tuning import unplaced
 
 #: the call that only texts of the profile `fast` make
@@ -35,6 +37,8 @@ HEAD = re.compile(r"^KERNEL (BOUND\(\d+\) )?k", re.MULTILINE)
 WORD = re.compile(r"\b[A-Za-z_]+(?=\d*\b)")
 #: data centre of 2020 and of 2022, desk of 2025
 LEVELS = (80, 90, 120)
+#: for which plans are made first: nothing that another allows is too large there
+BEGUN = 90
 #: kernels that are compiled as one program; bytes between buffers
 TOGETHER, PLACE = 24, 1 << 20
 
@@ -45,29 +49,63 @@ def texts(job: Job, level: int = 90) -> Iterator[tuple[str, str]]:
         yield routine.name, render_routine(routine, "cuda").text
 
 
+def kernels_by_level(job: Job) -> dict[int, list[str]]:
+    """Level → the text of each different kernel. Only what schedules say of a level differs between plans, so that
+    one is made anew where a kernel's does, or where kernels are one launch."""
+    plan = compile_job(job, target_of(BEGUN))
+    joined = any(is_joined(routine, trio) for routine in plan.routines for trio in trios(routine))
+    found = kernels_of(plan)
+    return {
+        level: kernels_of(compile_job(job, target_of(level)))
+        if level != BEGUN and (joined or any(not is_chosen(routine, target_of(level)) for routine in plan.routines))
+        else found
+        for level in LEVELS
+    }
+
+
+def is_chosen(routine: Routine, target: Target) -> bool:
+    """Whether the schedules are those of `target`."""
+    return all(choose_schedule(k, target) == s for k, s in zip(routine.kernels, routine.schedules, strict=True))
+
+
+def kernels_of(plan: Plan) -> list[str]:
+    """The text of each different kernel: those that differ only in where their buffers lie are one."""
+    found = dict[str, None]()
+    for routine in plan.routines:
+        for kernel, schedule in zip(routine.kernels, routine.schedules, strict=True):
+            found[by_itself(kernel, schedule, routine.buffers)] = None
+        for trio in (trio for trio in trios(routine) if is_joined(routine, trio)):
+            between.render("k", trio, routine, writer := Writer())
+            found[writer.text()] = None
+    return list(found)
+
+
 @dataclass
 class Distinct:
-    """Kernels that have been compiled for a level: those that differ only in where their buffers lie are one."""
+    """What has been compiled for each level. A kernel of a new form, made of other words than those before whatever
+    its numbers, comes first."""
 
-    level: int
-    seen: set[str] = field(default_factory=set)
+    texts: set[tuple[int, str]] = field(default_factory=set)
+    forms: set[frozenset[str]] = field(default_factory=set)
 
-    def fresh(self, job: Job) -> Iterator[str]:
-        """Programs of the job's kernels that were in no job before, some in each."""
-        functions = [text for text in self.functions(job) if text not in self.seen]
-        self.seen |= set(functions)
-        yield from programs(functions)
+    def new_forms(self, kernels: Sequence[str]) -> list[str]:
+        """The shortest of each."""
+        found: dict[frozenset[str], str] = {}
+        for text in sorted(kernels, key=len):
+            found.setdefault(form_of(text), text)
+        new = [text for form, text in found.items() if form not in self.forms]
+        self.forms |= found.keys()
+        return new
 
-    def functions(self, job: Job) -> Iterator[str]:
-        """The text of each different kernel."""
-        texts = dict[str, None]()
-        for routine in compile_job(job, target_of(self.level)).routines:
-            for kernel, schedule in zip(routine.kernels, routine.schedules, strict=True):
-                texts[by_itself(kernel, schedule, routine.buffers)] = None
-            for trio in (trio for trio in trios(routine) if is_joined(routine, trio)):
-                between.render("k", trio, routine, writer := Writer())
-                texts[writer.text()] = None
-        return iter(texts)
+    def programs(self, kernels: Sequence[str], level: int) -> Iterator[str]:
+        """Those that were not compiled for the level, some in each."""
+        new = [text for text in kernels if (level, text) not in self.texts]
+        self.texts |= {(level, text) for text in new}
+        return programs(new)
+
+
+def form_of(text: str) -> frozenset[str]:
+    return frozenset(WORD.findall(text))
 
 
 def programs(functions: Sequence[str]) -> Iterator[str]:
@@ -75,14 +113,6 @@ def programs(functions: Sequence[str]) -> Iterator[str]:
     for some in batched(functions, TOGETHER):
         bodies = (HEAD.sub(rf"\g<0>{i}_", text) for i, text in enumerate(some))
         yield names("cuda") + "".join(bodies)
-
-
-def forms(functions: Iterable[str]) -> list[str]:
-    """The shortest of those that are made of the same words, whatever their numbers."""
-    found: dict[frozenset[str], str] = {}
-    for text in sorted(functions, key=len):
-        found.setdefault(frozenset(WORD.findall(text)), text)
-    return list(found.values())
 
 
 def by_itself(kernel: Kernel, schedule: Schedule, buffers: Sequence[Buffer]) -> str:
