@@ -4,7 +4,7 @@
     gradients    the step's own gradients, evaluated in float64, are the slopes of its loss: finite differences along a
                  random direction of each parameter; of models with kinks, PyTorch's autograd in float64
     bits         native code leaves exactly the reference's state after init and after each step and evaluation, in each
-                 phase
+                 phase, under the schedules that are chosen and under any that a plan may hold
 
 Tolerances: differences in float64 with steps of 1e-5 and 1e-6 are good to 1e-6 of the slope where they agree;
 where they do not, a kink lies between, and the model says nothing. Against PyTorch 1e-6 of the largest gradient: the
@@ -14,7 +14,7 @@ constants of gradient rules (2/sqrt(pi) of erf) are float32 numbers, 6e-8 off, a
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,15 @@ from jobspec.backends.reference.evaluate import evaluate
 from jobspec.ir.codec.job import decode_job, encode_job, job_hash
 from jobspec.ir.job import Job, Phase
 from jobspec.ir.program import Program
+from jobspec.ir.target import Target
 from jobspec.lang.check import load
 from jobspec.lang.format import format_source
 from jobspec.lang.source import Source
 from jobspec.passes.differentiate import differentiate
 from jobspec.passes.pipeline import compile_job
 from jobspec.runtime.engine import lowered
-from tests.models.bits import by_reference, field_of, states
+from tests.llvm.native import TARGETS
+from tests.models.bits import by_reference, field_of, rescheduled, states
 from tests.models.texts import models
 from tests.passes import doubles, torch_meaning
 
@@ -140,22 +142,37 @@ def test_gradients_are_those_of_pytorch(text: str, seed: int) -> None:
 # ---- bits ----
 
 
-def check_bits(text: str, seed: int, threads: int, level: int) -> None:
+@dataclass(frozen=True)
+class Way:
+    """`level`: of code generation. `drawn`: under schedules drawn at random among those that a plan may hold."""
+
+    target: Target
+    threads: int
+    level: int
+    drawn: bool
+
+
+HERE = st.builds(Way, st.just(host()), st.sampled_from([1, 2]), st.sampled_from([0, 2]), st.booleans())
+
+
+def check_bits(text: str, seed: int, way: Way) -> None:
     job = job_of(text)
-    plan = compile_job(job, host())
-    session = LlvmSession(plan, threads, Compiler(host(), level))
+    plan = compile_job(job, way.target)
+    plan = rescheduled(plan, seed) if way.drawn else plan
+    session = LlvmSession(plan, way.threads, Compiler(way.target, way.level))
     assert states(session, job, plan, seed) == by_reference(job, seed)
 
 
 @settings(max_examples=10, **CALM)
-@given(models(), st.integers(0, 99), st.sampled_from([1, 2]), st.sampled_from([0, 2]))
-def test_native_bits_are_the_reference_s(text: str, seed: int, threads: int, level: int) -> None:
-    check_bits(text, seed, threads, level)
+@given(models(), st.integers(0, 99), HERE)
+def test_native_bits_are_the_reference_s(text: str, seed: int, way: Way) -> None:
+    check_bits(text, seed, way)
 
 
 # ---- thousands ----
 
 
+WAYS = st.builds(Way, st.sampled_from(TARGETS), st.sampled_from([1, 2]), st.sampled_from([0, 1, 2, 3]), st.booleans())
 MANY = models(steps=20) | models(steps=12, wide=True)
 
 
@@ -183,6 +200,6 @@ def test_many_gradients_of_pytorch(text: str, seed: int) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=1000, **CALM)
-@given(MANY, st.integers(0, 99), st.sampled_from([1, 2]), st.sampled_from([0, 1, 2, 3]))
-def test_many_native_bits(text: str, seed: int, threads: int, level: int) -> None:
-    check_bits(text, seed, threads, level)
+@given(MANY, st.integers(0, 99), WAYS)
+def test_many_native_bits(text: str, seed: int, way: Way) -> None:
+    check_bits(text, seed, way)
