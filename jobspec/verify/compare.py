@@ -39,7 +39,13 @@ def array_difference(name: str, wanted: Array, found: Array) -> str | None:
     if place is None:
         return None
     more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
-    return f"tensor `{name}`, element {list(place)}{more}: {found[place]!r} where the replay has {wanted[place]!r}"
+    values = f"{shown(found[place])} where the replay has {shown(wanted[place])}"
+    return f"tensor `{name}`, element {list(place)}{more}: {values}"
+
+
+def shown(value: Array | np.generic) -> str:
+    """A value and its bits, which say more than its digits."""
+    return f"{value} (0x{value.tobytes()[::-1].hex()})"
 
 
 def first_element(one: Array, other: Array) -> tuple[int, ...] | None:

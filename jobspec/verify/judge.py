@@ -19,7 +19,7 @@ from jobspec.ir.program import Node, Program, body_of
 from jobspec.ir.text import node_lines
 from jobspec.ir.types import Type
 from jobspec.store.dtypes import raw_bytes, stored
-from jobspec.verify.compare import first_element
+from jobspec.verify.compare import first_element, shown
 from jobspec.verify.element import element
 from jobspec.verify.follow import turns_of
 from jobspec.verify.frames import Frame, linked, steps_of
@@ -197,11 +197,6 @@ def picking(links: Sequence[Digest]) -> Callable[[Sequence[int]], list[Digest]]:
 
 def digest_of(value: Array) -> Digest:
     return blob_digest(raw_bytes(stored(np.asarray(value))))
-
-
-def shown(value: Array) -> str:
-    """A value and its bits, which say more than its digits."""
-    return f"{value} (0x{value.tobytes()[::-1].hex()})"
 
 
 def number_of(node: Node, nodes: list[Node]) -> str:

@@ -18,6 +18,7 @@ from jobspec.store.files import FileLayer, explained, write_file
 from jobspec.verify.claims import no_receipt
 from jobspec.verify.statement import PAYLOAD, statement
 
+PAIR = "`openssl genpkey -algorithm ed25519 -out me.pem`, then `openssl pkey -in me.pem -pubout -out me.pub`"
 LIMIT = 1 << 20
 
 
@@ -85,28 +86,33 @@ def _read_envelope(path: Path) -> Any:
 
 
 def _signer(key: Path) -> Any:
-    """Raises UsageError E0848 for what is no private key."""
-    crypto, signers = _cryptography(), _library("signer")
+    """Raises UsageError E0848 for what is no private key, E0801 for no file."""
+    crypto, signers, data = _cryptography(), _library("signer"), _read_key(key)
     try:
-        private = crypto.load_pem_private_key(read(key), None)
+        private = crypto.load_pem_private_key(data, None)
         return signers.CryptoSigner(private, signers.SSlibKey.from_crypto(private.public_key()))
     except Exception as error:  # a wrong form, a passphrase, a kind of key that is not known
         raise _unusable(key, "private", error) from error
 
 
 def _public(key: Path) -> Any:
-    """Raises UsageError E0848 for what is no public key."""
-    crypto, signers = _cryptography(), _library("signer")
+    """Raises UsageError E0848 for what is no public key, E0801 for no file."""
+    crypto, signers, data = _cryptography(), _library("signer"), _read_key(key)
     try:
-        return signers.SSlibKey.from_crypto(crypto.load_pem_public_key(read(key)))
+        return signers.SSlibKey.from_crypto(crypto.load_pem_public_key(data))
     except Exception as error:
         raise _unusable(key, "public", error) from error
 
 
+def _read_key(key: Path) -> bytes:
+    if not key.is_file():
+        raise UsageError("E0801", f"there is no file {key}", help=f"a pair of keys: {PAIR}")
+    return read(key)
+
+
 def _unusable(key: Path, kind: str, error: Exception) -> UsageError:
     reason = f"{key} is no {kind} key in PEM that can be used: {error or type(error).__name__}"
-    help = "`openssl genpkey -algorithm ed25519 -out me.pem`, then `openssl pkey -in me.pem -pubout -out me.pub`"
-    return UsageError("E0848", reason, help=help)
+    return UsageError("E0848", reason, help=PAIR)
 
 
 def _library(name: str) -> Any:

@@ -143,6 +143,8 @@ def test_what_is_no_key_is_said(done: RunFolder, home: Home, tmp_path: Path) -> 
     sign(done.receipt, mine)
     with pytest.raises(UsageError, match="no public key"):
         judged(done, home, done.receipt)
+    with pytest.raises(UsageError, match="there is no file"):
+        sign(done.receipt, tmp_path / "nowhere.pem")
 
 
 def test_without_the_library_one_line_says_so(done: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

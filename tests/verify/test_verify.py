@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,7 +181,7 @@ def test_one_changed_bit_of_the_weights_is_found(done: RunFolder, home: Home) ->
     flip(done.weights, done.weights.stat().st_size - 16 + 4)
     verdict = judged(done, home)
     assert verdict.word == "REJECT" and verdict.exit_code == 4
-    assert "tensor `w`, element [1]" in verdict.reasons[0]
+    assert re.search(r"`w`, element \[1\]: \S+ \(0x\w{8}\) where the replay has \S+ \(0x\w{8}\)", verdict.reasons[0])
 
 
 def test_every_byte_of_the_weights_counts(home: Home) -> None:
