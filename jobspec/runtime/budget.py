@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import JobspecError
 from jobspec.runtime.engine import Compiled
 from jobspec.runtime.forecast import forecast
@@ -26,8 +27,13 @@ def need_within(compiled: Compiled, threads: int, budget: Budget) -> None:
     if budget == Budget():
         return
     found = forecast(compiled.job, compiled.plan, compiled.backend, threads)
-    taken = {"bytes of memory": (found.memory.peak, budget.memory), "FLOP": (found.total.operations, budget.flop)}
-    for what, (needed, most) in taken.items():
-        if most is not None and needed > most:
-            reason = f"the job takes {needed:.4g} {what}, and {most:.4g} are allowed"
-            raise JobspecError("E0513", reason, help="`jobspec plan` says what takes it; a larger budget allows it")
+    memory, flop = found.memory.peak, found.total.operations
+    if budget.memory is not None and memory > budget.memory:
+        raise above(f"{in_bytes(memory)} of memory", in_bytes(budget.memory))
+    if budget.flop is not None and flop > budget.flop:
+        raise above(f"{flop:.4g} FLOP", f"{budget.flop:.4g}")
+
+
+def above(needed: str, most: str) -> JobspecError:
+    help = "`jobspec plan` says what takes it; a larger budget allows it"
+    return JobspecError("E0513", f"the job takes {needed}, and {most} is allowed", help=help)

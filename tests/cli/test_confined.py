@@ -142,9 +142,10 @@ def test_signals_reach_the_confined_run(tiny: Path, home: Path, number: int) -> 
 
 
 def test_budgets(call: Call, tiny: Path) -> None:
-    for option, value in (("--most-memory", "1k"), ("--most-flop", "100")):
+    budgets = (("--most-memory", "1k", " MB of memory, and 1 kB is"), ("--most-flop", "100", " FLOP, and 100 is"))
+    for option, value, said in budgets:
         refused = call("run", tiny, option, value)
-        assert refused.code == 1 and "E0513" in refused.err, refused.err
+        assert refused.code == 1 and "E0513" in refused.err and said in refused.err, refused.err
     fits = call("run", tiny, "--most-memory", "1G", "--most-flop", "1e9", "--until", "1")
     assert fits.code == 0
 
