@@ -128,3 +128,14 @@ def test_gradients_behind_a_weight_of_zero_count() -> None:
             view_of(routine.buffers[number], memory, memory[:0])[:] = numbers
         run_routine(routine, memory, np.zeros(0, np.uint8))
         assert np.isnan(view_of(routine.buffers[5], memory, memory[:0])).all() == wanted
+
+
+@pytest.mark.parametrize(("keys", "wanted"), [(2, np.nan), (34, 1.0)])
+def test_hidden_numbers_take_part_in_the_largest(keys: int, wanted: float) -> None:
+    """The second of two keys that are seen is a NaN, which a hidden -inf in its lane takes the place of."""
+    routine, memory = attention(Shape(1, 1, 2, keys, 1, 1))
+    for number, numbers in ((0, 1.0), (1, [1.0, np.nan] + [0.0] * (keys - 2))):
+        view_of(routine.buffers[number], memory, memory[:0])[:] = numbers
+    run_routine(routine, memory, np.zeros(0, np.uint8))
+    exponentials = view_of(routine.buffers[6], memory, memory[:0])
+    assert np.array_equal(exponentials[keys], np.float32(wanted), equal_nan=True)
