@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from jobspec.backends.c import contract, folds, parted, source, strips, tiled
+from jobspec.backends.c import blocks, contract, folds, parted, short, source, strips, tiled
 from jobspec.backends.cuda import build
 from jobspec.backends.cuda.nvrtc import EXACT
 
@@ -29,7 +29,8 @@ def taken() -> Iterator[None]:
     """Not safe beside another thread that compiles."""
     exact = source.names
     changes: list[tuple[ModuleType, str, object]] = [(module, "LEAF", LEAF) for module in ORDERED]
-    changes += [(folds, "ROW_BLOCK", ROW_BLOCK), (source, "names", lambda dialect: plain(exact(dialect)))]
+    changes += [(module, "ROW_BLOCK", ROW_BLOCK) for module in (blocks, folds, short)]
+    changes += [(source, "names", lambda dialect: plain(exact(dialect)))]
     changes += [(build, "EXACT", FREE), (build, "audit", lambda ptx, text, matrices: [])]
     kept = [(module, name, getattr(module, name)) for module, name, _ in changes]
     put(changes)

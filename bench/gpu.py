@@ -4,17 +4,16 @@ Contraction at 4096³ beside cuBLAS float32 (TF32 off), whole training steps of 
 and compiled, on the same batches from the same weights; each beside our own kernels in a free order (the price of
 exactness). A GPT of 162 million parameters, beside what mojolearn publishes. Then the same by matrix instructions
 (`fast NAME`: `compute = fast`) beside bfloat16. Medians over windows that alternate; `--ours`: without PyTorch;
-`--tune`: with the schedules that are fastest here; `--on cuda.sm_90a`: by `wgmma` (docs/numerics.md 5.10). The file is
-written after each finding, and what is in it is not measured again: the same command goes on where a time limit cut it
-off. Run `python -m pytest -m gpu` first: these are figures of results that are right.
+`--tune`: with the schedules that are fastest here; `--on cuda.sm_90a`: by `wgmma` (docs/numerics.md 5.10). FILE is
+written after each finding, its tables beside it (gpu_record.py), and what is in it is not measured again: the same
+command goes on where a time limit cut it off, with the code that it had compiled. Run `python -m pytest -m gpu` first:
+these are figures of results that are right.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from bench import alone, free_order_c
 from bench.data import Missing
+from bench.gpu_record import FREE, OURS, Record
 from bench.ours import Stepping
 from bench.timing import Contender, Timing, alternate
 from bench.workloads import Workload, begun, fields_of, open_workload, state_of
@@ -43,18 +43,18 @@ from jobspec.passes.pipeline import compile_job
 from jobspec.passes.tally import of_routine
 from jobspec.runtime.tune import tune
 from jobspec.runtime.tuning import key_of, tuned
-from jobspec.store.home import Home, open_home
+from jobspec.store.home import open_home
 
 CUBE = "nn 4096x4096x4096"
-STEPS = ("char_gpt", "baby_gpt", "gpt2_full", "gpt_162m")
 FAST = "fast "
 CLASSES = ("cuda", CUDA_ASIDE)
-OURS, FREE = "jobspec", "jobspec, free order"
 #: tokens a second that others publish for a model of this size in exact float32, and where
 PUBLISHED = {"gpt_162m": (12_390, "mojolearn on an H100")}
-ALL = (CUBE, *STEPS, *(FAST + name for name in (CUBE, *STEPS)))
-#: schedules of a kernel that `--tune` tries, and how often
-CANDIDATES, ROUNDS = 12, 5
+#: what is asked for first, first
+ALL = (CUBE, "gpt2_full", "char_gpt", FAST + "gpt2_full", "gpt_162m", FAST + CUBE, "baby_gpt")
+ALL += (FAST + "char_gpt", FAST + "baby_gpt", FAST + "gpt_162m")
+#: schedules of a kernel that `--tune` tries unless it is told how many, and how often
+CANDIDATES, ROUNDS = 4, 5
 #: batches that are gone round
 BATCHES = 20
 Array = NDArray[Any]
@@ -82,6 +82,11 @@ class Finding:
         if self.tokens:
             yield f"{self.name:<20} {self.tokens / ours:,.0f} tokens/s" + self._beside(self.tokens / ours)
 
+    def told(self) -> dict[str, Any]:
+        """Every window of every contender; the first is ours."""
+        seconds = {name: timing.windows for name, timing in self.timings.items()}
+        return {"flops": self.flops, "tokens": self.tokens, "s": seconds, "lines": list(self.lines())}
+
     def _beside(self, rate: float) -> str:
         """What others publish."""
         published, where = PUBLISHED.get(self.name, (0, ""))
@@ -95,97 +100,73 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--ours", action="store_true", help="without PyTorch beside it")
     parser.add_argument("--tune", action="store_true", help="measure schedules first, and take the fastest")
     parser.add_argument("--on", choices=CLASSES, default=CLASSES[0], help="the class of devices that `fast` is of")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there; what it has is left out")
+    parser.add_argument(
+        "--candidates", type=int, default=CANDIDATES, metavar="N", help="schedules of a kernel that --tune tries"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write everything there, and tables to FILE.md; what it has is left out",
+    )
     parser.add_argument("--minutes", type=float, default=inf, metavar="N", help="begin nothing after that")
     chosen = parser.parse_args(words)
     windows, seconds = (3, 0.2) if chosen.quick else (7, 1.0)
     try:
         cuda = backend(chosen.on)
-        how = How(cuda, windows, seconds, not chosen.ours, chosen.tune)
-        name = f"{admission.chosen().name}, {chosen.on}"
-        device = " · ".join([name, *(f"{what} {version}" for what, version in cuda.compilers)])
+        how = How(cuda, windows, seconds, not chosen.ours, chosen.candidates if chosen.tune else 0)
+        device = " · ".join([admission.chosen().name, *(f"{what} {version}" for what, version in cuda.compilers)])
         print(device, flush=True)
-        recorded(how, chosen.names, Record.of(chosen.json, device), chosen.minutes)
+        setting = ", ".join([chosen.on, *(["tuned"] if chosen.tune else [])])
+        recorded(how, chosen.names, Record.of(chosen.json, device, setting), chosen.minutes)
     except JobspecError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-@dataclass(frozen=True)
-class Record:
-    """The file of findings, or none. `device`: that they are of, with its driver and the compilers."""
-
-    path: Path | None
-    device: str
-    found: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, path: Path | None, device: str) -> Record:
-        """With what was found before, on the same device alone."""
-        kept = json.loads(path.read_text("utf-8")) if path is not None and path.exists() else {}
-        return cls(path, device, kept["found"] if kept.get("device") == device else [])
-
-    @property
-    def names(self) -> set[str]:
-        return {entry["name"] for entry in self.found}
-
-    def add(self, finding: Finding) -> None:
-        self.found.append(told(finding))
-        if self.path is not None:
-            text = json.dumps({"device": self.device, "command": sys.argv, "found": self.found}, indent=1)
-            self.path.write_text(text + "\n", "utf-8")
-
-
 def recorded(how: How, names: Sequence[str], record: Record, minutes: float) -> None:
     """What of `names` the record has not, as long as there is time."""
     until = time.monotonic() + 60 * minutes
     for finding in measured(how, [n for n in names if n not in record.names], lambda: time.monotonic() < until):
-        record.add(finding)
-
-
-def told(finding: Finding) -> dict[str, Any]:
-    seconds = {name: timing.windows for name, timing in finding.timings.items()}
-    lines = list(finding.lines())
-    return {"name": finding.name, "flops": finding.flops, "tokens": finding.tokens, "s": seconds, "lines": lines}
+        record.add(finding.name, finding.told())
 
 
 @dataclass(frozen=True)
 class How:
-    """How to measure. `beside`: PyTorch too; `tune`: our schedules are measured first."""
+    """How to measure. `beside`: PyTorch too; `tune`: so many of our schedules of each kernel are measured first."""
 
     cuda: Backend
     windows: int
     seconds: float
     beside: bool
-    tune: bool = False
+    tune: int = 0
 
 
 def measured(how: How, names: Sequence[str], more: Callable[[], bool] = lambda: True) -> Iterator[Finding]:
     """Every finding, printed as it comes, as long as there is time for `more`."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            if not more():
-                print(f"{name} left out: no time is left; the same command goes on with it", file=sys.stderr)
-                continue
-            try:
-                finding = contraction if name.removeprefix(FAST).split()[0] in alone.LAYOUTS else training
-                result = finding(name, how, Path(folder))
-            except Missing as missing:
-                print(f"{name} left out: {missing}", file=sys.stderr)
-                continue
-            print("\n".join(result.lines()), flush=True)
-            yield result
+    for name in names:
+        if not more():
+            print(f"{name} left out: no time is left; the same command goes on with it", file=sys.stderr)
+            continue
+        try:
+            finding = contraction if name.removeprefix(FAST).split()[0] in alone.LAYOUTS else training
+            result = finding(name, how, open_home().cache)
+        except (Missing, JobspecError) as error:
+            print(f"{name} left out: {error}", file=sys.stderr)
+            continue
+        print("\n".join(result.lines()), flush=True)
+        yield result
 
 
-def contraction(name: str, how: How, folder: Path) -> Finding:
+def contraction(name: str, how: How, cache: Path) -> Finding:
     """One product of matrices alone; `fast` rounds its operands in the step."""
     shape = name.removeprefix(FAST)
     job, values = computing(name, alone.job_of(shape)), alone.values(shape)
     plan = compile_job(job, how.cuda.target)
     rows = np.zeros((8, plan.routine("step").feed), np.uint8)
-    plan = fastest(plan, how.cuda, rows[0]) if how.tune else plan
-    sessions = begun_each(name, job, plan, how, rows, folder)
+    plan = fastest(plan, how, rows[0]) if how.tune else plan
+    sessions = begun_each(name, job, plan, how, rows, cache)
     for session in sessions.values():
         for operand, value in values.items():
             session.write(operand, value)
@@ -193,14 +174,14 @@ def contraction(name: str, how: How, folder: Path) -> Finding:
     return finished(name, plan, sessions, rows, beside, how)
 
 
-def training(name: str, how: How, folder: Path) -> Finding:
+def training(name: str, how: How, cache: Path) -> Finding:
     """Whole steps of a job."""
     work = open_workload(name.removeprefix(FAST), open_home())
     work = replace(work, job=computing(name, work.job))
     plan = compile_job(work.job, how.cuda.target)
     rows = work.rows(plan, 0, BATCHES)
-    plan = fastest(plan, how.cuda, rows[0]) if how.tune else plan
-    sessions = begun_each(name, work.job, plan, how, rows, folder)
+    plan = fastest(plan, how, rows[0]) if how.tune else plan
+    sessions = begun_each(name, work.job, plan, how, rows, cache)
     beside: Mapping[str, Contender] = {}
     if how.beside and name.removeprefix(FAST) not in PUBLISHED:
         state = state_of(sessions[OURS], work.job)
@@ -213,9 +194,8 @@ def computing(name: str, job: Job) -> Job:
     return replace(job, profile=FAST_PROFILE) if name.startswith(FAST) else job
 
 
-def begun_each(name: str, job: Job, plan: Plan, how: How, rows: Array, folder: Path) -> dict[str, Session]:
+def begun_each(name: str, job: Job, plan: Plan, how: How, rows: Array, cache: Path) -> dict[str, Session]:
     """A session behind `init`, and one of the same plan in a free order, which compiles its step first."""
-    cache = Home(folder).folder / "cache"
     sessions = {OURS: how.cuda.open(plan, job, 1, cache)}
     begun(sessions[OURS], job)
     if not name.startswith(FAST):
@@ -231,12 +211,12 @@ def tokens_of(work: Workload, plan: Plan, row: Array) -> int:
     return sum(value.size for name, value in fields_of(work.job, plan.routine("step"), row).items() if name == "tok")
 
 
-def fastest(plan: Plan, cuda: Backend, row: Array) -> Plan:
+def fastest(plan: Plan, how: How, row: Array) -> Plan:
     """The plan with the schedules of its step that are fastest here."""
-    assert cuda.stepper is not None
-    stepper = cuda.stepper(plan, "step", row)
+    assert how.cuda.stepper is not None
+    stepper = how.cuda.stepper(plan, "step", row)
     try:
-        found = {key_of(t.kernel, plan.target): t.schedule for t in tune(stepper, plan.target, CANDIDATES, ROUNDS)}
+        found = {key_of(t.kernel, plan.target): t.schedule for t in tune(stepper, plan.target, how.tune, ROUNDS)}
     finally:
         stepper.close()
     return tuned(plan, lambda kernel, target: found.get(key_of(kernel, target)))
