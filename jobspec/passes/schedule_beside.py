@@ -27,6 +27,8 @@ TEAMS, MOST = (16, 8, 4, 2, 1), 128
 ITEMS, SPARING = 512, 256
 #: insts of a kernel up to which so many have the registers that they need: 65,536 among them
 LIGHT = 24
+#: work-items that share a position of what is scattered
+SHARERS = (4, 8, 16, 32, 64)
 #: runs of neighbouring columns that lie beside each other in a group, at least: 64 bytes are one piece of memory
 RUNS = 4
 
@@ -35,6 +37,8 @@ def choose(kernel: Kernel) -> Schedule:
     folds = any(inst.op == "reduce" for inst in kernel.body)
     if folds:
         return rows(kernel) if kernel.kind == "rows" else columns(kernel)
+    if kernel.kind == "scatter":
+        return scattered(kernel)
     return maps(kernel) if kernel.kind in ("rows", "columns", "fill") else Schedule()
 
 
@@ -49,6 +53,8 @@ def possible(kernel: Kernel) -> Iterator[Schedule]:
         yield made(team=LANES)
     elif kernel.kind == "columns" and folds:
         yield from columns_tried(kernel)
+    elif kernel.kind == "scatter":
+        yield from (made(parts=n) for n in SHARERS)
     elif kernel.kind in ("rows", "columns", "fill"):
         yield from (made(each=n) for n in EACH if kernel.axes[-1].size % n == 0)
 
@@ -158,6 +164,16 @@ def columns_tried(kernel: Kernel) -> Iterator[Schedule]:
     parts = min(leaves, ITEMS // min(LANES, kept))
     shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
     yield from (made(beside=b, parts=p) for b, p in shapes if p > 1 and b * p <= ITEMS)
+
+
+# ---- sums into rows that an index picks
+
+
+def scattered(kernel: Kernel) -> Schedule:
+    """As many to a position as keep all processors busy: each looks at all places, and adds its own rows'."""
+    rest, places = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("rest", "place"))
+    enough = next((n for n in SHARERS if rest * n >= BUSY * APART), SHARERS[-1])
+    return made(parts=min(enough, SHARERS[-1])) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()
 
 
 def made(**choices: int) -> Schedule:

@@ -41,12 +41,13 @@ COLUMNS = (
     made(beside=4, each=4, parts=4),
 )
 MAPS = (Schedule(), made(each=2), made(each=4))
+SCATTERS = (Schedule(), made(parts=4))
 
 
 def schedules(kernel: Kernel) -> Sequence[Schedule]:
     if kernel.kind in ("rows", "columns", "fill") and all(inst.op != "reduce" for inst in kernel.body):
         return MAPS
-    return {"rows": ROWS, "columns": COLUMNS, "contract": TILES}.get(kernel.kind, (Schedule(),))
+    return {"rows": ROWS, "columns": COLUMNS, "contract": TILES, "scatter": SCATTERS}.get(kernel.kind, (Schedule(),))
 
 
 def narrowed(kernel: Kernel, arrays: list[Array]) -> tuple[Kernel, list[Array]]:

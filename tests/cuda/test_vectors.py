@@ -17,9 +17,11 @@ from jobspec.backends.cuda.nvrtc import EXACT, compile_text
 from jobspec.backends.cuda.ptx import read
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.kernel import Kernel, View
-from jobspec.ir.plan import Schedule
+from jobspec.ir.plan import Buffer, Schedule
+from jobspec.ir.types import Type
 from jobspec.passes.schedule import choose_schedule, possible_schedules
-from tests.cuda.machine.machine import Fault
+from tests.cuda.counts import Counting, counted
+from tests.cuda.machine.faults import Fault
 from tests.cuda.native import check, made, narrowed, runs
 from tests.llvm import bodies
 from tests.llvm.bodies import zeros
@@ -246,3 +248,14 @@ def test_long_rows_are_shared_out() -> None:
 def test_rows_that_are_visited_again_are_not() -> None:
     """Their schedule may say so (tune tries it): one team takes all of each, as ever."""
     check(*bodies.layer_norm(2, 4100, True), chosen=[made(blocks=2, each=4)])
+
+
+def test_what_is_counted() -> None:
+    """A copy: two accesses of four sectors for 32 elements, or of sixteen for four times as many."""
+    b = axes(row=[4096])
+    b.store(b.load(0, 1), 1, 1)
+    buffers = [Buffer(name, Type("f32", (4096,)), "arena", 0) for name in "xy"]
+    one, four = (counted(b.kernel("rows"), schedule, buffers, Counting()) for schedule in (Schedule(), FOUR))
+    assert (one.elements, one.accesses, one.sectors) == (4096, 256, 1024)
+    assert (four.elements, four.accesses, four.sectors) == (4096, 64, 1024)
+    assert four.instructions < one.instructions / 2

@@ -63,7 +63,7 @@ def schedules(kernel: Kernel) -> Sequence[Schedule]:
         return MAPS
     if kernel.kind == "columns":
         return [*COLUMNS, *strips(kernel)]
-    return {"rows": ROWS, "contract": TILES}.get(kernel.kind, (Schedule(),))
+    return {"rows": ROWS, "contract": TILES, "scatter": (Schedule(), made(parts=4))}.get(kernel.kind, (Schedule(),))
 
 
 def strips(kernel: Kernel) -> Iterator[Schedule]:

@@ -60,6 +60,19 @@ def test_choices(kernel: Kernel, wanted: Schedule) -> None:
     assert wanted in possible_schedules(kernel, GPU)
 
 
+def test_scattered_sums() -> None:
+    """768 positions of 8,192 places would keep a tenth of a GPU busy."""
+    view = View(2, 0, (1, 0))
+    body = (
+        Inst("load", (), "f32", (("view", View(0, 0, (1, 768))),)),
+        Inst("load", (), "i32", (("view", View(1, 0, (0, 1))),)),
+        Inst("accumulate", (0, 1), "f32", (("view", view), ("pick", 768), ("bound", 50257), ("flag", 1))),
+    )
+    wide, few = (Kernel("g", "scatter", (Axis(768, "rest"), Axis(n, "place")), body) for n in (8192, 3))
+    assert choose_schedule(wide, GPU) == made(parts=32) and choose_schedule(few, GPU) == Schedule()
+    assert made(parts=64) in possible_schedules(wide, GPU)
+
+
 def test_processors_have_none_of_it() -> None:
     processor = Target("opencl", "x", "cpu", lanes=16)
     for kernel in (copy(1 << 20), sums("rows", 8192, 768, 1), sums("columns", 768, 8192, 768)):

@@ -1,7 +1,8 @@
 """C code of scatter kernels: sums into rows that an index picks (the gradient of an embedding).
 
-Takes: a kernel of kind scatter. Promises: no atomics; a work-item owns one position of the axes that are not
-scattered and goes through all places in ascending order.
+Takes: a kernel of kind scatter, and its schedule: `parts` work-items share a position of the axes that are not
+scattered, the rows of the target by turns. Promises: no atomics; each goes through all places in ascending order and
+adds what goes to its own rows, so that one work-item alone adds to an element.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ def render(q: Request, writer: Writer) -> list[Launch]:
     nest = Nest(q.kernel, (rest, place), -1, 2)
     ((number, inst),) = ((i, inst) for i, inst in enumerate(q.kernel.body) if inst.op == "accumulate")
     live = nest.needed([number])
+    parts = q.schedule.get("parts", 1)
     with q.function(writer, q.name, nest, live) as top:
-        task, groups, items = spread(writer, q.index, nest.size(0))
-        scope = top.enter(rest, digits(writer, q.index, task, [q.size(a) for a in rest]))
+        task, groups, items = spread(writer, q.index, nest.size(0) * parts)
+        part, *at = digits(writer, q.index, task, [parts, *(q.size(a) for a in rest)])
+        scope = top.enter(rest, at)
         scope.run(i for i in live if nest.depths[i] <= 1)
-        with writer.count(q.index, nest.size(1), "place") as at:
-            here = scope.enter(place, digits(writer, q.index, at, [q.size(a) for a in place]))
+        with writer.count(q.index, nest.size(1), "place") as step:
+            here = scope.enter(place, digits(writer, q.index, step, [q.size(a) for a in place]))
+            here.run(nest.needed([inst.args[1]], here.values))
+            view = inst["view"]
+            further = writer.let(q.index, here.picked(inst, here.values[inst.args[1]]), "row")
+            if parts > 1:
+                writer.line(f"if ({further} / {inst['pick']} % {parts} != {part}) continue;")
             here.run(live)
-            view, index = inst["view"], here.values[inst.args[1]]
-            element = f"{here.site.pointer(view)}[{here.element(view)} + {here.picked(inst, index)}]"
+            element = f"{here.site.pointer(view)}[{here.element(view)} + {further}]"
             writer.line(f"{element} = f_link({element}, {here.values[inst.args[0]].text});")
     return [Launch(q.name, groups, items, q.turns)]
