@@ -12,6 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jobspec.backends.c.routine import render_routine
+from jobspec.backends.cuda.driver import Driver
+from jobspec.backends.cuda.nvrtc import EXACT, compile_text
+from jobspec.backends.cuda.session import launches_of
 from jobspec.ir.plan import Routine
 from tests.cuda.libcuda import installed
 from tests.llvm.native import Array
@@ -23,33 +27,40 @@ def routine() -> tuple[Routine, Array]:
     return attention(Shape(1, 2, 33, 420, 5, 7), True, 32, (), 256)
 
 
+def launched(driver: Driver, made: Routine, memory: Array) -> Array:
+    """What a routine leaves of `memory`, run as one captured graph."""
+    rendered = render_routine(made, "cuda")
+    arena, scratch = driver.allocate(len(memory)), driver.allocate(64)
+    try:
+        driver.put(arena, memory)
+        module = driver.load(compile_text(rendered.text, driver.level, EXACT, driver.machine_code))
+        driver.start(driver.capture(module, launches_of(rendered, (arena, arena, scratch))))
+        found = np.empty_like(memory)
+        driver.take(arena, found)
+        return found
+    finally:
+        driver.free(arena)
+        driver.free(scratch)
+
+
 def main(folder: Path) -> None:
     device = installed(folder)
-    from jobspec.backends.c.routine import render_routine
     from jobspec.backends.cuda import pycuda_driver
-    from jobspec.backends.cuda.nvrtc import compile_text
-    from jobspec.backends.cuda.session import launches_of
     from jobspec.backends.failures import DeviceError
 
-    made, memory = routine()
-    rendered = render_routine(made, "cuda")
-    driver = pycuda_driver.PycudaDriver()
-    arena, scratch = driver.allocate(len(memory)), driver.allocate(64)
-    driver.put(arena, memory)
-    module = driver.load(compile_text(rendered.text, 90, machine=False))
-    work = list(launches_of(rendered, (arena, arena, scratch)))
-    driver.start(driver.capture(module, work))
-    driver.take(arena, memory)
-    (folder / "memory").write_bytes(memory.tobytes())
+    pycuda_driver.PycudaDriver.machine_code = False
+    driver, (made, memory) = pycuda_driver.PycudaDriver(), routine()
+    (folder / "memory").write_bytes(launched(driver, made, memory).tobytes())
     device.allowed.clear()
     pycuda_driver.SHARED = np.iinfo(np.int64).max
     code = ""
     try:
-        driver.start(driver.capture(module, work))
+        launched(driver, made, memory)
     except DeviceError as error:
         code = error.code
     driver.close()
-    print(json.dumps({"bytes": work[0].shared, "has": driver.shared, "code": code, "faults": device.faults}))
+    ((launch, _),) = render_routine(made, "cuda").order()
+    print(json.dumps({"bytes": launch.shared_bytes, "has": driver.shared, "code": code, "faults": device.faults}))
 
 
 if __name__ == "__main__":

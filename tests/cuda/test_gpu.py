@@ -24,8 +24,10 @@ from jobspec.backends.registry import CUDA_ASIDE, backend
 from jobspec.ir.kernel import Kernel
 from jobspec.passes.pipeline import compile_job
 from jobspec.passes.schedule import possible_schedules
+from jobspec.passes.schedule_between import GROUPS
 from jobspec.store.home import Home
 from tests.cuda import test_fast
+from tests.cuda.leave import launched
 from tests.cuda.native import ROWS, TILES, made, narrowed, schedules
 from tests.cuda.test_words import TEXTS, computing
 from tests.llvm import bodies
@@ -38,6 +40,7 @@ from tests.specs import both
 from tests.specs.test_same_bits import by_reference, trained
 from tests.specs.tiny import SPECS, entries
 from tests.stepping import as_session, candidates_agree
+from tests.trios import Shape, attention, expect, gradient
 
 if TYPE_CHECKING:
     from jobspec.backends.cuda.pycuda_driver import PycudaDriver
@@ -86,6 +89,17 @@ def test_bodies(driver: PycudaDriver) -> None:
             check(driver, *case(3, size, True))
     for kernel, arrays in (bodies.norm(9000, True), bodies.adamw(3000, True), bodies.variance(33, 1025)):
         check(driver, kernel, arrays)
+
+
+@pytest.mark.parametrize("keys", [70, 300, 1024])
+@pytest.mark.parametrize("case", [attention, gradient])
+def test_attention_as_one_launch(driver: PycudaDriver, case: Any, keys: int) -> None:
+    """Every number of rows and work-items that this GPU has the memory for."""
+    tried = [group for group in GROUPS if group.fits(keys, target_of(driver.level))]
+    assert tried
+    for group in tried:
+        made, memory = case(Shape(1, 2, 33, keys, 64, 64), True, group.rows, (), group.items)
+        expect(made, memory, launched(driver, made, memory))
 
 
 @settings(RELAXED, max_examples=200)
