@@ -20,16 +20,5 @@ def test_the_job_shown_is_the_job_shipped() -> None:
     assert block("digits") == (ROOT / "specs" / "digits.job").read_text()
 
 
-def test_links_lead_somewhere() -> None:
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    missing = [link for link in re.findall(r"\]\(([^)#]+)\)", prose) if not (ROOT / link).exists()]
-    assert not missing
-
-
-def test_the_commands_name_files_that_exist() -> None:
-    named = re.findall(r"specs/\w+\.job", README)
-    assert named and all((ROOT / name).is_file() for name in named)
-
-
 def test_one_command_each() -> None:
     assert len(block("run").splitlines()) == len(block("tests").splitlines()) == 1
