@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import jobspec
 from jobspec.backends import registry
@@ -38,7 +41,9 @@ from tests.cuda.machine.machine import Block, Fault, Program
 from tests.cuda.native import made, mask, narrowed
 from tests.cuda.programs import spilled
 from tests.cuda.stand_in import StandIn
+from tests.device_kernels import RELAXED
 from tests.llvm.native import FLAGS, axes, same
+from tests.llvm.test_contract import cases as contractions
 from tests.llvm.test_contract import matmul
 from tests.specs.both import by_reference, completed, on_session, workload
 from tests.specs.both import same as same_runs
@@ -73,7 +78,7 @@ def left(program: Alone, ptx: str, order: str = "chain", backwards: bool = False
     arena.bytes[:] = program.arena()
     try:
         for launch in program.launches:
-            args = (arena.address, arena.address, scratch.address, np.float32(1))
+            args = (arena.address, arena.address, scratch.address, np.float32(1), *[1] * launch.turns)
             blocks = [arena, scratch]
             running.launch(launch.symbol, launch.groups, launch.items, args, blocks, backwards, launch.shared)
         return program.results(arena.bytes)[0]
@@ -83,7 +88,8 @@ def left(program: Alone, ptx: str, order: str = "chain", backwards: bool = False
 
 def wanted(kernel: Kernel, arrays: Sequence[Array]) -> list[Array]:
     expected = [x.copy() for x in arrays]
-    run_kernel(kernel, expected, np.zeros(FLAGS, np.int32), ())
+    turns = (1,) * max(len(view.turns) for view, _ in kernel.views())
+    run_kernel(kernel, expected, np.zeros(FLAGS, np.int32), turns)
     return expected
 
 
@@ -111,6 +117,19 @@ def test_tiles(layout: str, shape: tuple[int, int, int, int], size: tuple[int, i
         for backwards in (False, True):
             for one, other in zip(expected, left(program, ptx, backwards=backwards), strict=True):
                 same(one, other, f"{layout}, {shape}")
+
+
+@pytest.mark.slow
+@settings(RELAXED, max_examples=30)
+@given(case=contractions(), shape=st.sampled_from(SHAPES), swap=st.integers(0, 1), backwards=st.booleans())
+def test_random_contractions(case: Any, shape: tuple[int, int, int, int], swap: int, backwards: bool) -> None:
+    """Operands that lie in any way, several axes of each role."""
+    kernel, arrays = narrowed(*case[:2])
+    program = alone(kernel, arrays, tile(*shape, swap), "cuda")
+    for one, other in zip(
+        wanted(kernel, arrays), left(program, emitted(program.text), backwards=backwards), strict=True
+    ):
+        same(one, other, f"{shape}, {swap}")
 
 
 @pytest.mark.slow
@@ -250,6 +269,7 @@ def test_no_other_profile_may_have_them(right: Alone, compiled: str) -> None:
 
 def test_a_class_of_its_own() -> None:
     assert class_of(TARGET) == "cuda.sm_90a" and class_of(target_of(90)) == "cuda.sm_90"
+    assert registry.name_for(TARGET) == "cuda.sm_90a" and registry.name_for(target_of(90)) == "cuda"
     assert has_matrices(TARGET) and level_of(TARGET) == 90 and architecture_of(TARGET) == "90a"
     assert may_claim(FAST_PROFILE, f"{FAST_PROFILE}/cuda.sm_90a")
     assert not may_claim(FAST_PROFILE, f"{FAST_PROFILE}/cuda.sm_80a")
