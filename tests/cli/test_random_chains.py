@@ -213,7 +213,7 @@ def test_chains(prepare: Prepare, text: str, way: Way, fault: Fault, every: int)
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=100)
+@settings(RELAXED, max_examples=40)
 @given(models(steps=14), ways, faults, st.integers(1, 3))
 def test_many_chains(prepare: Prepare, text: str, way: Way, fault: Fault, every: int) -> None:
     calm(prepare(text, way, every), way, fault, all_shown=True)
