@@ -1,7 +1,8 @@
 """The plan's checker: every access of every kernel lies inside its buffer, every buffer inside its space.
 
 Takes: a routine. Promises: returns where that is proved for all positions, turns and picked indices, numbers of
-kernels and buffers exist, and insts only read what stands before them; else raises IllFormed with all reasons.
+kernels and buffers exist, and insts are of their operation's form and read what stands before them; else raises
+IllFormed with all reasons.
 """
 
 from __future__ import annotations
@@ -10,12 +11,28 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.check import IllFormed
-from jobspec.ir.kernel import KINDS, Inst, Kernel, View
+from jobspec.ir.kernel import KINDS, VIEWS, Inst, Kernel, View
+from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Call, Plan, Routine, Steps, Turns
 from jobspec.ir.routing import Routing
 from jobspec.ir.trio import trios
 
 LINE = 64
+#: what an inst says, by its operation; those of the op table say no more than some of them
+NEEDED = {
+    op: frozenset(names.split())
+    for op, names in {
+        "const": "bits",
+        "index": "axis",
+        "load": "view",
+        "store": "view",
+        "reduce": "how",
+        "product": "a b",
+        "route": "view",
+        "accumulate": "view",
+    }.items()
+}
+NUMBERS = ("bits", "axis", "flag")
 
 
 def check_plan(plan: Plan) -> None:
@@ -26,18 +43,36 @@ def check_plan(plan: Plan) -> None:
 
 def check_routine(routine: Routine) -> None:
     """Raises IllFormed with every fault of `routine`."""
-    faults = [*buffer_faults(routine), *step_faults(routine, routine.steps, ())]
-    if faults:
+    faults = [*form_faults(routine), *step_faults(routine, routine.steps, ())]
+    alone = unseen(routine) if not faults else None
+    if faults := [*buffer_faults(routine, alone), *faults]:
         raise IllFormed("\n".join(f"routine {routine.name}: {fault}" for fault in faults))
 
 
-def buffer_faults(routine: Routine) -> Iterator[str]:
-    """Buffers that do not start on a line or reach beyond their space; those in no memory that not one launch alone
-    makes and reads."""
+def form_faults(routine: Routine) -> Iterator[str]:
+    """Insts, called or not, that lack what their operation is made of, or have something else in its place."""
+    for number, kernel in enumerate(routine.kernels):
+        for at, inst in enumerate(kernel.body):
+            if not is_whole(inst, len(kernel.axes)):
+                yield f"kernel {number}: inst {at} ({inst.op[:40]}) is not of the form that its operation has"
+
+
+def is_whole(inst: Inst, axes: int) -> bool:
+    said, op = dict(inst.attrs), OPS.get(inst.op)
+    if inst.op not in NEEDED and (op is None or op.arity not in (None, len(inst.args))):
+        return False
+    views = all(isinstance(value, View) for name, value in said.items() if name in VIEWS)
+    numbers = all(type(said[name]) is int for name in NUMBERS if name in said)
+    return views and numbers and NEEDED.get(inst.op, frozenset()) <= said.keys() and 0 <= said.get("axis", 0) < axes
+
+
+def buffer_faults(routine: Routine, alone: frozenset[int] | None) -> Iterator[str]:
+    """Buffers that do not start on a line or reach beyond their space; those in no memory that are not among those
+    that one launch `alone` makes and reads, where that is known."""
     sizes = {"arena": routine.arena, "feed": routine.feed}
     for number, buffer in enumerate(routine.buffers):
         if buffer.space == "group":
-            if number not in unseen(routine):
+            if alone is not None and number not in alone:
                 yield f"buffer {number} ({buffer.name}) is in no memory, and not one launch's own"
         elif buffer.space not in sizes:
             yield f"buffer {number} is in no space"

@@ -55,6 +55,26 @@ def test_each_fault_is_named(change: dict[str, Any], reason: str) -> None:
         check_routine(replace(GOOD, **change))
 
 
+@pytest.mark.parametrize(
+    "inst",
+    [
+        Inst("load", (), "f32", (("view", 3),)),
+        Inst("load", (), "f32"),
+        Inst("const", (), "f32"),
+        Inst("const", (), "f32", (("bits", "one"),)),
+        Inst("index", (), "i32", (("axis", 1),)),
+        Inst("add", (), "f32"),
+        Inst("guess", (), "f32"),
+    ],
+    ids=lambda inst: f"{inst.op} {inst.attrs}",
+)
+def test_an_inst_of_no_form_is_named(inst: Inst) -> None:
+    """Found by mutants: also in a kernel that nobody calls, as what is one launch is looked for among all."""
+    kernel = replace(GOOD.kernels[0], body=(inst, *GOOD.kernels[0].body[1:]))
+    with pytest.raises(IllFormed, match="kernel 1: inst 0"):
+        check_routine(replace(GOOD, kernels=(*GOOD.kernels, kernel)))
+
+
 @pytest.mark.parametrize(("pick", "first", "fault"), [(8, 0, "0 … 39"), (-8, 24, "-8 … 31")])
 def test_a_picked_index_counts_up_to_its_bound(pick: int, first: int, fault: str) -> None:
     """Backwards too: what is turned round is picked from its end."""
