@@ -11,11 +11,12 @@ from jobspec.ir.errors import UsageError
 from jobspec.lang import tree
 from jobspec.lang.parse import parse
 from jobspec.lang.source import Source
+from jobspec.runtime.start import Weights
 from jobspec.shipped import SUFFIX, data_of, listed, made_small, shipped_job
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import known_roots, load_manifest, save_manifest
 from jobspec.store.files import FileLayer, write_file
-from jobspec.store.home import open_home
+from jobspec.store.home import Home, open_home
 
 
 @click.command()
@@ -35,11 +36,13 @@ def command(name: str | None, model: str, tiny: bool, only_list: bool) -> None:
         raise UsageError("E0816", f"there is a file {path} already", help="choose another name")
     shipped = shipped_job(model)
     text = renamed(made_small(shipped) if tiny else Source.read(shipped), path.name.removesuffix(SUFFIX))
-    store = open_home().data()
+    home = open_home()
+    store = home.data()
     for root in named_roots(text, data_of(shipped)):
         copy_set(data_of(shipped), store, root)
     write_file(FileLayer(), path, [text.encode()])
-    click.echo("\n".join([f"wrote {path}; train it with `jobspec run {path}`", *missing_data(text, store)]))
+    missing = [*missing_data(text, store), *missing_weights(text, home)]
+    click.echo("\n".join([f"wrote {path}; train it with `jobspec run {path}`", *missing]))
 
 
 def renamed(source: Source, name: str) -> str:
@@ -66,8 +69,20 @@ def missing_data(text: str, store: BlobStore) -> list[str]:
     ]
 
 
-def roots_in(item: tree.DataDef) -> set[str]:
-    return {node.text for node in tree.walk(item.value) if isinstance(node, tree.Hash)}
+def missing_weights(text: str, home: Home) -> list[str]:
+    """What to do for weights that the text begins with and nothing here has."""
+    sections = [item for item in parse(Source("new.job", text)).items if isinstance(item, tree.Section)]
+    named = sorted(root for section in sections for root in roots_in(section))
+    known = Weights(home)
+    return [
+        f"it begins with the weights {root}, which are not here: train the job that ends with them (docs/specs.md)"
+        for root in named
+        if known.shapes(root) is None
+    ]
+
+
+def roots_in(item: tree.Node) -> set[str]:
+    return {node.text for node in tree.walk(item) if isinstance(node, tree.Hash)}
 
 
 def named_roots(text: str, store: BlobStore) -> list[Digest]:
