@@ -36,14 +36,13 @@ def test_far_places_are_what_they_are(level: int) -> None:
     program.close()
 
 
-@pytest.mark.parametrize("level", [90, 120])
-def test_kernels_far_from_the_beginning_are_assembled(level: int, tmp_path: Path) -> None:
-    """Attention as one launch, as in t5_small."""
+def test_kernels_far_from_the_beginning_are_assembled(tmp_path: Path) -> None:
+    """Attention as one launch, as in t5_small, for sm_120."""
     routine, _ = gradient(Shape(1, 8, 112, 112, 64, 64), rows=32)
     far = replace(routine, buffers=tuple(replace(b, offset=b.offset + PLACE) for b in routine.buffers))
     rendered = render_routine(far, "cuda").text
     assert f"arena + FAR({PLACE + routine.buffers[0].offset}l)" in rendered
     text = tmp_path / "far.cu"
     text.write_text(rendered)
-    done = subprocess.run([sys.executable, "-c", COMPILE, str(text), str(level)], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", COMPILE, str(text), "120"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jobspec.backends.c.masked import Seen, seen
-from jobspec.backends.c.routine import render_routine
+from jobspec.backends.c.routine import Rendered, render_routine
 from jobspec.backends.reference.kernels import run_routine, view_of
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Routine
@@ -18,19 +18,23 @@ from tests.trios import SCORES, Shape, attention, expect, gradient, mask
 pytestmark = pytest.mark.cuda
 
 
-def left(routine: Routine, memory: Array, backwards: bool, closed: Array) -> Array:
-    """Memory after the routine as one launch, `closed` bytes untouched."""
+def left(routine: Routine, memory: Array, closed: Array) -> list[Array]:
+    """Memory after the routine as one launch, `closed` bytes untouched: threads in order, and backwards."""
     rendered = render_routine(routine, "cuda")
     program = Program(clean("masked", rendered.text, 90).ptx)
-    arena, scratch = Block(len(memory), mask(routine) & ~closed), Block(64)
-    arena.bytes[:] = memory
     try:
-        for launch, _ in rendered.order():
-            args = (arena.address, arena.address, scratch.address, np.float32(1))
-            program.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards, launch.shared)
-        return arena.bytes
+        return [run(routine, rendered, program, memory, closed, backwards) for backwards in (False, True)]
     finally:
         program.close()
+
+
+def run(routine: Routine, rendered: Rendered, program: Program, memory: Array, closed: Array, backwards: bool) -> Array:
+    arena, scratch = Block(len(memory), mask(routine) & ~closed), Block(64)
+    arena.bytes[:] = memory
+    for launch, _ in rendered.order():
+        args = (arena.address, arena.address, scratch.address, np.float32(1))
+        program.launch(launch.symbol, launch.groups, launch.items, args, [arena, scratch], backwards, launch.shared)
+    return arena.bytes
 
 
 def keys_from(routine: Routine, shape: Shape, first: int) -> Array:
@@ -46,8 +50,7 @@ def test_hidden_tiles_are_not_computed(rows: int, items: int, seen_keys: int) ->
     """A group's rows see its first tile of keys alone: no other is read, and the bits are the reference's."""
     shape = Shape(1, 2, 8, 140, 3, 2)
     routine, memory = attention(shape, True, rows, (), items)
-    for backwards in (False, True):
-        found = left(routine, memory, backwards, keys_from(routine, shape, seen_keys))
+    for found in left(routine, memory, keys_from(routine, shape, seen_keys)):
         expect(routine, memory, found)
 
 
@@ -55,7 +58,7 @@ def test_what_others_read_is_computed() -> None:
     shape = Shape(1, 2, 8, 140, 3, 2)
     for routine, memory in (attention(shape, rows=8, kept=(SCORES,)), gradient(shape, rows=8)):
         with pytest.raises(Fault, match="global memory out of bounds"):
-            left(routine, memory, False, keys_from(routine, shape, 64))
+            left(routine, memory, keys_from(routine, shape, 64))
 
 
 def rows_kernel(op: str, turned: bool = False, beside: str = "", reduced: bool = False, hidden: bool = False) -> Kernel:
