@@ -47,8 +47,10 @@ from tests.cuda.machine.machine import Program
 from tests.specs.tiny import SPECS
 
 LEVEL, LINE, FLAGS = 90, 256, 64
-#: work-items of a group at most, accesses that are remembered, elements of the longest axis that is run
-ITEMS, REMEMBERED, LONGEST = 1024, 1 << 23, 1 << 19
+#: work-items of a group at most, accesses that are remembered
+ITEMS, REMEMBERED = 1024, 1 << 23
+#: elements of the longest axis that is run, and of one that is contracted
+LONGEST, CONTRACTED = 1 << 16, 1 << 12
 #: Linux' MAP_NORESERVE
 UNRESERVED = 0x4000
 KINDS = {"rows": "rows", "columns": "columns", "contract": "contractions"}
@@ -156,8 +158,9 @@ def counted(kernel: Kernel, schedule: Schedule, buffers: Sequence[Buffer], count
 
 
 def shortened(kernel: Kernel) -> Kernel:
-    """With an axis of half a million at most: the counts of an element do not change with more of them."""
-    axes = tuple(Axis(min(axis.size, LONGEST), axis.role) for axis in kernel.axes)
+    """With axes of 65,536 at most, and of 4,096 that are contracted."""
+    most = {"k": CONTRACTED}
+    axes = tuple(Axis(min(axis.size, most.get(axis.role, LONGEST)), axis.role) for axis in kernel.axes)
     return replace(kernel, axes=axes)
 
 
