@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import jobspec.debug as debug
-from jobspec.backends.registry import DEFAULT, fastest
+from jobspec.backends.registry import DEFAULT, fastest, name_for
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.codec.plan_file import LIMITS, PlanFileError, decode_plan_file
 from jobspec.ir.codec.receipt import ReceiptFormatError
@@ -185,10 +185,10 @@ def compile(
     return Program(spec, compiled)
 
 
-def read_plan(path: Path, home: Path | None = None) -> Program:
+def read_plan(path: Path, home: Path | None = None, *, on: str | None = None) -> Program:
     """The program in a plan file, as `jobspec compile` wrote it. It may come from anywhere: the plan must be the
-    one that this version makes of the job in it, but for how its kernels are executed. Raises UsageError,
-    CompileError."""
+    one that this version makes of the job in it, but for how its kernels are executed. `on`: the backend that it has
+    to be for. Raises UsageError (E0820 where it is for another), CompileError."""
     try:
         job, plan = decode_plan_file(FileLayer().read(path, LIMITS.size + 1))
     except OSError as error:
@@ -197,11 +197,20 @@ def read_plan(path: Path, home: Path | None = None) -> Program:
     except PlanFileError as error:
         reason = f"{path} is not a plan file: {error}"
         raise CompileError("E0601", reason, help="make it with `jobspec compile`") from error
+    need_for(on, name_for(plan.target), path)
     compiled = recompiled(job, plan)
     if not may_stand_for(plan, compiled.plan):
         reason = f"the plan in {path} is not what this version of jobspec makes of its job"
         raise CompileError("E0602", reason, help="compile the job again: the same job gives the same bits")
     return Program(Spec(job, beside(path)), replace(compiled, plan=plan))
+
+
+def need_for(on: str | None, planned: str, path: Path) -> None:
+    """Raises UsageError E0820 where a plan for the backend `planned` is to run on another one."""
+    if on not in (None, planned):
+        reason = f"the plan in {path} is for `{planned}`, and `{on}` is asked for"
+        again = f"compile its job with `--on {on}`: the plan is another one, the job and its result are the same"
+        raise UsageError("E0820", reason, help=f"leave out `--on`; or {again}")
 
 
 def export(

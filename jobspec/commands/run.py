@@ -112,7 +112,7 @@ def is_said(option: str) -> bool:
 
 def words(given: Mapping[str, Any], on: str) -> list[str]:
     """The command line that was given, as its options were understood."""
-    found = ["run", str(given["file"]), "--on", on]
+    found = ["run", str(given["file"]), *(("--on", on) if is_said("on") or given["file"].suffix != PLAN else ())]
     found += [f"--set={value}" for value in given["sets"]]
     named = {"--threads": "threads", "--until": "until", "--most-memory": "memory", "--most-flop": "flop"}
     valued = {option: given[name] for option, name in named.items()}
@@ -127,7 +127,7 @@ def program_of(file: Path, sets: tuple[str, ...], on: str, tuned: bool, home: Ho
         return api.compile(spec_of(file, sets) if home is None else known_spec_of(file, sets, home), on, tuned=tuned)
     if sets:
         raise UsageError("E0819", "a plan file is compiled already: nothing can be set in it", help="set it in the job")
-    return api.read_plan(file)
+    return api.read_plan(file, on=on if is_said("on") else None)
 
 
 def answer_of(run: api.Run) -> dict[str, Any]:

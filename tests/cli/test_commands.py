@@ -276,6 +276,15 @@ def test_compile_and_run_the_plan(call: Call, tiny: Path, tmp_path: Path) -> Non
     assert call("compile", tiny).code == 0 and tiny.with_suffix(".plan").exists()
 
 
+def test_a_plan_file_runs_on_its_own_backend_alone(call: Call, tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.plan"
+    call("compile", tiny, *REFERENCE, "-o", path)
+    said = call("run", path, "--on", "llvm", "--until", 1)
+    assert said.code == 2 and "error[E0820]" in said.err
+    assert "is for `reference`, and `llvm` is asked for" in said.err and "compile its job with `--on llvm`" in said.err
+    assert call("run", path, "--until", 1).code == call("run", path, *REFERENCE, "--until", 1).code == 0
+
+
 def test_a_plan_file_is_not_trusted(call: Call, tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "t.plan"
     call("compile", tiny, *REFERENCE, "-o", path)
