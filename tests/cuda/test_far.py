@@ -29,9 +29,9 @@ assert compile_text(open(sys.argv[1]).read(), int(sys.argv[2])).code
 
 @pytest.mark.parametrize("level", [90, 120])
 def test_far_places_are_what_they_are(level: int) -> None:
-    text = "KERNEL k(long* x) { x[0] = FAR(0x25B584B40l); x[1] = FAR(0xFFFFFFFF80000000l); }\n"
+    text = "KERNEL k(long* x, float one) { x[0] = FAR(0x25B584B40l); x[1] = FAR(0xFFFFFFFF80000000l); }\n"
     program, block = Program(compile_text(names("cuda") + text, level, machine=False).ptx), Block(16)
-    program.launch("k", 1, 1, [block.address], [block])
+    program.launch("k", 1, 1, [block.address, np.float32(1)], [block])
     assert block.bytes.view(np.int64).tolist() == [PLACE, -(2**31)]
     program.close()
 

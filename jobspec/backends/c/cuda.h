@@ -25,7 +25,7 @@ static __device__ __forceinline__ long far_away(uint low, uint high) {
   asm("mov.b64 %0, {%1, %2};" : "=l"(both) : "r"(low), "r"(high));
   return both;
 }
-#define FAR(place) far_away((uint)(place), (uint)((place) >> 32))
+#define FAR(place) far_away((uint)(place), one == 0.0f ? 0u : (uint)((place) >> 32))
 #else
 #define FAR(place) (place)
 #endif
