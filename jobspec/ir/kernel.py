@@ -129,3 +129,8 @@ def lie_together(kernel: Kernel, view: View, axis: int, count: int, further: Ite
     places = (view.offset, *view.turns, *others, *further)
     even = kernel.axes[axis].size % count == 0 and all(place % count == 0 for place in places)
     return even and view.strides[axis] == 1
+
+
+def scans(kernel: Kernel) -> bool:
+    """Whether it looks for the place of the first largest, rather than for a value alone."""
+    return any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)

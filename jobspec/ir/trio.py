@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from jobspec.ir.contraction import Contraction, Extent, normal_form, size
-from jobspec.ir.kernel import Inst, Kernel, View
+from jobspec.ir.kernel import Inst, Kernel, View, scans
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps, Turns
 from jobspec.ir.spans import NOTHING, Spans, overlap, spans
 
@@ -122,7 +122,7 @@ def trios_at(
 ) -> Iterator[Trio]:
     """Those around one kernel, whatever stands between the calls."""
     kernel = kernels[middle]
-    if kernel.kind != "rows" or any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body):
+    if kernel.kind != "rows" or scans(kernel):
         return
     read = {view.buffer for view, written in kernel.views() if not written}
     for weight in (inst for inst in kernel.body if inst.op == "store" and inst["view"].buffer not in read):

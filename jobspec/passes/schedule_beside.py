@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
-from jobspec.ir.kernel import Kernel, lie_together
+from jobspec.ir.kernel import Kernel, lie_together, scans
 from jobspec.ir.plan import Schedule
 
 #: groups that keep a GPU's processors busy: two for each of the 132 of an H100; work-items of one that share nothing
@@ -94,8 +94,7 @@ def rows(kernel: Kernel) -> Schedule:
 
 def suits_rows(kernel: Kernel) -> bool:
     """Whether neighbours of a row are reached together; the first largest is looked for one by one."""
-    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
-    return not scans and pays(kernel, len(kernel.axes) - 1, 4)
+    return not scans(kernel) and pays(kernel, len(kernel.axes) - 1, 4)
 
 
 def shared_out(kernel: Kernel, each: int) -> Schedule:
@@ -107,8 +106,7 @@ def shared_out(kernel: Kernel, each: int) -> Schedule:
 
 def blocks(kernel: Kernel) -> int:
     """Of a row; more than one only where a row may be shared out by blocks."""
-    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
-    return 1 if scans else -(-kernel.axes[-1].size // ROW_BLOCK)
+    return 1 if scans(kernel) else -(-kernel.axes[-1].size // ROW_BLOCK)
 
 
 def outer(kernel: Kernel) -> int:
@@ -150,8 +148,7 @@ def sizes(kernel: Kernel) -> tuple[int, int]:
 def suits_columns(kernel: Kernel, each: int) -> bool:
     """Whether neighbouring columns are reached together."""
     kept = kernel.axes_of("kept")
-    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in kernel.body)
-    return bool(kept) and not scans and pays(kernel, kept[-1], each)
+    return bool(kept) and not scans(kernel) and pays(kernel, kept[-1], each)
 
 
 def columns_tried(kernel: Kernel) -> Iterator[Schedule]:
@@ -173,7 +170,7 @@ def scattered(kernel: Kernel) -> Schedule:
     """As many to a position as keep all processors busy: each looks at all places, and adds its own rows'."""
     rest, places = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("rest", "place"))
     enough = next((n for n in SHARERS if rest * n >= BUSY * APART), SHARERS[-1])
-    return made(parts=min(enough, SHARERS[-1])) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()
+    return made(parts=enough) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()
 
 
 def made(**choices: int) -> Schedule:

@@ -18,6 +18,7 @@ from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
 from jobspec.passes import schedule_aside, schedule_beside, schedule_between
+from jobspec.passes.schedule_beside import made
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
@@ -263,7 +264,3 @@ def matrix_shapes() -> Iterator[tuple[int, int, dict[str, int]]]:
 
 def named(shape: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(("rows", "columns", "high", "wide", "stage"), shape, strict=True))
-
-
-def made(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))

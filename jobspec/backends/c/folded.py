@@ -21,6 +21,7 @@ from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES
+from jobspec.ir.kernel import scans
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
@@ -46,9 +47,8 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 
 def each_of(q: Request, nest: Nest) -> int:
     """Neighbours that a work-item takes: of a row, or of columns; a scan for the largest is made one by one."""
-    scans = any(inst.op == "reduce" and inst["how"] == "argmax" for inst in q.kernel.body)
     along = nest.groups[1 if q.kernel.kind == "rows" else 0]
-    return dividing(q.size(along[-1]), q.schedule.get("each", 1)) if along and not scans else 1
+    return dividing(q.size(along[-1]), q.schedule.get("each", 1)) if along and not scans(q.kernel) else 1
 
 
 def neighbouring(q: Request, top: Scope, outer: tuple[int, ...], task: str, each: int) -> Scope:

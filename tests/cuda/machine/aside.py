@@ -11,7 +11,7 @@ from __future__ import annotations
 from jobspec.backends.cuda.ptx import Instruction, Unreadable
 from tests.cuda.machine import runtime
 from tests.cuda.machine.body import Body
-from tests.cuda.machine.runtime import word
+from tests.cuda.machine.runtime import loaded, stored, word
 
 COPIES, WAIT = ("cp.async.ca.shared.global", "cp.async.cg.shared.global"), "cp.async.wait_all"
 COMMIT, GROUPS = "cp.async.commit_group", "cp.async.wait_group"
@@ -67,14 +67,7 @@ define void @copy(ptr %env, i64 %into, i64 %from, i64 %line, i1 %watched) noinli
 {OWN}  %first = mul i64 %many, {EACH}
   %behind = add i64 %first, {HEAD}
   %entry = getelementptr i64, ptr %queue, i64 %behind
-  store i64 %into, ptr %entry
-  %e1 = getelementptr i64, ptr %entry, i64 1
-  store i64 %from, ptr %e1
-  %e2 = getelementptr i64, ptr %entry, i64 2
-  store i64 %line, ptr %e2
-  %e3 = getelementptr i64, ptr %entry, i64 3
-  store i64 %groups, ptr %e3
-  %more = add i64 %many, 1
+{stored("entry", "e", "into", "from", "line", "groups")}  %more = add i64 %many, 1
   store i64 %more, ptr %queue
   br i1 %watched, label %forget, label %done
 forget:
@@ -105,27 +98,13 @@ one:
   %first = mul i64 %i, {EACH}
   %behind = add i64 %first, {HEAD}
   %entry = getelementptr i64, ptr %queue, i64 %behind
-  %into = load i64, ptr %entry
-  %e1 = getelementptr i64, ptr %entry, i64 1
-  %from = load i64, ptr %e1
-  %e2 = getelementptr i64, ptr %entry, i64 2
-  %line = load i64, ptr %e2
-  %e3 = getelementptr i64, ptr %entry, i64 3
-  %group = load i64, ptr %e3
-  %ended = icmp slt i64 %group, %sure
+{loaded("entry", "e", "into", "from", "line", "group")}  %ended = icmp slt i64 %group, %sure
   br i1 %ended, label %finish, label %keep
 keep:
   %to.first = mul i64 %stay, {EACH}
   %to.behind = add i64 %to.first, {HEAD}
   %to = getelementptr i64, ptr %queue, i64 %to.behind
-  store i64 %into, ptr %to
-  %t1 = getelementptr i64, ptr %to, i64 1
-  store i64 %from, ptr %t1
-  %t2 = getelementptr i64, ptr %to, i64 2
-  store i64 %line, ptr %t2
-  %t3 = getelementptr i64, ptr %to, i64 3
-  store i64 %group, ptr %t3
-  %stay.more = add i64 %stay, 1
+{stored("to", "t", "into", "from", "line", "group")}  %stay.more = add i64 %stay, 1
   br label %onward
 finish:
   br i1 %watched, label %look, label %move

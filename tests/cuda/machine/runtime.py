@@ -57,6 +57,22 @@ def word(name: str, index: int) -> str:
     return f"  %{name}.p = getelementptr i64, ptr %env, i64 {index}\n  %{name} = load i64, ptr %{name}.p\n"
 
 
+def loaded(base: str, mark: str, *names: str) -> str:
+    """Load words that lie side by side from `base` on; `mark` begins the names of their places."""
+    return "".join(
+        f"  %{mark}{n} = getelementptr i64, ptr %{base}, i64 {n}\n  %{name} = load i64, ptr %{mark}{n}\n"
+        for n, name in enumerate(names)
+    )
+
+
+def stored(base: str, mark: str, *names: str) -> str:
+    """Store them there."""
+    return "".join(
+        f"  %{mark}{n} = getelementptr i64, ptr %{base}, i64 {n}\n  store i64 %{name}, ptr %{mark}{n}\n"
+        for n, name in enumerate(names)
+    )
+
+
 FAIL = f"""
 define i1 @fail(ptr %env, i64 %kind, i64 %line, i64 %address) noinline {{
   %k = getelementptr i64, ptr %env, i64 {KIND}

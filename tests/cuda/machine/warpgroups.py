@@ -14,7 +14,7 @@ from tests.cuda.machine import runtime
 from tests.cuda.machine.arithmetic import lanes
 from tests.cuda.machine.body import Body
 from tests.cuda.machine.order import is_product
-from tests.cuda.machine.runtime import word
+from tests.cuda.machine.runtime import loaded, stored, word
 
 PROXY = "fence.proxy.async.shared::cta"
 COMMIT, WAIT = "wgmma.commit_group.sync.aligned", "wgmma.wait_group.sync.aligned"
@@ -270,18 +270,9 @@ keep:
   %many = load i64, ptr %many.p
   %behind = mul i64 %many, {EACH}
   %entry.at = add i64 %behind, {HEAD}
-  %e0 = getelementptr i64, ptr %own, i64 %entry.at
-  store i64 %left, ptr %e0
-  %e1 = getelementptr i64, ptr %e0, i64 1
-  store i64 %right, ptr %e1
-  %e2 = getelementptr i64, ptr %e0, i64 2
-  store i64 %ways, ptr %e2
-  %e3 = getelementptr i64, ptr %e0, i64 3
+  %entry = getelementptr i64, ptr %own, i64 %entry.at
   %found = load i64, ptr %seen
-  store i64 %found, ptr %e3
-  %e4 = getelementptr i64, ptr %e0, i64 4
-  store i64 %line, ptr %e4
-  %more = add i64 %many, 1
+{stored("entry", "e", "left", "right", "ways", "found", "line")}  %more = add i64 %many, 1
   store i64 %more, ptr %many.p
   %columns = lshr i64 %ways, 2
   br label %next
@@ -329,16 +320,8 @@ one:
   store i64 0, ptr %seen
   %behind = mul i64 %i, {EACH}
   %entry.at = add i64 %behind, {HEAD}
-  %e0 = getelementptr i64, ptr %own, i64 %entry.at
-  %left = load i64, ptr %e0
-  %e1 = getelementptr i64, ptr %e0, i64 1
-  %right = load i64, ptr %e1
-  %e2 = getelementptr i64, ptr %e0, i64 2
-  %ways = load i64, ptr %e2
-  %e3 = getelementptr i64, ptr %e0, i64 3
-  %found = load i64, ptr %e3
-  %e4 = getelementptr i64, ptr %e0, i64 4
-  %line = load i64, ptr %e4
+  %entry = getelementptr i64, ptr %own, i64 %entry.at
+{loaded("entry", "e", "left", "right", "ways", "found", "line")}
   %good = call i1 @gather(ptr %env, i64 %left, i64 %right, i64 %ways, ptr %numbers, ptr %seen, i64 %line,
     i1 true, i1 true)
   br i1 %good, label %compare, label %bad
