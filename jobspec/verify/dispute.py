@@ -18,10 +18,11 @@ from jobspec.verify.claims import differing_fields
 from jobspec.verify.compare import differing, first_difference
 from jobspec.verify.judge import Found, Judge, Side, picking
 from jobspec.verify.narrow import Rounds
-from jobspec.verify.party import Bound, Broken, Party, need_bound, root
+from jobspec.verify.party import Bound, Broken, Party, Unkept, need_bound, root
 from jobspec.verify.referee import Batch, judged
 from jobspec.verify.replaying import Means, course_of
 from jobspec.verify.segments import Segment, segments
+from jobspec.verify.tracefile import StepTrace
 from jobspec.verify.tracing import program_of
 
 Pair = tuple[Party, Party]
@@ -129,6 +130,14 @@ class Dispute:
         traces = [side.step(step) for side in self.sides]
         if traces[0] is None or traces[1] is None:
             return judged(self.sides, self.job, self.means, segment)
+        try:
+            return self._traced((traces[0], traces[1]), step, bounds)
+        except Unkept as unkept:
+            found = judged(self.sides, self.job, self.means, segment)
+            return Found(found.wrong, (str(unkept), *found.where), found.operation, found.element)
+
+    def _traced(self, traces: tuple[StepTrace, StepTrace], step: int, bounds: tuple[Bound, Bound]) -> Found:
+        """By both sides' traces. Raises Broken; Unkept where a value is needed that a trace was made without."""
         program = program_of(self.job, step)
         sides = (Side(self.sides[0], traces[0]), Side(self.sides[1], traces[1]))
         for side, bound in zip(sides, bounds, strict=True):

@@ -24,7 +24,7 @@ from jobspec.verify.element import element
 from jobspec.verify.follow import turns_of
 from jobspec.verify.frames import Frame, linked, steps_of
 from jobspec.verify.narrow import Rounds
-from jobspec.verify.party import Broken, Party
+from jobspec.verify.party import Broken, Party, Unkept
 from jobspec.verify.tracefile import StepTrace
 
 
@@ -187,7 +187,7 @@ class Judge:
         """An agreed value, from whichever side shows it."""
         try:
             return self.sides[0].value(name, type)
-        except Broken:
+        except (Broken, Unkept):
             return self.sides[1].value(name, type)
 
 

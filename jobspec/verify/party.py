@@ -38,6 +38,13 @@ class Broken(Exception):
         self.side, self.reason = side, reason
 
 
+class Unkept(Exception):
+    """A side's trace has not kept a value that is asked for, which says nothing about who is wrong."""
+
+    def __init__(self, side: Party, step: int) -> None:
+        super().__init__(f"{side.name}: its trace of step {step} was made without `--values`")
+
+
 @dataclass(frozen=True)
 class Party:
     """`name`: what it is called in the settlement. `records`: those that lead to the receipt."""
@@ -85,11 +92,12 @@ class Party:
         return read_step(self.folder, step)
 
     def value(self, trace: StepTrace, name: Digest, type: Type) -> Array:
-        """The array behind a digest of its trace. Raises Broken where it cannot show it."""
-        try:
-            data = open_value(trace, name)
-        except DataError as error:
-            raise Broken(self, error.reason) from error
+        """The array behind a digest of its trace. Raises Unkept where it was made without, else Broken."""
+        data = open_value(trace, name)
+        if data is None:
+            raise Unkept(self, trace.step)
+        if blob_digest(data) != name:
+            raise Broken(self, f"{trace.path} does not hold the value {name.short} as it says")
         if len(data) != type.nbytes:
             raise Broken(self, f"the value {name.short} of its trace has {len(data)} bytes, and is {type}")
         return np.frombuffer(data, NUMPY[type.dtype]).reshape(type.shape)

@@ -42,7 +42,7 @@ def judged(sides: Pair, job: Job, means: Means, segment: Segment) -> Found:
     record = closed(segment.chain, right).recorded(right.states[-1])[1]
     wrong = [side for side in sides if side.records[segment.number] != record]
     lines = [line for side in wrong for line in told(side, segment, right, state)]
-    lines.append("for the operation, let both sides run `jobspec trace` on the first step that differs")
+    lines.append("for the operation, let both sides run `jobspec trace --values` on the first step that differs")
     return Found(tuple(side.name for side in wrong), tuple(lines))
 
 

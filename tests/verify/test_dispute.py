@@ -276,8 +276,9 @@ def test_equal_receipts_are_no_dispute(good: Home) -> None:
 def test_different_jobs_are_no_dispute(good: Home, tmp_path: Path) -> None:
     other = home_at(tmp_path / "other")
     run = train(regression(str(regression_data(other))), other).folder
-    with pytest.raises(UsageError, match="is a run of the job"):
+    with pytest.raises(UsageError, match="is a run of the job") as caught:
         settling.dispute(right(good), run.path, means(good))
+    assert caught.value.code == "E0845"
 
 
 class Late(Flip):
@@ -357,9 +358,23 @@ def test_a_value_that_is_not_shown_loses(good: Home, tmp_path: Path) -> None:
     assert found.wrong == (str(wrong),) and "does not hold the value" in found.where[-1]
 
 
+@pytest.mark.parametrize("kept", [(False, False), (True, False), (False, True)])
+def test_a_trace_without_values_makes_no_one_wrong(good: Home, tmp_path: Path, kept: tuple[bool, bool]) -> None:
+    honest = right(good)
+    wrong = faulty_run(deep(good), good, home_at(tmp_path / "b"), STEP, Narrow).path
+    for folder, values in zip((honest, wrong), kept, strict=True):
+        if not values:
+            (folder / "traces" / f"step-{STEP}.values").unlink()
+    for pair in ((honest, wrong), (wrong, honest)):
+        found = settling.dispute(*pair, means(good))
+        assert found.wrong == (str(wrong),) and found.step == STEP and found.operation is None
+        assert any("made without `--values`" in line for line in found.where)
+
+
 def test_no_step_beyond_the_log(good: Home) -> None:
-    with pytest.raises(UsageError, match="no step 24"):
+    with pytest.raises(UsageError, match="no step 24") as caught:
         right(good, step=24)
+    assert caught.value.code == "E0844"
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=400), st.data())
