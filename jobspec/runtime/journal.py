@@ -70,7 +70,7 @@ def read_history(folder: RunFolder) -> History:
     try:
         return history_of(read_log(folder.log, folder.files))
     except RecordError as error:
-        help = "it was written by another version: remove the run's folder to begin again"
+        help = "use the version that wrote it, or remove the run's folder to train again to the same result"
         raise JobspecError("E0505", f"the run log {folder.log} cannot be read: {error}", help=help) from error
 
 

@@ -18,7 +18,8 @@ from jobspec.ir.errors import DataError, JobspecError
 from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.runtime.journal import open_journal, read_history
 from jobspec.runtime.transfer import states_of
-from jobspec.store.blobs import NAME, BlobStore
+from jobspec.store.blobs import NAME, BlobDamaged, BlobMissing, BlobStore
+from jobspec.store.checkpoint import AGAIN
 from jobspec.store.datasets import known_roots, open_set
 from jobspec.store.files import TEMPORARY, explained
 from jobspec.store.home import Home
@@ -93,6 +94,8 @@ def run_problems(folder: RunFolder) -> Iterator[JobspecError]:
     try:
         for name in states_of(folder):
             folder.states.get(name)
+    except (BlobMissing, BlobDamaged) as error:
+        yield DataError("E0709", f"a checkpoint of {folder.path} is not whole: {error.reason}", help=AGAIN)
     except JobspecError as error:
         yield error
 

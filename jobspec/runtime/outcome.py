@@ -28,6 +28,8 @@ from jobspec.runtime.journal import Journal
 from jobspec.runtime.splits import Splits
 from jobspec.store.files import explained, write_file
 
+ANEW = "`jobspec run --again` trains anew and comes to the same weights"
+
 Metrics = Mapping[str, Mapping[str, np.float32]]
 
 
@@ -137,10 +139,13 @@ def same_bytes(folder: RunFolder, data: bytes) -> bool:
 def _restore_weights(compiled: Compiled, folder: RunFolder, history: History) -> None:
     job = compiled.job
     last = next((s for s in reversed(history.saved) if s.chain.done == job.steps), None)
+    lost = f"the weights are gone from {folder.path}, and so is the last checkpoint"
     if last is None:
-        reason = f"the weights are gone from {folder.path}, and so is the last checkpoint"
-        raise DataError("E0508", reason, help="train again with `jobspec run --again`")
-    tensors = checkpoints.loaded(folder, compiled.job_hash, last)
+        raise DataError("E0508", lost, help=ANEW)
+    try:
+        tensors = checkpoints.loaded(folder, compiled.job_hash, last)
+    except DataError as error:
+        raise DataError("E0508", f"{lost}: {error.reason}", help=ANEW) from error
     about = weights_metadata(compiled.job_hash, last.chain.state, job.steps)
     write_weights(folder.files, folder.weights, job, tensors, about)
 

@@ -28,6 +28,8 @@ FORMAT = 1
 KEYS = frozenset({"format", "job", "step", "state", "tensors"})
 LIMITS = Limits(size=64 << 20, depth=6, items=8 << 20)
 NO_DIGEST = bytes(32)
+#: what to do about a checkpoint that is not whole
+AGAIN = "`jobspec run` goes on from an older one; a finished run makes it anew with `jobspec run --again`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,17 @@ def _read_tensor(value: Value) -> Tensor:
 
 def read(store: BlobStore, name: Digest) -> Checkpoint:
     """The checkpoint `name`, without its tensors. Raises DataError."""
-    data = store.get(name, LIMITS.size)
     try:
-        return from_bytes(data)
+        return from_bytes(store.get(name, LIMITS.size))
+    except (BlobMissing, BlobDamaged) as error:
+        raise DataError("E0709", f"the checkpoint {name.short} is not whole: {error.reason}", help=AGAIN) from error
     except ValueError as error:
-        raise DataError("E0708", f"the blob {name} is not a checkpoint: {error}") from error
+        raise DataError("E0708", f"the blob {name} is not a checkpoint: {error}", help=AGAIN) from error
+
+
+def is_here(store: BlobStore, name: Digest) -> bool:
+    """Whether there are files of its list and of all its tensors. Raises DataError where the list is damaged."""
+    return store.has(name) and all(store.has(tensor.blob) for tensor in read(store, name).tensors)
 
 
 def load(store: BlobStore, name: Digest) -> tuple[Checkpoint, dict[str, Array]]:
@@ -159,7 +167,7 @@ def load_tensor(store: BlobStore, tensor: Tensor) -> Array:
         _check_size(store, tensor)
         data = store.map(tensor.blob)
     except (BlobMissing, BlobDamaged) as error:
-        raise DataError("E0709", f"tensor `{tensor.name}`: {error.reason}", help=error.help) from error
+        raise DataError("E0709", f"tensor `{tensor.name}`: {error.reason}", help=AGAIN) from error
     return np.frombuffer(data, NUMPY[tensor.type.dtype]).reshape(tensor.type.shape)
 
 
@@ -168,4 +176,4 @@ def _check_size(store: BlobStore, tensor: Tensor) -> None:
     size = store.files.status(store.path(tensor.blob)).st_size
     if size != tensor.type.nbytes:
         reason = f"tensor `{tensor.name}` is {tensor.type}, but its blob is damaged: it has {size} bytes"
-        raise DataError("E0709", reason)
+        raise DataError("E0709", reason, help=AGAIN)

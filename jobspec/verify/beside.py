@@ -77,19 +77,16 @@ def last_checkpoint(history: History | None, receipt: Receipt) -> Saved | None:
 
 
 def check_checkpoint(folder: RunFolder, saved: Saved | None, state: State, findings: Findings) -> None:
-    """Compare the last checkpoint, where there is one, with the replayed state."""
+    """Compare the last checkpoint, where all its files are there, with the replayed state."""
     if saved is None:
         return
-    difference = _checkpoint_difference(folder, saved, state)
+    try:
+        if not checkpoint.is_here(folder.states, saved.name):
+            return
+        difference = first_difference(state, checkpoint.load(folder.states, saved.name)[1])
+    except DataError as error:
+        difference = error.reason
     if difference:
         findings.differences.append(f"the last checkpoint: {difference}")
     else:
         findings.agreements.append("the last checkpoint holds this state")
-
-
-def _checkpoint_difference(folder: RunFolder, saved: Saved, state: State) -> str | None:
-    try:
-        tensors = checkpoint.load(folder.states, saved.name)[1]
-    except DataError as error:
-        return error.reason
-    return first_difference(state, tensors)

@@ -24,6 +24,7 @@ from jobspec.runtime.safetensors import from_bytes
 from jobspec.runtime.saver import Saver
 from jobspec.store.checkpoint import state_root
 from jobspec.store.home import Home
+from jobspec.store.runlog import open_log
 from tests.runtime.jobs import (
     SIZE,
     compiled,
@@ -204,7 +205,24 @@ def test_lost_weights_and_checkpoints_are_said(line: Job, home: Home) -> None:
         blob.unlink()
     with pytest.raises(DataError) as caught:
         train(line, home)
-    assert caught.value.help
+    assert caught.value.code == "E0508" and "--again" in str(caught.value.help)
+
+
+def test_a_log_of_another_version_or_job_is_said(line: Job, home: Home) -> None:
+    train(line, home)
+    log = folder_of(line, home).log
+    whole = log.read_bytes()
+    with open_log(log) as later:
+        later.append({"kind": "dreamt"}, sync=True)
+    with pytest.raises(JobspecError, match=str(log)) as caught:
+        train(line, home)
+    assert caught.value.code == "E0505" and "use the version that wrote it" in str(caught.value.help)
+    other = replace(line, seed=8)
+    train(other, home)
+    folder_of(other, home).log.write_bytes(whole)
+    with pytest.raises(DataError, match="does not end with a receipt of this job") as refused:
+        train(other, home)
+    assert refused.value.code == "E0506" and "remove the run's folder" in str(refused.value.help)
 
 
 def test_a_job_runs_once_at_a_time(line: Job, home: Home) -> None:

@@ -221,6 +221,16 @@ def test_a_changed_checkpoint_is_found(done: RunFolder, home: Home) -> None:
     assert verdict.word == "REJECT" and "tensor `w/m`" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_checkpoint_that_is_gone_is_no_lie(done: RunFolder, home: Home, whole: bool) -> None:
+    """As a log that is gone and weights that are gone are none."""
+    newest = read_history(done).saved[-1]
+    blob = newest.name if whole else next(t.blob for t in read(done.states, newest.name).tensors if t.name == "w/m")
+    done.states.own_path(blob).unlink()
+    verdict = judged(done, home)
+    assert verdict.accepted and not any("checkpoint" in line for line in verdict.checked)
+
+
 def test_a_changed_shard_is_a_data_error_that_names_it(done: RunFolder, home: Home) -> None:
     shard = max((p for p in (home.folder / "data").iterdir() if p.suffix == ""), key=lambda p: p.stat().st_size)
     flip(shard, 3)
