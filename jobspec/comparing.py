@@ -1,4 +1,4 @@
-"""Files that stand for a job: a text, a plan file, a receipt.
+"""What stands for a job: a text, a plan file, a receipt, a run's folder.
 
 Takes: a path, the store. Promises: the job with its text where that is known, so that two of them can be compared; a
 receipt's job comes from its run's folder, as does the text that was run.
@@ -19,12 +19,14 @@ from jobspec.loading import need_whole_roots, read_spec
 from jobspec.runtime.folder import RunFolder, run_folder
 from jobspec.store.files import explained
 from jobspec.store.home import Home
-from jobspec.verify.claims import find_job
+from jobspec.verify.claims import find_job, read_job
 
 
 def known_job(path: Path, home: Home) -> Known:
-    """The job that the file stands for, told by its suffix: `.plan`, `.cbor` (a receipt), anything else is a text.
-    Raises UsageError E0822 for a receipt whose job is not known; else as reading a job does."""
+    """The job that the file stands for, told by its suffix: `.plan`, `.cbor` (a receipt), anything else is a text; a
+    folder is a run's. Raises UsageError E0822 for a receipt or folder whose job is not known; else as reading a job."""
+    if path.is_dir():
+        return of_folder(RunFolder(path.absolute(), home.files), home)
     if path.suffix == ".plan":
         return Known(path.name, read_plan(path, home.folder).spec.job)
     if path.suffix == ".cbor":
@@ -33,6 +35,16 @@ def known_job(path: Path, home: Home) -> Known:
     need_whole_roots(spec)
     assert spec.text is not None
     return Known(path.name, spec.job, Source(str(path), spec.text))
+
+
+def of_folder(folder: RunFolder, home: Home) -> Known:
+    """The job of a run that is finished or not."""
+    troubles: list[str] = []
+    job = read_job(folder, troubles)
+    if job is None:
+        reason = f"{folder.path} is no run's folder: {troubles[0] if troubles else 'it has no job.cbor'}"
+        raise UsageError("E0822", reason, help="`jobspec run` prints where a run lies; `jobspec store ls` lists them")
+    return text_in(folder, job_hash(job), home) or Known(folder.path.name, job)
 
 
 def of_receipt(path: Path, home: Home) -> Known:

@@ -25,7 +25,8 @@ ASIDE = ("eval", "save", "run")
 @click.argument("second", metavar="B", type=FILE)
 @json_option
 def command(first: Path, second: Path, as_json: bool) -> int:
-    """Say in what two jobs differ. Each is a job, a plan file or a receipt. Exit code 0: the same job, 1: another."""
+    """Say in what two jobs differ. Each is a job, a plan file, a receipt or a run's folder. Exit code 0: the same
+    job, 1: another."""
     home = open_home()
     a, b = known_job(first, home), known_job(second, home)
     if as_json:

@@ -10,10 +10,13 @@ import click
 from jobspec.commands.options import FILE, json_option, say_json, spec_of
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.runtime.export import taken_over
+from jobspec.runtime.folder import RunFolder
+from jobspec.runtime.journal import read_history
 from jobspec.runtime.safetensors import SafetensorsError, stored_tensors, widened
 from jobspec.runtime.start import Weights
+from jobspec.store import checkpoint
 from jobspec.store.blobs import BlobStore
-from jobspec.store.files import explained
+from jobspec.store.files import FileLayer, explained
 from jobspec.store.home import open_home
 
 
@@ -63,10 +66,10 @@ def checked(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 @command.command("show")
-@click.argument("root", metavar="b3:…|FILE")
+@click.argument("root", metavar="b3:…|FILE|RUN")
 @json_option
 def show_command(root: str, as_json: bool) -> None:
-    """List the tensors of weights. They are in the store, in a state that a run keeps, or in a file."""
+    """List the tensors of weights: in the store, in a state that a run keeps, in a file, in a run's folder."""
     shapes = shapes_of(root)
     if as_json:
         say_json({"tensors": {name: list(shape) for name, shape in shapes.items()}})
@@ -76,6 +79,19 @@ def show_command(root: str, as_json: bool) -> None:
 
 
 def shapes_of(root: str) -> dict[str, tuple[int, ...]]:
+    if Path(root).is_dir():
+        return in_folder(RunFolder(Path(root), FileLayer()))
     if Path(root).is_file():
         return checked(Path(root))
     return {name: shape for name, (shape, _) in Weights(open_home()).open(root).items()}
+
+
+def in_folder(folder: RunFolder) -> dict[str, tuple[int, ...]]:
+    """Of a run: its weights, or the newest state of one that is not finished. Raises UsageError, DataError."""
+    if folder.weights.is_file():
+        return checked(folder.weights)
+    saved = read_history(folder).saved if folder.log.is_file() else []
+    if not saved:
+        help = "name the folder of a run that has a checkpoint: `jobspec run` prints where it lies"
+        raise UsageError("E0890", f"there are no weights of a run in {folder.path}", help=help)
+    return {tensor.name: tensor.type.shape for tensor in checkpoint.read(folder.states, saved[-1].name).tensors}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from jobspec.ir.classes import may_claim
 from jobspec.ir.codec.job import LIMITS, JobFormatError, decode_job, job_hash
-from jobspec.ir.codec.receipt import Receipt
+from jobspec.ir.codec.receipt import Receipt, ReceiptFormatError
 from jobspec.ir.digest import Digest
-from jobspec.ir.errors import UsageError
+from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.job import Job
 from jobspec.runtime.folder import RECEIPT, RunFolder, run_folder
 from jobspec.store.files import explained
@@ -28,6 +28,12 @@ def no_receipt(path: Path) -> UsageError:
         help = f"`jobspec run {path}` says at its end where the job's receipt lies"
         return UsageError("E0812", f"{path} is a job, and it is a run's receipt that is asked for", help=help)
     return UsageError("E0812", f"{path} is not a run's folder, nor the {RECEIPT} in one", help=help)
+
+
+def not_a_receipt(what: Path | str, error: ReceiptFormatError) -> DataError:
+    """Why what is called a receipt is none."""
+    help = "copy it again from where the run was made; `jobspec run` makes that of a run here again"
+    return DataError("E0603", f"{what} is not a receipt: {error}", help=help)
 
 
 def differing_fields(receipt: Receipt, job: Job) -> Iterator[str]:
@@ -54,13 +60,14 @@ def find_job(receipt: Receipt, beside: RunFolder, home: Home) -> tuple[Job | Non
     """The job that the receipt names, from beside it or from the store's runs; failing that the one beside it,
     whatever its hash. And what is wrong with files that could not be read."""
     troubles: list[str] = []
-    found = [_read_job(folder, troubles) for folder in (beside, run_folder(home, receipt.job))]
+    found = [read_job(folder, troubles) for folder in (beside, run_folder(home, receipt.job))]
     jobs = [job for job in found if job is not None]
     named = next((job for job in jobs if job_hash(job) == receipt.job), None)
     return named or next(iter(jobs), None), troubles
 
 
-def _read_job(folder: RunFolder, troubles: list[str]) -> Job | None:
+def read_job(folder: RunFolder, troubles: list[str]) -> Job | None:
+    """The job.cbor of a run's folder; None where there is none that can be read, which `troubles` hears of."""
     path: Path = folder.job
     if not path.is_file():
         return None
