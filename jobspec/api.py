@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from jobspec.planning import Report, report_of
     from jobspec.runtime.workers.opening import on_workers
     from jobspec.verify.challenge import fresh
+    from jobspec.verify.claims import not_a_receipt
     from jobspec.verify.dispute import Settlement
     from jobspec.verify.replaying import Means
     from jobspec.verify.sampled import Sample
@@ -193,7 +194,7 @@ def read_plan(path: Path, home: Path | None = None, *, on: str | None = None) ->
         job, plan = decode_plan_file(FileLayer().read(path, LIMITS.size + 1))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UsageError("E0801", f"cannot read `{path}`: {reason}") from error
+        raise UsageError("E0801", f"cannot read `{path}`: {reason}", help="name a plan file that exists") from error
     except PlanFileError as error:
         reason = f"{path} is not a plan file: {error}"
         raise CompileError("E0601", reason, help="make it with `jobspec compile`") from error
@@ -327,7 +328,7 @@ def sign(receipt: str | Path, key: str | Path) -> Path:
     try:
         return sign_receipt(Path(receipt), Path(key))
     except ReceiptFormatError as error:
-        raise DataError("E0603", f"{receipt} is not a receipt: {error}") from error
+        raise not_a_receipt(receipt, error) from error
 
 
 def trace(

@@ -24,6 +24,7 @@ from jobspec.runtime.workers.timeline import FILE as WORKERS
 from jobspec.scaling import step_routines
 from jobspec.store.files import explained
 from jobspec.store.home import Home
+from jobspec.verify.claims import not_a_receipt
 
 
 def folder_of(path: Path, home: Home) -> RunFolder | None:
@@ -79,7 +80,7 @@ def receipt_in(folder: RunFolder) -> Receipt | None:
     try:
         return decode_receipt(read(folder, folder.receipt))
     except ReceiptFormatError as error:
-        raise DataError("E0603", f"{folder.receipt} is not a receipt: {error}") from error
+        raise not_a_receipt(folder.receipt, error) from error
 
 
 def facts_in(folder: RunFolder) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -93,6 +94,23 @@ def test_no_import_hides_in_a_function() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 hidden += [f"{path}:{node.lineno} {name}" for name in imports(path, ast.Module(node.body, []))]
     assert not hidden
+
+
+def test_each_error_says_the_next_step() -> None:
+    """But for those of a text: they show the place, and what is wrong with it is often the next step."""
+    mute = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if room_of(name) != "lang" and isinstance(node, ast.Call) and is_error(node):
+                mute += [f"{path}:{node.lineno}"] if not any(word.arg == "help" for word in node.keywords) else []
+    assert not mute
+
+
+def is_error(call: ast.Call) -> bool:
+    """Whether it makes an error with a code."""
+    first = call.args[0] if call.args else None
+    known = isinstance(first, ast.Constant) and re.fullmatch(r"E0\d{3}", str(first.value))
+    return bool(known) and isinstance(call.func, ast.Name) and call.func.id.endswith("Error")
 
 
 def test_the_reference_needs_no_other_backend() -> None:

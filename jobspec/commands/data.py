@@ -10,6 +10,7 @@ import click
 from jobspec.commands.options import FILE, json_option, say_json
 from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import DataError, UsageError
+from jobspec.ir.types import DTYPES
 from jobspec.store.blobs import BlobStore
 from jobspec.store.datasets import DataSet, known_roots, open_set, remove_set, resolve_root
 from jobspec.store.home import Home, open_home
@@ -73,7 +74,10 @@ def pairs(words: tuple[str, ...]) -> dict[str, str]:
     for word in words:
         field, equals, dtype = word.partition("=")
         if not (field and equals and dtype):
-            raise UsageError("E0815", f"`--dtype {word}` names no field and type", help="write `--dtype y=u8`")
+            help = f"write FIELD=TYPE, as in `--dtype {field or 'y'}={dtype or 'u8'}`"
+            if not equals and word in DTYPES:
+                help = f"write FIELD=TYPE, as in `--dtype x={word}`"
+            raise UsageError("E0815", f"`--dtype {word}` does not name both a field and a type", help=help)
         found[field] = dtype
     return found
 

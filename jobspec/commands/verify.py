@@ -63,7 +63,8 @@ def command(
 ) -> int:
     """Replay a receipt's job in full, or samples of it, and compare every field, and the weights beside it."""
     if challenge is not None and sample is None:
-        raise UsageError("E0843", "`--challenge` draws samples, and no `--sample K` says how many")
+        reason = f"`--challenge {challenge.hex()[:8]}…` draws samples, and no `--sample K` says how many"
+        raise UsageError("E0843", reason, help="say `--sample K`, K as it was when the verdict printed it")
     spec = spec_of(job, ()) if job else None
     reporter = reporter_for(sys.stderr if as_json else sys.stdout)
     verdict = api.verify(

@@ -55,8 +55,10 @@ class Row:
         """Ours of one turn. Raises ValueError where the sizes do not fit."""
         joined = theirs.T if self.transposed else theirs
         ends = np.cumsum([self.matrix(shape)[-1] for shape in shapes])
-        if joined.shape != (*self.matrix(shapes[0])[:-1], int(ends[-1])):
-            raise ValueError(f"its shape is {list(theirs.shape)}")
+        wanted = [*self.matrix(shapes[0])[:-1], int(ends[-1])]
+        if list(joined.shape) != wanted:
+            meant = wanted[::-1] if self.transposed else wanted
+            raise ValueError(f"its shape is {list(theirs.shape)}, and the job's axes make it {meant}")
         pieces = [x.reshape(shape) for x, shape in zip(np.split(joined, ends[:-1], axis=-1), shapes, strict=True)]
         return [join_pairs(x) if self.halves else x for x in pieces]
 

@@ -71,9 +71,8 @@ class Weights:
         found = {}
         for slot, source in job.start.tensors:
             if source not in held or held[source][0] != types[slot].shape:
-                reason = f"{job.start.root} has no `{source}` of the shape of `{slot}`"
-                raise DataError("E0441", reason, help="`jobspec weights show` lists what a file holds")
-            found[slot] = finite(source, held[source][1]())
+                raise unfitting(job.start.root, source, held, slot, types[slot].shape)
+            found[slot] = finite(job.start.root, source, held[source][1]())
         return found
 
     def open(self, root: str) -> Mapping[str, Entry]:
@@ -124,8 +123,19 @@ def opened(root: str, name: str, stored: Stored) -> Callable[[], Array]:
     return read
 
 
-def finite(name: str, array: Array) -> Array:
+def unfitting(root: str, source: str, held: Mapping[str, Entry], slot: str, shape: tuple[int, ...]) -> DataError:
+    """E0441 for weights that were not here yet when the job was read, which looks at shapes where it can."""
+    there = f"its `{source}` is {list(held[source][0])}" if source in held else f"it has no `{source}`"
+    reason = f"the weights {root} do not fit: {there}, and `{slot}` of the job is {list(shape)}"
+    help = f"`jobspec weights show {root[:15]}` lists them; set the job's dims to theirs, or begin with others"
+    return DataError("E0441", reason, help=help)
+
+
+def finite(root: str, name: str, array: Array) -> Array:
     """The values, none of which is NaN or infinite: a state never is."""
-    if array.dtype != np.float32 or not np.isfinite(array).all():
-        raise DataError("E0441", f"`{name}` is not all finite float32 numbers", help="train from other weights")
-    return array
+    if array.dtype == np.float32 and np.isfinite(array).all():
+        return array
+    bad = np.argwhere(~np.isfinite(array)).tolist()
+    where = f"element {bad[0]} is {array[tuple(bad[0])]}" if bad else f"it is {array.dtype}"
+    reason = f"`{name}` of the weights {root} is not all finite float32 numbers: {where}"
+    raise DataError("E0441", reason, help="begin with other weights, as those before training went wrong")

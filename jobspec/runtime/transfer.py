@@ -31,6 +31,7 @@ from jobspec.store.runlog import MAGIC, entries
 
 RUNS, TRACES = "runs", "traces"
 TRACE = re.compile(r"(segment|step)-\d+\.(cbor|values)")
+PUSH = "push it again from where it was made: `jobspec store push URL`"
 #: bytes of a trace that is fetched
 LARGEST_TRACE = 16 << 30
 
@@ -142,7 +143,7 @@ def pull_run(home: Home, remote: Remote, job: Digest) -> Moved:
         reason = f"this store has a run of the job {job.short} already, in {folder.path}"
         raise DataError("E0715", reason, help="compare the two with `jobspec dispute`, or remove the folder")
     if not remote.has(f"{below}/{LOG}"):
-        raise DataError("E0714", f"{remote.shown} has no run of the job {job}")
+        raise DataError("E0714", f"{remote.shown} has no run of the job {job}", help=PUSH)
     small = {
         name: remote.read(f"{below}/{name}", SMALL) for name in (JOB, RECEIPT, LOG) if remote.has(f"{below}/{name}")
     }
@@ -160,7 +161,8 @@ def fetch_folder(remote: Remote, folder: RunFolder) -> None:
     """Fetch the run's folder that `remote` is, to look into it: receipt, job, log, the checkpoints that the log
     names, traces. Nothing of it is believed. Raises DataError E0714 where there is no receipt."""
     if not remote.has(RECEIPT):
-        raise DataError("E0714", f"{remote.shown} is no run's folder: it has no {RECEIPT}")
+        help = "name the folder in which a run's receipt lies, or the receipt"
+        raise DataError("E0714", f"{remote.shown} is no run's folder: it has no {RECEIPT}", help=help)
     small = {name: remote.read(name, SMALL) for name in (RECEIPT, JOB, LOG) if remote.has(name)}
     for name, data in small.items():
         write_file(folder.files, folder.path / name, [data])
@@ -180,7 +182,7 @@ def _history(remote: Remote, job: Digest, log: bytes) -> History:
             raise RecordError("it is not a run log")
         return history_of(entry.value for entry in entries(log))
     except RecordError as error:
-        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}") from error
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}", help=PUSH) from error
 
 
 def _pull_checkpoint(folder: RunFolder, remote: Remote, below: str, name: Digest) -> Iterator[int | None]:
@@ -189,7 +191,8 @@ def _pull_checkpoint(folder: RunFolder, remote: Remote, below: str, name: Digest
     if not remote.has(f"{below}/{name.hex}"):
         return
     if remote.size(f"{below}/{name.hex}") > checkpoint.LIMITS.size:
-        raise StoreError("E0712", f"{remote.shown}/{below}/{name.hex} is too large for a list of tensors")
+        reason = f"{remote.shown}/{below}/{name.hex} is too large for a list of tensors"
+        raise StoreError("E0712", reason, help=PUSH)
     listing = _pull_blob(folder.files, remote, below, states.own_path(name))
     for tensor in checkpoint.read(states, name).tensors:
         if remote.has(f"{below}/{tensor.blob.hex}"):
@@ -211,9 +214,9 @@ def _check_run(remote: Remote, job: Digest, small: dict[str, bytes]) -> None:
         found = job_hash(decode_job(small[JOB])) if JOB in small else job
         said = decode_receipt(small[RECEIPT]).job if RECEIPT in small else job
     except (JobFormatError, ReceiptFormatError) as error:
-        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}") from error
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} is damaged: {error}", help=PUSH) from error
     if (found, said) != (job, job):
-        raise DataError("E0716", f"{remote.shown}: the run of {job.short} holds another job's files")
+        raise DataError("E0716", f"{remote.shown}: the run of {job.short} holds another job's files", help=PUSH)
 
 
 def remote_runs(remote: Remote) -> list[Digest]:

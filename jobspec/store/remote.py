@@ -59,7 +59,8 @@ class Remote:
     def read(self, name: str, limit: int) -> bytes:
         """A file of at most `limit` bytes. Raises StoreError."""
         if self.size(name) > limit:
-            raise StoreError("E0712", f"{self.shown}/{name} is larger than the {limit} bytes that it may have")
+            reason = f"{self.shown}/{name} is larger than the {limit} bytes that it may have"
+            raise StoreError("E0712", reason, help="it is not what a store holds under that name: push it again")
         return self._asked(lambda: bytes(self._system.cat_file(self._path(name))), name)
 
     def chunks(self, name: str, start: int) -> Iterator[bytes]:

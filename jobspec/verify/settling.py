@@ -21,7 +21,7 @@ from jobspec.store.files import explained
 from jobspec.store.home import Home
 from jobspec.store.remote import Remote, without_password
 from jobspec.verify import beside
-from jobspec.verify.claims import find_job, no_receipt
+from jobspec.verify.claims import find_job, no_receipt, not_a_receipt
 from jobspec.verify.dispute import Settlement, settle
 from jobspec.verify.party import party
 from jobspec.verify.replaying import Means, course_of
@@ -67,7 +67,7 @@ def at_hand(where: str | Path, home: Home) -> Iterator[RunFolder]:
         try:
             fetch_folder(Remote(str(where).removesuffix(f"/{RECEIPT}")), folder)
         except ReceiptFormatError as error:
-            raise DataError("E0603", f"{without_password(str(where))} is not a receipt: {error}") from error
+            raise not_a_receipt(without_password(str(where)), error) from error
         yield folder
 
 
@@ -95,13 +95,13 @@ def receipt_of(folder: RunFolder) -> Receipt:
     try:
         return decode_receipt(data)
     except ReceiptFormatError as error:
-        raise DataError("E0603", f"{folder.receipt} is not a receipt: {error}") from error
+        raise not_a_receipt(folder.receipt, error) from error
 
 
 def job_of(receipt: Receipt, folder: RunFolder, home: Home) -> Job:
     """Raises DataError E0604 where it is not known here."""
     job, troubles = find_job(receipt, folder, home)
     if job is None:
-        reason = "; ".join([f"the job {receipt.job} is not known here", *troubles])
-        raise DataError("E0604", reason, help="copy the run's job.cbor beside its receipt")
+        reason = "; ".join([f"the job {receipt.job} of {folder.receipt} is not known here", *troubles])
+        raise DataError("E0604", reason, help="copy job.cbor from where the run was made beside its receipt")
     return job

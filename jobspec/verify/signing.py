@@ -9,6 +9,7 @@ Form: https://github.com/secure-systems-lab/dsse
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from jobspec.verify.statement import PAYLOAD, statement
 
 PAIR = "`openssl genpkey -algorithm ed25519 -out me.pem`, then `openssl pkey -in me.pem -pubout -out me.pub`"
 LIMIT = 1 << 20
+BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 
 class NotSigned(Exception):
@@ -92,7 +94,7 @@ def _signer(key: Path) -> Any:
         private = crypto.load_pem_private_key(data, None)
         return signers.CryptoSigner(private, signers.SSlibKey.from_crypto(private.public_key()))
     except Exception as error:  # a wrong form, a passphrase, a kind of key that is not known
-        raise _unusable(key, "private", error) from error
+        raise _unusable(key, "private", data) from error
 
 
 def _public(key: Path) -> Any:
@@ -101,7 +103,7 @@ def _public(key: Path) -> Any:
     try:
         return signers.SSlibKey.from_crypto(crypto.load_pem_public_key(data))
     except Exception as error:
-        raise _unusable(key, "public", error) from error
+        raise _unusable(key, "public", data) from error
 
 
 def _read_key(key: Path) -> bytes:
@@ -110,9 +112,19 @@ def _read_key(key: Path) -> bytes:
     return read(key)
 
 
-def _unusable(key: Path, kind: str, error: Exception) -> UsageError:
-    reason = f"{key} is no {kind} key in PEM that can be used: {error or type(error).__name__}"
+def _unusable(key: Path, kind: str, data: bytes) -> UsageError:
+    reason = f"{key} is no {kind} key that can be used: {held(data)}"
     return UsageError("E0848", reason, help=PAIR)
+
+
+def held(data: bytes) -> str:
+    """Why no key was read from a file, as far as the line that it begins with tells."""
+    found = BEGIN.search(data)
+    if found is None:
+        return "it is not in PEM, which begins with a line `-----BEGIN …`"
+    if b"ENCRYPTED" in data:
+        return "it has a passphrase"
+    return f"what it holds is called `{found[1].decode()}` there (Ed25519, ECDSA and RSA are known)"
 
 
 def _library(name: str) -> Any:

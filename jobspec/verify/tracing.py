@@ -38,9 +38,12 @@ def segment_of(segments: Sequence[Segment], step: int) -> Segment:
     for segment in segments:
         if segment.chain.done <= step < segment.record.step:
             return segment
-    last = segments[-1].record.step if segments else 0
-    reason = f"the run's log has records up to step {last}, so there is no step {step} to trace"
-    raise UsageError("E0844", reason, help="steps count from 0; a run that goes on writes further records")
+    if not segments:
+        reason = f"there is no step {step} to trace: the run's log is gone, or does not lead to its receipt"
+        raise UsageError("E0844", reason, help="give the run's folder as `jobspec run` left it, with its `log`")
+    last = segments[-1].record.step - 1
+    reason = f"there is no step {step} to trace: the run has the steps 0 … {last}"
+    raise UsageError("E0844", reason, help="steps count from 0")
 
 
 def advance(course: Course, folder: RunFolder, segments: Sequence[Segment], saved: Any, step: int) -> None:
@@ -109,7 +112,6 @@ def write_traces(course: Course, folder: RunFolder, segment: Segment, step: int,
     MismatchError E0512 where session and reference leave different states."""
     start = course.state()
     traced = trace_segment(course, segment)
-    written = [write_segment(folder, traced)]
     course.restore(segment.chain, start)
     run_to(course, step)
     path = values_path(folder, step)
@@ -118,9 +120,9 @@ def write_traces(course: Course, folder: RunFolder, segment: Segment, step: int,
         follower = Follower(kept.keep)
         state = tuple(follower.digest(inputs[slot.name]) for slot in course.job.state)
         found = trace_step(follower, course.job, step, inputs)
-    _need_same(step, found.state, traced.states[step - segment.chain.done])
-    written.append(write_step(folder, StepTrace(course.hash, step, state, found.frame, kept.places, path)))
-    return [*written, path] if values else written
+        _need_same(step, found.state, traced.states[step - segment.chain.done])
+    own = write_step(folder, StepTrace(course.hash, step, state, found.frame, kept.places, path))
+    return [write_segment(folder, traced), own, *([path] if values else [])]
 
 
 def _need_same(step: int, reference: Digest, session: Digest) -> None:

@@ -228,6 +228,8 @@ def test_verify(call: Call, tiny: Path) -> None:
     receipt.write_bytes(data)
     said = call("verify", receipt, *REFERENCE)
     assert said.code == 4 and "REJECT" in said.out and "`chain`" in said.out
+    said = call("verify", receipt, *REFERENCE, "--challenge", "ab" * 32)
+    assert said.code == 2 and "error[E0843]: `--challenge abababab…`" in said.err and "--sample K" in said.err
     receipt.write_bytes(data[:-1])
     assert call("verify", receipt, *REFERENCE, "--json").json["verdict"] == "MALFORMED"
 
@@ -340,7 +342,8 @@ def test_export_of_the_best(call: Call, tiny: Path, tmp_path: Path) -> None:
 def test_explain(call: Call) -> None:
     said = call("explain", "e0502")
     assert said.code == 0 and said.out.startswith("E0502: ")
-    assert call("explain", "E9999").code == 2
+    said = call("explain", "E9999")
+    assert said.code == 2 and "error[E0802]" in said.err and "help:" in said.err
 
 
 def test_data(call: Call, tmp_path: Path, home: Path) -> None:
@@ -368,7 +371,9 @@ def test_data_add_refuses(call: Call, tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n3\n")
     said = call("data", "add", path)
     assert said.code == 5 and "error[E0413]" in said.err
-    assert call("data", "add", path, "--dtype", "a").code == 2
+    for word, meant in (("a", "a=u8"), ("f32", "x=f32"), ("y=", "y=u8"), ("=f32", "y=f32")):
+        said = call("data", "add", path, "--dtype", word)
+        assert said.code == 2 and f"error[E0815]: `--dtype {word}`" in said.err and f"`--dtype {meant}`" in said.err
     assert call("data", "ls").out.startswith("no data sets")
 
 

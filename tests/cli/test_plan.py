@@ -153,7 +153,8 @@ def test_sizes(text: str, size: int) -> None:
 
 
 def test_wrong_words(call: Call, tiny: Path) -> None:
-    assert call("plan", tiny, "--memory", "much").code == 2
+    said = call("plan", tiny, "--memory", "16GiB")
+    assert said.code == 2 and "error[E0850]: `16GiB` is no size" in said.err and "`16G`" in said.err
     with pytest.raises(UsageError, match="much"):
         size_of("much")
     said = call("plan", tiny, "--on", "reference")

@@ -16,6 +16,7 @@ from jobspec.lang.source import Source
 from tests.lang.examples import compiled
 
 PACKAGE = Path(jobspec.__file__).parent
+TESTS = Path(__file__).parents[1]
 CODE = re.compile(r"\bE0\d{3}\b")
 #: errors of a job's text that no short text shows
 NO_EXAMPLE = {
@@ -40,6 +41,13 @@ def test_every_code_in_the_sources_is_explained() -> None:
 
 def test_every_explained_code_is_in_the_sources() -> None:
     assert entries().keys() - codes_in_sources() == set()
+
+
+def test_every_code_is_named_by_a_test() -> None:
+    """Where what causes it is tried, or in the errors that such a test expects; here codes are only listed."""
+    tests = [path for path in TESTS.rglob("*") if path.suffix in (".py", ".err") and path != Path(__file__)]
+    named = {code for path in tests for code in CODE.findall(path.read_text("utf-8"))}
+    assert entries().keys() - named == set()
 
 
 def test_codes_are_in_order_within_their_hundreds() -> None:

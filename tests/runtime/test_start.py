@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from jobspec import api
 from jobspec.cli import exit_code
@@ -182,6 +183,28 @@ def test_weights_that_are_not_here(home: Home) -> None:
     text = str(home.data().put(b"no weights at all"))
     with pytest.raises(DataError, match="E0442"):
         spec(home, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("w", np.zeros((3, 2), "f4"), "its `w` is [3, 2], and `w` of the job is [3, 3]"),
+        ("u", None, "it has no `u`, and `u` of the job is [2, 3]"),
+        ("v", np.full((3, 2), np.nan, "f4"), "element [0, 0] is nan"),
+    ],
+)
+def test_weights_that_come_after_the_plan(home: Home, tmp_path: Path, name: str, value: object, words: str) -> None:
+    """The job was compiled where they were not; its plan runs where they are, and they are others than it takes."""
+    given = {"w": np.zeros((3, 3), "f4"), "v": np.zeros((3, 2), "f4"), "u": np.zeros((2, 3), "f4"), name: value}
+    file = tmp_path / "w.safetensors"
+    save_file({name: array for name, array in given.items() if array is not None}, file)
+    root = blob_digest(file.read_bytes())
+    program = api.compile(spec(home, f'load({root}, fresh="a.*")'), on="reference", home=home.folder)
+    home.data().put_file(file)
+    with pytest.raises(DataError) as caught:
+        api.run(program, home=home.folder)
+    assert caught.value.code == "E0441" and words in caught.value.reason and str(root) in caught.value.reason
+    assert caught.value.help
 
 
 def test_the_command(home: Home, trained: tuple[api.Run, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -107,8 +107,9 @@ def test_another_job_s_files_are_refused(line: Job, done: RunFolder, home: Home,
     for data, words in (((other.path / name).read_bytes(), "another job"), (b"x", "damaged")):
         path.write_bytes(data)
         target = home_at(tmp_path / f"t{len(data)}")
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=words) as caught:
             pull_run(target, remote, job_hash(line))
+        assert caught.value.code == "E0716" and "jobspec store push" in str(caught.value.help)
         assert not run_folder(target, job_hash(line)).log.is_file()
 
 

@@ -148,7 +148,7 @@ def test_missing_says_where_it_looked(tmp_path: Path) -> None:
     store = BlobStore(tmp_path / "own", [tmp_path / "beside"])
     with pytest.raises(BlobMissing) as caught:
         store.map(blob_digest(b"x"))
-    assert caught.value.exit_code == 5
+    assert (caught.value.code, caught.value.exit_code) == ("E0704", 5)
     assert str(tmp_path / "own") in caught.value.reason
     assert str(tmp_path / "beside") in caught.value.reason
 

@@ -17,13 +17,13 @@ from jobspec.backends.reference.meaning import MEANING
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.codec.receipt import decode_receipt, encode_receipt
 from jobspec.ir.digest import Digest, digest
-from jobspec.ir.errors import UsageError
+from jobspec.ir.errors import DataError, MismatchError, UsageError
 from jobspec.ir.job import Job
 from jobspec.ir.program import Node
 from jobspec.loading import read_spec, text_spec
 from jobspec.runtime.run import Order, run
 from jobspec.store.home import Home
-from jobspec.verify import settling
+from jobspec.verify import settling, tracing
 from jobspec.verify.dispute import Settlement
 from jobspec.verify.follow import Keep
 from jobspec.verify.frames import linked
@@ -279,6 +279,38 @@ def test_different_jobs_are_no_dispute(good: Home, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a run of the job") as caught:
         settling.dispute(right(good), run.path, means(good))
     assert caught.value.code == "E0845"
+
+
+def test_a_receipt_alone_names_no_job_that_is_known(good: Home, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "receipt.cbor").write_bytes((right(good, traces=False) / "receipt.cbor").read_bytes())
+    with pytest.raises(DataError, match=f"of {alone}/receipt.cbor is not known here") as caught:
+        settling.dispute(alone, right(good), means(home_at(tmp_path / "elsewhere")))
+    assert caught.value.code == "E0604" and "job.cbor" in str(caught.value.help)
+
+
+def test_a_file_that_is_no_trace_is_named(good: Home, tmp_path: Path) -> None:
+    wrong = faulty_run(deep(good), good, home_at(tmp_path / "b"), STEP, Rate).path
+    path = wrong / "traces" / f"step-{STEP}.cbor"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=f"{path} is no trace") as caught:
+        settling.dispute(right(good), wrong, means(good))
+    assert caught.value.code == "E0711" and "jobspec trace" in str(caught.value.help)
+
+
+class Lying(Flip):
+    """A device whose multiplications are wrong, as the reference is told here."""
+
+    op, number = "mul", 3
+
+
+def test_a_backend_that_is_not_the_reference_makes_no_trace(good: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "Follower", Lying)
+    with pytest.raises(MismatchError, match=f"step {STEP} leaves the state b3:.* on this backend") as caught:
+        right(good)
+    assert caught.value.code == "E0512" and "jobspec devices" in str(caught.value.help)
+    assert not list(right(good, traces=False).glob("traces/*"))
 
 
 class Late(Flip):

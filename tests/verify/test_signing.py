@@ -30,11 +30,14 @@ def made(kind: str) -> ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | 
     return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ed25519.Ed25519PrivateKey.generate()
 
 
+FORM = (pem.Encoding.PEM, pem.PrivateFormat.PKCS8)
+
+
 def keys(folder: Path, name: str, kind: str = "ed25519") -> tuple[Path, Path]:
     """Files of a private key and its public half."""
     private = made(kind)
     mine, public = folder / f"{name}.pem", folder / f"{name}.pub"
-    mine.write_bytes(private.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()))
+    mine.write_bytes(private.private_bytes(*FORM, pem.NoEncryption()))
     form = pem.PublicFormat.SubjectPublicKeyInfo
     public.write_bytes(private.public_key().public_bytes(pem.Encoding.PEM, form))
     return mine, public
@@ -138,10 +141,15 @@ def test_what_is_not_there_is_not_signed(tmp_path: Path) -> None:
 
 def test_what_is_no_key_is_said(done: RunFolder, home: Home, tmp_path: Path) -> None:
     mine, public = keys(tmp_path, "me")
-    with pytest.raises(UsageError, match="no private key"):
+    with pytest.raises(UsageError, match=r"me\.pub is no private key.*is called `PUBLIC KEY`") as caught:
         sign(done.receipt, public)
+    assert caught.value.code == "E0848" and "openssl genpkey" in str(caught.value.help)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(made("ed25519").private_bytes(*FORM, pem.BestAvailableEncryption(b"open")))
+    with pytest.raises(UsageError, match=r"locked\.pem is no private key.*has a passphrase"):
+        sign(done.receipt, locked)
     sign(done.receipt, mine)
-    with pytest.raises(UsageError, match="no public key"):
+    with pytest.raises(UsageError, match=r"no public key.*not in PEM"):
         judged(done, home, done.receipt)
     with pytest.raises(UsageError, match="there is no file"):
         sign(done.receipt, tmp_path / "nowhere.pem")

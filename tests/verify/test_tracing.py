@@ -35,10 +35,11 @@ def test_the_segment_that_holds_a_step() -> None:
     assert segment_of([first, second], 5) is second
 
 
-@pytest.mark.parametrize(("steps", "last"), [((), 0), ((5,), 5), ((5, 8), 8)])
-def test_a_step_behind_the_last_record(steps: tuple[int, ...], last: int) -> None:
-    with pytest.raises(UsageError, match=f"records up to step {last}, so there is no step 9"):
+@pytest.mark.parametrize(("steps", "last"), [((), "log is gone"), ((5,), "0 … 4"), ((5, 8), "0 … 7")])
+def test_a_step_behind_the_last_record(steps: tuple[int, ...], last: str) -> None:
+    with pytest.raises(UsageError, match="there is no step 9 to trace: ") as caught:
         segment_of(segments(*steps), 9)
+    assert caught.value.code == "E0844" and last in caught.value.reason
 
 
 def test_a_round_asks_about_as_many_places_as_it_may() -> None:

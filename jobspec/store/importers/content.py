@@ -103,7 +103,8 @@ def _check_field(item: Source, field: str, values: Array, others: Mapping[str, A
         reason = f"two files give the field `{field}`"
         raise DataError("E0419", reason, help="name the field of each file: x=IMAGES y=LABELS")
     if values.ndim == 0:
-        raise DataError("E0415", f"{item.path}: field `{field}` is a single number, not a row of records")
+        reason = f"{item.path}: field `{field}` is a single number, not a row of records"
+        raise DataError("E0415", reason, help="save an array whose first axis counts the records")
     _some(values, f"{item.path}: field `{field}`")
     for other, array in others.items():
         if len(array) != len(values):
@@ -113,7 +114,7 @@ def _check_field(item: Source, field: str, values: Array, others: Mapping[str, A
 
 def _some(values: Array, what: str) -> Array:
     if not values.size:
-        raise DataError("E0415", f"{what} has no records")
+        raise DataError("E0415", f"{what} has no records", help="give a file with one record at least")
     return values
 
 

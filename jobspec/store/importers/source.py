@@ -63,7 +63,7 @@ def _check_file(path: Path) -> None:
     with explained("read", path):
         empty = path.stat().st_size == 0
     if empty:
-        raise DataError("E0415", f"{path} is empty")
+        raise DataError("E0415", f"{path} is empty", help="give a file with one record at least")
 
 
 def _format(path: Path, wanted: str | None) -> str:

@@ -39,7 +39,8 @@ def read_csv(path: Path, delimiter: str, label: str | None) -> dict[str, Array]:
         header = _header(path, lines)
         blocks = [_numbers(path, header, block) for block in _blocks(lines)]
     if not blocks:
-        raise DataError("E0415", f"{path} has a header line and no records")
+        help = "give a file with one record at least, a line for each"
+        raise DataError("E0415", f"{path} has a header line and no records", help=help)
     return _fields(path, header, np.concatenate(blocks), label)
 
 
@@ -50,7 +51,8 @@ def _lines(path: Path, reader: _csv.Reader) -> Iterator[Line]:
             if cells:
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise DataError("E0413", f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        help = "see to the quotes of that line; a cell with a comma or a quote in it stands in quotes"
+        raise DataError("E0413", f"{path}, line {reader.line_num}: not CSV ({error})", help=help) from error
 
 
 def _header(path: Path, lines: Iterator[Line]) -> list[str]:

@@ -28,7 +28,7 @@ def read_text(path: Path) -> tuple[Array, str]:
         seen[points] = True
     characters = np.nonzero(seen)[0]
     if not len(characters):
-        raise DataError("E0415", f"{path} has no text")
+        raise DataError("E0415", f"{path} has no text", help="give a file with one character at least")
     dtype = NUMPY[_unsigned(len(characters))]
     number = np.zeros(CODE_POINTS, dtype)
     number[characters] = np.arange(len(characters), dtype=dtype)
