@@ -12,11 +12,14 @@ The names are looked up when they are first used, so that importing a part does 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from jobspec.ir.version import VERSION
 
+#: as in `typing`, which the program is not to wait for before it answers Ctrl-C
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobspec.api import Program, Run, compile, dispute, load, plan, run, sign, trace, verify
     from jobspec.loading import Spec
     from jobspec.planning import Report

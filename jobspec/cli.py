@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -94,7 +95,9 @@ def commands() -> None:
 
 
 def main() -> None:
-    """The program `jobspec`."""
+    """The program `jobspec`, once it is imported; until then `jobspec.__main__` answers interrupts."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(SEARCHED)
     sys.exit(exit_code(sys.argv[1:]))
 

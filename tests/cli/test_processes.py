@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Answer, Call, behind, finished, spawn
+from tests.cli.conftest import ROOT, Answer, Call, behind, finished, spawn
 
 REFERENCE = ("--on", "reference")
 #: long enough on the reference to be stopped on the way
@@ -62,6 +62,25 @@ def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: byte
     going_on = call("run", tiny, *REFERENCE, *LONG, "--until", stopped["steps"], "--json").json
     assert going_on["steps"] == stopped["steps"]  # not a step was lost
     assert run_here(call, tiny, *LONG) == wanted
+
+
+@pytest.mark.parametrize("module", ["signal", "jobspec.cli", "click", "jobspec.commands.run"])
+def test_ctrl_c_while_modules_are_imported(module: str) -> None:
+    """The interrupt comes when the module is looked for; nothing that Python says of it is seen."""
+    script = f"""
+import os, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), 2)
+sys.meta_path.insert(0, Interrupting())
+from jobspec.__main__ import main
+main()
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", script, "run", "nowhere.job"]
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout, done.stderr.lstrip("\n")) == (130, "", "interrupted\n")
 
 
 def test_two_at_once(call: Call, tiny: Path, home: Path) -> None:
