@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -56,6 +57,34 @@ def test_commands_have_the_options_that_they_are_shown_with(page: str) -> None:
         if name in COMMANDS and (part or name not in ("data", "store", "weights")):
             known = options([name, part] if name in ("data", "store", "weights") else [name])
             assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest)) <= known, (name, rest)
+
+
+def each_command() -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(commands)
+    for name in COMMANDS:
+        command = commands.get_command(context, name)
+        assert command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {part}", each) for part, each in command.commands.items())
+        else:
+            yield name, command
+
+
+def told_of(name: str) -> str:
+    """What docs/cli.md says of a command: its row in the table of all, sections that are named after it, and the one
+    about shared options."""
+    table, *sections = re.split(r"^## ", TEXTS["docs/cli.md"], flags=re.MULTILINE)
+    rows = [row for row in table.splitlines() if re.match(rf"\|[^|]*`{name}\b", row)]
+    titled = {name, name.split()[0], "Options that several commands share"}
+    return "\n".join(rows + [text for text in sections if titled & set(re.split("[,:] ", text.splitlines()[0]))])
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in each_command()])
+def test_each_option_of_each_command_is_told(name: str, command: click.Command) -> None:
+    told = told_of(name)
+    shown = [each for each in command.params if isinstance(each, click.Option) and not each.hidden]
+    silent = [each.opts for each in shown if not any(re.search(rf"(?<![\w-]){o}(?![\w-])", told) for o in each.opts)]
+    assert told and not silent
 
 
 def test_each_function_of_the_module_is_in_its_page() -> None:
