@@ -16,6 +16,7 @@ import pytest
 from bench.workloads import Workload, of_spec
 from jobspec.backends.cuda.session import CudaSession, open_session
 from jobspec.backends.cuda.target import target_of
+from jobspec.backends.kept import Kept
 from jobspec.ir.errors import JobspecError
 from jobspec.ir.plan import Plan
 from jobspec.passes.pipeline import compile_job
@@ -156,7 +157,7 @@ def test_compiled_code_is_kept(
 
     def init() -> list[str]:
         with session_of(plan, StandIn(watched=False)) as session:
-            session._builder = type(session._builder)(90, tmp_path, False)
+            session._builder = type(session._builder)(90, Kept(tmp_path), False)
             session.run("init", 0, np.zeros((1, 0), np.uint8))
         return sorted(p.name for p in tmp_path.iterdir())
 

@@ -1,20 +1,21 @@
-"""Rendered text to what a GPU loads, by way of a folder of what was compiled before.
+"""Rendered text to what a GPU loads, by way of what was compiled before.
 
-Takes: text, an sm level, a folder or none. Promises: a text that was compiled with the same compiler and options is not
-compiled again; what is kept carries its own digest, and anything else is compiled afresh. Every PTX is held
-against the contract before it is used.
+Takes: text, an sm level, where compiled programs are kept. Promises: a text that was compiled with the same compiler
+and options is not compiled again. Every PTX was held against the contract, as it is held now, before it is used.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobspec.backends.cuda.audit import audit
 from jobspec.backends.cuda.nvrtc import EXACT, Compiled, compile_text, version
+from jobspec.backends.kept import Kept, sources
 from jobspec.ir.canonical import decode, encode
-from jobspec.ir.digest import digest, digest_value
+from jobspec.ir.digest import Digest, digest_value
+
+#: what holds PTX against the contract: what it let pass before it changed is compiled afresh
+AUDITS = ("backends/cuda/audit.py", "backends/cuda/ptx.py")
 
 
 @dataclass(frozen=True)
@@ -23,49 +24,31 @@ class Builder:
     profile allows matrix instructions."""
 
     level: int | str
-    cache: Path | None
+    kept: Kept
     machine: bool
     matrices: bool = False
 
     def compiled(self, text: str) -> Compiled:
         """Raises RuntimeError where the compiler made something else of the text than it says."""
-        machine, matrices = self.machine, self.matrices
-        key = digest_value("cuda.object.key", [version(), self.level, machine, matrices, list(EXACT), text]).hex
-        found = self._kept(key)
-        if found is None:
-            found = compile_text(text, self.level, EXACT, self.machine)
-            if violations := audit(found.ptx, text, self.matrices):
-                raise RuntimeError(f"NVRTC broke the contract: {violations[0]}")
-            self._keep(key, found)
-        return found
+        key = self._key(text)
+        stored = self.kept.recall(key)
+        return self._made(text, key) if stored is None else opened(stored)
 
-    def _kept(self, key: str) -> Compiled | None:
-        if self.cache is None:
-            return None
-        with suppress(OSError):
-            data = (self.cache / key).read_bytes()
-            if data[:32] == seal(key, data[32:]):
-                return opened(data[32:])
-        return None
+    def _key(self, text: str) -> Digest:
+        options = [version(), self.level, self.machine, self.matrices, list(EXACT)]
+        return digest_value("cuda.object.key", [sources(*AUDITS).raw, options, text])
 
-    def _keep(self, key: str, made: Compiled) -> None:
-        if self.cache is None:
-            return
-        body = encode([made.ptx, made.code, made.log])
-        with suppress(OSError):
-            self.cache.mkdir(parents=True, exist_ok=True)
-            part = self.cache / f".new-{key}"
-            part.write_bytes(seal(key, body) + body)
-            part.replace(self.cache / key)
+    def _made(self, text: str, key: Digest) -> Compiled:
+        made = compile_text(text, self.level, EXACT, self.machine)
+        if violations := audit(made.ptx, text, self.matrices):
+            raise RuntimeError(f"NVRTC broke the contract: {violations[0]}")
+        self.kept.keep(key, encode([made.ptx, made.code, made.log]))
+        return made
 
 
-def opened(body: bytes) -> Compiled | None:
+def opened(body: bytes) -> Compiled:
+    """What was kept, whose bytes are bound to its key."""
     match decode(body):
         case [str() as ptx, bytes() as code, str() as log]:
             return Compiled(ptx, code, log)
-    return None
-
-
-def seal(key: str, body: bytes) -> bytes:
-    """What a kept file begins with: binds its bytes to its key."""
-    return digest("cuda.object", key.encode() + body).raw
+    raise AssertionError("a kept program is no program")

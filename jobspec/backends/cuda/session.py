@@ -23,6 +23,7 @@ from jobspec.backends.cuda.build import Builder
 from jobspec.backends.cuda.driver import Bytes, CopyIn, CopyOut, Driver, Item, Kernel, Stamp, Work
 from jobspec.backends.cuda.nvrtc import version
 from jobspec.backends.cuda.target import architecture_of, level_of
+from jobspec.backends.kept import Kept
 from jobspec.backends.reference.numbers import Array
 from jobspec.ir.contract import FAST_PROFILE
 from jobspec.ir.errors import JobspecError
@@ -69,7 +70,9 @@ class CudaSession(DeviceSession["Loaded"]):
         need_shared(driver, self.rendered.values())
         self._blocks = [driver.allocate(size) for size in sizes]
         self._arena = self._blocks[0]
-        self._builder = Builder(architecture_of(plan.target), cache, driver.machine_code, plan.profile == FAST_PROFILE)
+        self._builder = Builder(
+            architecture_of(plan.target), Kept(cache), driver.machine_code, plan.profile == FAST_PROFILE
+        )
 
     def close(self) -> None:
         """Nothing of the driver's memory is held when it goes."""
