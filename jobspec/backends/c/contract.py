@@ -17,12 +17,12 @@ from jobspec.backends.c.packing import Packing
 from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled
-from jobspec.backends.c.tree import Tree, add
+from jobspec.backends.c.tree import add
 from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
-from jobspec.ir.contraction import Contraction, Extent, normal_form, size
+from jobspec.ir.contraction import Contraction, Extent, size
 
 #: groups that a launch should have for all processors to have work, and work-items of a group at most
 SHARED_OUT, TOGETHER = 16, GROUP // 8
@@ -33,11 +33,9 @@ LINE = 16
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    form = normal_form(q.kernel)
-    form = form.swapped() if q.schedule.get("swap", 0) else form
     rows, launches = q.schedule.get("rows", 4), []
-    for number, part in enumerate(parts(q, form)):
-        tiles = Tiles(q, writer, form, f"{q.name}_{number}", part, rows)
+    for number, part in enumerate(parts(q)):
+        tiles = Tiles(q, writer, f"{q.name}_{number}", part, rows)
         if part.pack:
             launches.append(tiles.packing.render())
         launches.append(tiles.render())
@@ -69,9 +67,10 @@ class Part:
         return min(self.width, self.last - self.first)
 
 
-def parts(q: Request, form: Contraction) -> Iterator[Part]:
+def parts(q: Request) -> Iterator[Part]:
     """Whole strips; what is left in one strip, whose last vector is filled up when it is copied; where b cannot be
     copied, as an index says where it lies, single columns at the end."""
+    form = q.form
     lanes, columns, last = q.schedule.get("lanes", 1), q.schedule.get("columns", 4), form.n[-1].size
     pack = bool(q.schedule.get("pack", 0)) and form.plain
     whole = last // (lanes * columns) * lanes * columns
@@ -93,15 +92,18 @@ class Tiles:
 
     q: Request
     writer: Writer
-    form: Contraction
     symbol: str
     part: Part
     rows: int
 
     @property
+    def form(self) -> Contraction:
+        return self.q.form
+
+    @property
     def outer(self) -> tuple[Extent, ...]:
         """The loops outside the tiles: batch, and of n all but the last."""
-        return outer_of(self.form)
+        return (*self.form.batch, *self.form.n[:-1])
 
     @property
     def packing(self) -> Packing:
@@ -160,13 +162,13 @@ class Tiles:
         if leaves == 1:
             self._leaf(a, b, "0", found.steps)
             return
-        trees = self._open_trees(leaves)
+        stack = self._open_stack(leaves)
         with w.count("int", self._leaves(found), "leaf") as leaf:
             first = w.let(q.index, f"({q.index}){leaf} * {LEAF}", "first")
             stop = ended(w, q.index, found.steps, first, LEAF)
             self._leaf(a, b, first, stop)
-            self._push(trees, leaf)
-        self._results(trees)
+            self._push(stack, leaf)
+        self._results(stack)
 
     def _leaves(self, found: Found) -> str:
         """How many leaves there are: at least one, which may be over nothing."""
@@ -237,15 +239,15 @@ class Tiles:
 
     # ---- leaves
 
-    def _open_trees(self, leaves: int) -> tuple[Tree, str]:
-        """All sums climb their trees together: one counter, a stack of whole tiles."""
+    def _open_stack(self, leaves: int) -> str:
+        """All sums climb their trees together: one counter, a stack of whole tiles, whose name this is."""
         w = self.writer
         stack = w.name("stack")
         w.line(f"{self.vector} {stack}[{leaves.bit_length()}][{self.sums}]; int top = 0;")
-        return Tree(w, add, stack, "top"), stack
+        return stack
 
-    def _push(self, trees: tuple[Tree, str], leaf: str) -> None:
-        w, stack = self.writer, trees[1]
+    def _push(self, stack: str, leaf: str) -> None:
+        w = self.writer
         with w.block(f"for (int level = 0; ({leaf} >> level) & 1; ++level)"):
             w.line("--top;")
             with w.count("int", self.sums, "s") as s:
@@ -254,8 +256,8 @@ class Tiles:
             w.line(f"{stack}[top][{s}] = sum[{s}];")
         w.line("++top;")
 
-    def _results(self, trees: tuple[Tree, str]) -> None:
-        w, stack = self.writer, trees[1]
+    def _results(self, stack: str) -> None:
+        w = self.writer
         w.line("--top;")
         with w.count("int", self.sums, "s") as s:
             w.line(f"sum[{s}] = {stack}[top][{s}];")
@@ -309,10 +311,6 @@ class Tiles:
         here.values[self.form.product] = Typed("f32", kept, lanes)
         here.run(live)
         here.store(stores)
-
-
-def outer_of(form: Contraction) -> tuple[Extent, ...]:
-    return (*form.batch, *form.n[:-1])
 
 
 def epilogue_of(q: Request, form: Contraction) -> tuple[Nest, list[int], frozenset[int]]:

@@ -25,7 +25,6 @@ from jobspec.backends.c import (
 )
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
-from jobspec.ir.contraction import normal_form
 from jobspec.ir.errors import CompileError
 
 ANEW = "compile the job again for the backend that is to run it"
@@ -50,7 +49,7 @@ def of_fold(q: Request, writer: Writer) -> list[Launch]:
 
 
 def of_products(q: Request, writer: Writer) -> list[Launch]:
-    form = normal_form(q.kernel)
+    form = q.form
     if q.schedule.get("matrices", 0) and form.plain and form.own:
         if q.schedule.get("stages", 0):
             return matrices_packed.render(q, writer)

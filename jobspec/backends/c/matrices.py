@@ -20,16 +20,15 @@ from jobspec.backends.c.scope import Scope, digits, scaled
 from jobspec.backends.c.tiled import Operand, Tile
 from jobspec.backends.c.wide import vector_of
 from jobspec.backends.c.writer import Writer
-from jobspec.ir.contraction import Extent, normal_form
+from jobspec.ir.contraction import Extent
 
 #: work-items that multiply together; rows, columns and steps of an instruction
 TOGETHER, DOWN, ACROSS, STEPS = 32, 16, 8, 16
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    get, form = q.schedule.get, normal_form(q.kernel)
-    form = form.swapped() if get("swap", 0) else form
-    return [Pieces(q, writer, form, 2 * get("rows", 1), 2 * get("columns", 1), get("high", 1), get("wide", 1)).render()]
+    rows, columns, high, wide = (q.schedule.get(name, 1) for name in ("rows", "columns", "high", "wide"))
+    return [Pieces(q, writer, q.form, 2 * rows, 2 * columns, high, wide).render()]
 
 
 @dataclass(frozen=True)

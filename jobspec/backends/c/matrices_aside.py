@@ -21,7 +21,6 @@ from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.tiled import Operand
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
-from jobspec.ir.contraction import normal_form
 
 #: work-items that multiply together; their rows, which are also the steps of a stage and the numbers in a row of memory
 TOGETHER, BLOCK = 128, 64
@@ -30,9 +29,8 @@ ROW, WORDS, ALIGN = BLOCK // 2, BLOCK * BLOCK // 2, 1024
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    get, form = q.schedule.get, normal_form(q.kernel)
-    form = form.swapped() if get("swap", 0) else form
-    return [Blocks(q, writer, form, 2, get("aside", BLOCK) // 4, get("high", 1), get("wide", 1)).render()]
+    get = q.schedule.get
+    return [Blocks(q, writer, q.form, 2, get("aside", BLOCK) // 4, get("high", 1), get("wide", 1)).render()]
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,16 @@ from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.tiled import Operand
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
-from jobspec.ir.contraction import Extent, normal_form, size
+from jobspec.ir.contraction import Extent, size
 
 #: words of an access; bytes of a block
 ACCESS, BYTES = 4, 4 * WORDS
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    get, form = q.schedule.get, normal_form(q.kernel)
-    form = form.swapped() if get("swap", 0) else form
-    tiles = Tiles(q, writer, form, 2, get("aside", BLOCK) // 4, get("high", 1), get("wide", 1))
-    left, right = (Copies(q, writer, form, 2, BLOCK // 4, 1, 1, side) for side in range(2))
+    get = q.schedule.get
+    tiles = Tiles(q, writer, q.form, 2, get("aside", BLOCK) // 4, get("high", 1), get("wide", 1))
+    left, right = tiles.copies
     first, second = left.copied(0), right.copied(left.bytes)
     return [first, second, replace(tiles.render(), scratch=left.bytes + right.bytes)]
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from jobspec.backends.c.scope import Scope, Site
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
+from jobspec.ir.contraction import Contraction, normal_form
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Buffer, Schedule
 
@@ -65,6 +67,12 @@ class Request:
             total *= size
         largest = max((self.buffers[view.buffer].type.size for view, _ in self.kernel.views()), default=0)
         return "int" if max(total, largest) <= WIDEST else "long"
+
+    @cached_property
+    def form(self) -> Contraction:
+        """Of a kernel of kind contract, rows and columns exchanged where the schedule says so."""
+        form = normal_form(self.kernel)
+        return form.swapped() if self.schedule.get("swap", 0) else form
 
     def size(self, axis: int) -> int:
         return self.kernel.axes[axis].size

@@ -25,7 +25,7 @@ from jobspec.backends.c.several import several
 from jobspec.backends.c.tree import add
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
-from jobspec.ir.contraction import Contraction, Extent, normal_form, size
+from jobspec.ir.contraction import Contraction, Extent, size
 from jobspec.ir.kernel import lie_together
 
 #: floats between lines of a stage, so that neighbours of a column lie in different banks
@@ -37,9 +37,8 @@ REPEATED = 512
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    get, form = q.schedule.get, normal_form(q.kernel)
-    form = form.swapped() if get("swap", 0) else form
-    return [Tile(q, writer, form, get("rows", 4), get("columns", 4), get("high", 16), get("wide", 16)).render()]
+    get = q.schedule.get
+    return [Tile(q, writer, q.form, get("rows", 4), get("columns", 4), get("high", 16), get("wide", 16)).render()]
 
 
 @dataclass(frozen=True)
