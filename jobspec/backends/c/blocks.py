@@ -73,8 +73,7 @@ class Long:
         return 4 * len(self.nest.reduces(0)) * self.nest.size(0) * self.groups
 
     def _scope(self, top: Scope, row: str) -> Scope:
-        outer = self.nest.groups[0]
-        return top.enter(outer, digits(self.writer, self.q.index, row, [self.q.size(a) for a in outer]))
+        return top.enter_number(self.nest.groups[0], row)
 
     def _place(self, number: int, row: str, group: str) -> str:
         """Of what a group gives for reduction `number`."""

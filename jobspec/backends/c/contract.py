@@ -16,7 +16,7 @@ from jobspec.backends.c.found import Found, found_by_index
 from jobspec.backends.c.packing import Packing
 from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
-from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.scope import Scope, digits, scaled, walked
 from jobspec.backends.c.tree import add
 from jobspec.backends.c.wide import WideScope
 from jobspec.backends.c.writer import Writer
@@ -183,17 +183,17 @@ class Tiles:
             start = f"(long)({packing.strip(outer, strip)}) * {packing.size}"
             return self._pointer("(GLOBAL const float*)scratch", [start])
         last = self.form.n[-1].b
-        terms = [scaled(at, e.b) for e, at in outer.items() if e.b] + ([scaled(column, last)] if last else [])
+        terms = walked([*outer.values(), column], [*(e.b for e in outer), last])
         return self._pointer(scope.site.pointer(self.form.b), [*terms, further])
 
     def _rows(self, scope: Scope, outer: dict[Extent, str], row: str, further: str) -> list[str]:
         """Pointers to the first step of each row of a."""
         w, form, q = self.writer, self.form, self.q
-        base_a = [further, *(scaled(at, e.a) for e, at in outer.items() if e.a)]
+        base_a = [further, *walked(outer.values(), (e.a for e in outer))]
         a = []
         for r in range(self.rows):
             at = digits(w, q.index, self._kept(row, r), [e.size for e in form.m])
-            terms = [*base_a, *(scaled(d, e.a) for d, e in zip(at, form.m, strict=True) if e.a)]
+            terms = [*base_a, *walked(at, (e.a for e in form.m))]
             a.append(self._pointer(scope.site.pointer(form.a), terms))
         return a
 
@@ -222,9 +222,8 @@ class Tiles:
 
     def _walk(self, extents: tuple[Extent, ...], k: str, side: str) -> str:
         """Elements from step 0 to step `k`."""
-        steps = [getattr(e, side) for e in extents]
         at = digits(self.writer, self.q.index, k, [e.size for e in extents])
-        return " + ".join(scaled(d, s) for d, s in zip(at, steps, strict=True) if s) or "0"
+        return " + ".join(walked(at, (getattr(e, side) for e in extents))) or "0"
 
     def _loaded(self, b: str, at: str, column: int) -> str:
         """Vector `column` of b at one step."""

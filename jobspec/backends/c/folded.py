@@ -53,9 +53,9 @@ def each_of(q: Request, nest: Nest) -> int:
 
 def neighbouring(q: Request, top: Scope, outer: tuple[int, ...], task: str, each: int) -> Scope:
     """At number `task` of the outer axes, in runs of `each` along the last."""
-    w, sizes = top.writer, [q.size(a) for a in outer]
     if each == 1:
-        return top.enter(outer, digits(w, q.index, task, sizes))
+        return top.enter_number(outer, task)
+    w, sizes = top.writer, [q.size(a) for a in outer]
     *at, strip = digits(w, q.index, task, [*sizes[:-1], sizes[-1] // each])
     return several(top.enter(outer[:-1], at), outer[-1], each, w.let(q.index, f"{strip} * {each}", "first"))
 
@@ -68,8 +68,8 @@ def beside(q: Request, w: Writer, nest: Nest, each: int) -> Launch:
         w.line(f"LOCAL float shared[{rows * LANES}];")
         w.line(f"const int team = ITEM / {team}, item = ITEM % {team};")
         task = w.let(q.index, f"({q.index})GROUP * {rows} + team", "task")
-        scope = top.enter(outer, digits(w, q.index, task, [q.size(a) for a in outer]))
-        Sweeps(q, scope, inner, team, 1, item="item", shared=f"(shared + team * {LANES})", each=each).all()
+        scope, shared = top.enter_number(outer, task), f"(shared + team * {LANES})"
+        Sweeps(q, scope, inner, team, 1, item="item", shared=shared, each=each).all()
     return Launch(q.name, nest.size(0) // rows, team * rows, q.turns)
 
 
@@ -120,10 +120,7 @@ class Sweeps:
             }
 
         def visit(at: str) -> Mapping[int, str]:
-            w = self.scope.writer
-            return visited(
-                self.scope.enter(self.inner, digits(w, self.q.index, at, [self.q.size(a) for a in self.inner]))
-            )
+            return visited(self.scope.enter_number(self.inner, at))
 
         def wide(at: str) -> Mapping[int, str]:
             if self.each > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobspec.backends.c.scope import Scope, scaled
+from jobspec.backends.c.scope import Scope, walked
 from jobspec.ir.contraction import Contraction, Extent
 from jobspec.ir.kernel import View
 
@@ -46,5 +46,5 @@ def found_by_index(scope: Scope, form: Contraction, outer: Mapping[Extent, str])
 def read(scope: Scope, view: View, outer: Mapping[Extent, str]) -> str:
     """The whole number that `view` has here."""
     scope.site.open((view,))
-    terms = [scaled(at, view.strides[e.axis]) for e, at in outer.items() if view.strides[e.axis]]
+    terms = walked(outer.values(), (view.strides[e.axis] for e in outer))
     return scope.writer.let("int", f"{scope.site.pointer(view)}[{' + '.join(terms) or '0'}]", "found")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from jobspec.backends.c.request import Launch, Request
-from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.scope import Scope, digits, walked
 from jobspec.backends.c.tiled import Operand, Tile
 from jobspec.backends.c.wide import vector_of
 from jobspec.backends.c.writer import Writer
@@ -125,7 +125,7 @@ class Pieces(Tile):
         exists = w.let("bool", f"{at} < {k}", "exists")
         at = w.let(self.index, f"{exists} ? {at} : {k - 1}", "k")
         parts = digits(w, self.index, at, [e.size for e in o.k])
-        terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
+        terms = walked(parts, map(o.stride, o.k))
         return w.let(self.index, " + ".join(terms) or "0", "k"), exists
 
     def _arrive(self, half: str) -> None:

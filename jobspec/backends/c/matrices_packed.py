@@ -14,7 +14,7 @@ from math import prod
 
 from jobspec.backends.c.matrices_aside import ALIGN, BLOCK, ROW, WORDS, Blocks
 from jobspec.backends.c.request import Launch, Request
-from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.scope import Scope, digits, flattened
 from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.tiled import Operand
 from jobspec.backends.c.writer import Writer
@@ -102,9 +102,7 @@ class Tiles(Blocks):
         """The first stage of each block of the tile's lines, where the work-item fetches."""
         w, copy = self.writer, self.copies[0 if o.side == "a" else 1]
         place = 0 if o.side == "a" else self.copies[0].bytes
-        number = "0"
-        for extent in copy.outer:
-            number = f"({number} * {extent.size} + {batch[extent]})"
+        number = flattened((batch[e] for e in copy.outer), (e.size for e in copy.outer))
         found = []
         for block in range(o.lines // BLOCK):
             at = w.let(self.index, f"{first} / {BLOCK} + {block}", "block")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from jobspec.backends.c.request import Launch, Request, spread
-from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.scope import Scope, digits, flattened, scaled, walked
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Contraction, Extent, size
@@ -52,9 +52,7 @@ class Packing:
 
     def strip(self, at: Mapping[Extent, str], strip: str) -> str:
         """Number of a strip, given the positions outside."""
-        number = "0"
-        for extent in self.outer:
-            number = f"({number} * {extent.size} + {at[extent]})"
+        number = flattened((at[e] for e in self.outer), (e.size for e in self.outer))
         return f"{number} * {self.strips} + {strip}"
 
     @property
@@ -78,7 +76,7 @@ class Packing:
             k = w.let(q.index, f"{steps} * {lanes}", "k")
             column = w.let(q.index, f"{self.first} + {strip} * {self.width} + {columns} * {lanes}", "column")
             moved = digits(w, q.index, k, [e.size for e in form.kb])
-            terms = [scaled(p, e.b) for p, e in zip((*at, *moved), (*self.outer, *form.kb), strict=True) if e.b]
+            terms = walked([*at, *moved], (e.b for e in (*self.outer, *form.kb)))
             rows = [self._row(top, [*terms, scaled(f"({column} + {c})", form.n[-1].b)]) for c in range(lanes)]
             first = f"(long)({self.strip(dict(zip(self.outer, at, strict=True)), strip)}) * {self.size}"
             place = w.let("long", f"{first} + {k} * {self.width} + {columns} * {lanes}", "place")
@@ -100,7 +98,7 @@ class Packing:
             sizes = [*(e.size for e in self.outer), self.strips, form.k_size, self.width]
             *at, strip, k, column = digits(w, q.index, task, sizes)
             steps = digits(w, q.index, k, [e.size for e in form.kb])
-            terms = [scaled(p, e.b) for p, e in zip((*at, *steps), (*self.outer, *form.kb), strict=True) if e.b]
+            terms = walked([*at, *steps], (e.b for e in (*self.outer, *form.kb)))
             here = w.let(q.index, f"{self.first} + {strip} * {self.width} + {column}", "column")
             target = f"((GLOBAL float*)scratch)[{task}]"
             if self.first + self.strips * self.width > self.last:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jobspec.backends.c.request import Launch, Request, spread
-from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.scope import Scope
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.kernel import Inst
@@ -88,10 +88,9 @@ class Sorting:
 
     def _expert(self, top: Scope, token: str) -> str:
         """The expert of a token."""
-        w, axes = self.writer, self.nest.groups[0]
-        here = top.enter(axes, digits(w, "int", token, [self.q.size(axis) for axis in axes]))
+        here = top.enter_number(self.nest.groups[0], token)
         here.run(self.nest.live)
         index = here.values[self.inst.args[0]].text
-        good = w.let("bool", f"(uint){index} < {self.table.size}u")
+        good = self.writer.let("bool", f"(uint){index} < {self.table.size}u")
         here.raise_flag(self.inst["flag"], f"!{good}")
         return f"({good} ? {index} : 0)"

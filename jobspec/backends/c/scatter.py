@@ -25,7 +25,7 @@ def render(q: Request, writer: Writer) -> list[Launch]:
         scope = top.enter(rest, at)
         scope.run(i for i in live if nest.depths[i] <= 1)
         with writer.count(q.index, nest.size(1), "place") as step:
-            here = scope.enter(place, digits(writer, q.index, step, [q.size(a) for a in place]))
+            here = scope.enter_number(place, step)
             here.run(nest.needed([inst.args[1]], here.values))
             view = inst["view"]
             further = writer.let(q.index, here.picked(inst, here.values[inst.args[1]]), "row")

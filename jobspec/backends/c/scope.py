@@ -97,6 +97,11 @@ class Scope:
         values = ChainMap({}, *(self.values.maps if isinstance(self.values, ChainMap) else [self.values]))
         return Scope(self.site, {**self.at, **dict(zip(axes, positions, strict=True))}, values)
 
+    def enter_number(self, axes: Sequence[int], number: str) -> Scope:
+        """Inside loops over `axes` that are one, last axis fastest, at `number`."""
+        sizes = [self.nest.kernel.axes[axis].size for axis in axes]
+        return self.enter(axes, digits(self.writer, self.site.index, number, sizes))
+
     def only(self, insts: Collection[int]) -> Scope:
         """The same place, where only the values of `insts` are at hand."""
         return replace(self, values=ChainMap({i: value for i, value in self.values.items() if i in insts}))
@@ -182,6 +187,19 @@ def scaled(position: str, stride: int) -> str:
     if stride == 1:
         return position
     return f"{position} * {stride}" if position.isidentifier() else f"({position}) * {stride}"
+
+
+def walked(positions: Iterable[str], strides: Iterable[int]) -> list[str]:
+    """Elements that each of `positions` moves by its stride; nothing for those that move none."""
+    return [scaled(position, stride) for position, stride in zip(positions, strides, strict=True) if stride]
+
+
+def flattened(positions: Iterable[str], sizes: Iterable[int]) -> str:
+    """The number that `positions` along axes of `sizes` have, last axis fastest."""
+    number = "0"
+    for position, size in zip(positions, sizes, strict=True):
+        number = f"({number} * {size} + {position})"
+    return number
 
 
 def digits(writer: Writer, index: str, number: str, sizes: Sequence[int]) -> list[str]:

@@ -14,7 +14,7 @@ from math import prod
 from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
-from jobspec.backends.c.scope import Scope, digits
+from jobspec.backends.c.scope import Scope
 from jobspec.backends.c.tree import COMBINE
 from jobspec.backends.c.wide import WideScope, combined, halved, vector_of
 from jobspec.backends.c.writer import Writer
@@ -39,8 +39,7 @@ def render(q: Request, writer: Writer) -> list[Launch]:
         rows = []
         for number in range(beside):
             row = writer.let(q.index, f"{task} * {beside} + {number}", "row")
-            scope = top.enter(outer, digits(writer, q.index, row, [q.size(a) for a in outer]))
-            rows.append(Row.open(q, scope, inner, lanes))
+            rows.append(Row.open(q, top.enter_number(outer, row), inner, lanes))
         for number in range(nest.last + 1):
             together(rows, number)
     return [Launch(q.name, groups, items, q.turns)]

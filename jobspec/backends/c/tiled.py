@@ -20,7 +20,7 @@ from jobspec.backends.c.contract import epilogue_of
 from jobspec.backends.c.lines import line_of, together_of, wider
 from jobspec.backends.c.request import WIDEST, Launch, Request
 from jobspec.backends.c.scalars import Typed
-from jobspec.backends.c.scope import Scope, digits, scaled
+from jobspec.backends.c.scope import Scope, digits, scaled, walked
 from jobspec.backends.c.several import several
 from jobspec.backends.c.tree import add
 from jobspec.backends.c.writer import Writer
@@ -213,14 +213,14 @@ class Tile:
         """Pointers to the lines that the work-item fetches, at the first step."""
         w, last = self.writer, size(o.extents) - (1 if o.along_k else o.width)
         view = self.form.a if o.side == "a" else self.form.b
-        base = [scaled(at, o.stride(e)) for e, at in batch.items() if o.stride(e)]
+        base = walked(batch.values(), map(o.stride, batch))
         found: dict[tuple[str, str], str] = {}
         keys = [(o.line(j), o.parts(j)[0] if self._simple(o) else "") for j in range(o.each)]
         for line, step in dict.fromkeys(keys):
             at = w.let(self.index, f"{first} + {line} < {last} ? {first} + {line} : {last}", "at")
             places = digits(w, self.index, at, [e.size for e in o.extents])
-            terms = [scaled(p, o.stride(e)) for p, e in zip(places, o.extents, strict=True) if o.stride(e)]
-            terms += [scaled(step, o.stride(o.k[0]))] if step and o.stride(o.k[0]) else []
+            terms = walked(places, map(o.stride, o.extents))
+            terms += walked([step], [o.stride(o.k[0])]) if step else []
             name = found[line, step] = w.name("p")
             fixed = "" if self._simple(o) else "const "
             w.line(f"GLOBAL const float* {fixed}{name} = {' + '.join([top.site.pointer(view), *base, *terms])};")
@@ -262,7 +262,7 @@ class Tile:
         at = w.let(self.index, f"({self.index}){stage} * {self.steps} + {step}", "k")
         at = w.let(self.index, f"{at} < {last} ? {at} : {last}", "k")
         parts = digits(w, self.index, at, [e.size for e in o.k])
-        terms = [scaled(p, o.stride(e)) for p, e in zip(parts, o.k, strict=True) if o.stride(e)]
+        terms = walked(parts, map(o.stride, o.k))
         return w.let(self.index, " + ".join(terms) or "0", "k")
 
     def _place(self, o: Operand, step: str, line: str) -> str:
