@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from jobspec.ir.kernel import Inst, Kernel, View
+from jobspec.ir.kernel import WRITES, Inst, Kernel, View
 
 FOLDS = ("reduce", "product")
-SINKS = ("store", "accumulate", "route")
+#: kind → roles of the axes that results have, and of those that are folded
+FOLDED = {"rows": ("outer", "row"), "columns": ("kept", "reduced")}
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,17 @@ class Nest:
     vector: int
     fold: int
 
+    @classmethod
+    def of_folds(cls, kernel: Kernel) -> Nest:
+        """Of a kernel of kind rows or columns: results outside, what is folded inside, no vectors."""
+        results, folded = (tuple(kernel.axes_of(role)) for role in FOLDED[kernel.kind])
+        return cls(kernel, (results, folded), -1, 1)
+
     def varies(self, inst: Inst) -> frozenset[int]:
         """Axes longer than 1 that the inst's own index or view moves along."""
         if inst.op == "index":
             axes: Iterable[int] = (inst["axis"],)
-        elif inst.op in ("load", *SINKS):
+        elif inst.op in ("load", *WRITES):
             axes = (i for i, stride in enumerate(inst["view"].strides) if stride)
         else:
             axes = ()
@@ -119,7 +126,7 @@ class Nest:
     def live(self) -> frozenset[int]:
         """All that stores depend on, reductions and what they fold included."""
         found: frozenset[int] = frozenset()
-        roots = [i for i, inst in enumerate(self.kernel.body) if inst.op in SINKS]
+        roots = [i for i, inst in enumerate(self.kernel.body) if inst.op in WRITES]
         while roots:
             found |= self.needed(roots)
             folds = (i for i in found if self.kernel.body[i].op == "reduce")
@@ -129,7 +136,7 @@ class Nest:
     def at(self, depth: int, insts: Collection[int]) -> list[int]:
         """Those of `insts` that are computed at `depth`: values only, in order."""
         body = self.kernel.body
-        return [i for i in sorted(insts) if self.depths[i] == depth and body[i].op not in (*SINKS, *FOLDS)]
+        return [i for i in sorted(insts) if self.depths[i] == depth and body[i].op not in (*WRITES, *FOLDS)]
 
     def inner(self, insts: Iterable[int]) -> list[int]:
         """Those of `insts` that belong in the innermost loop."""
@@ -138,7 +145,7 @@ class Nest:
     def views(self, insts: Iterable[int]) -> list[View]:
         """Views of loads, stores and accumulations among `insts`."""
         chosen = (self.kernel.body[i] for i in sorted(insts))
-        return list(dict.fromkeys(inst["view"] for inst in chosen if inst.op in ("load", *SINKS)))
+        return list(dict.fromkeys(inst["view"] for inst in chosen if inst.op in ("load", *WRITES)))
 
     def size(self, group: int) -> int:
         """How many turns the loops of a group make."""

@@ -169,8 +169,8 @@ class Group:
         """Every row of the group, by one team each."""
         w, trio, q = self.writer, self.trio, self.middle
         strides, m = trio.score["view"].strides, trio.scores.m
-        outer, inner = tuple(q.kernel.axes_of("outer")), tuple(q.kernel.axes_of("row"))
-        nest, teams = Nest(q.kernel, (outer, inner), -1, 1), self.items // LANES
+        nest, teams = Nest.of_folds(q.kernel), self.items // LANES
+        outer, inner = nest.groups
         w.line("ROLLED")
         with w.count("int", self.rows // teams, "turn") as turn:
             line = w.let("int", f"{turn} * {teams} + team", "line")

@@ -29,15 +29,11 @@ JOINERS = 256
 
 def suits(q: Request) -> bool:
     """Whether the schedule asks for it, and the kernel allows it."""
-    return q.kernel.kind == "rows" and q.schedule.get("blocks", 0) > 0 and one_sweep(nest_of(q))
-
-
-def nest_of(q: Request) -> Nest:
-    return Nest(q.kernel, (tuple(q.kernel.axes_of("outer")), tuple(q.kernel.axes_of("row"))), -1, 1)
+    return q.kernel.kind == "rows" and q.schedule.get("blocks", 0) > 0 and one_sweep(Nest.of_folds(q.kernel))
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    long = Long(q, writer, nest_of(q))
+    long = Long(q, writer, Nest.of_folds(q.kernel))
     return [long.parts(), long.joined()]
 
 

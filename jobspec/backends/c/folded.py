@@ -25,10 +25,8 @@ from jobspec.ir.kernel import scans
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    rows = q.kernel.kind == "rows"
-    outer = tuple(q.kernel.axes_of("outer" if rows else "kept"))
-    inner = tuple(q.kernel.axes_of("row" if rows else "reduced"))
-    nest = Nest(q.kernel, (outer, inner), -1, 1)
+    rows, nest = q.kernel.kind == "rows", Nest.of_folds(q.kernel)
+    outer, inner = nest.groups
     team = (LANES if q.schedule.get("each", 1) > 1 else q.schedule.get("team", 1)) if rows else 1
     each = each_of(q, nest)
     if rows and each > 1:

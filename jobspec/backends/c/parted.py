@@ -35,8 +35,8 @@ def run_of(leaves: int, parts: int) -> int:
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    kept, inner = tuple(q.kernel.axes_of("kept")), tuple(q.kernel.axes_of("reduced"))
-    nest = Nest(q.kernel, (kept, inner), -1, 1)
+    nest = Nest.of_folds(q.kernel)
+    kept, inner = nest.groups
     each = each_of(q, nest)
     columns, leaves = nest.size(0) // each, -(-nest.size(1) // LEAF)
     beside, run = q.schedule.get("beside", 32), run_of(leaves, q.schedule.get("parts", 1))

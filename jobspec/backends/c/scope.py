@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from jobspec.backends.c.scalars import HELD, CScalars, Typed, constant
 from jobspec.backends.c.writer import Writer
-from jobspec.backends.nest import FOLDS, SINKS, Nest
-from jobspec.ir.kernel import Inst, View
+from jobspec.backends.nest import FOLDS, Nest
+from jobspec.ir.kernel import WRITES, Inst, View
 from jobspec.ir.library.apply import apply
 from jobspec.ir.plan import Buffer
 from jobspec.ir.types import DTYPES
@@ -119,7 +119,7 @@ class Scope:
     def run(self, insts: Iterable[int]) -> None:
         """Compute those of `insts` that are values and not at hand, in order."""
         for i in sorted(insts):
-            if i not in self.values and self.nest.kernel.body[i].op not in (*FOLDS, *SINKS):
+            if i not in self.values and self.nest.kernel.body[i].op not in (*FOLDS, *WRITES):
                 self.values[i] = self._computed(self.nest.kernel.body[i])
 
     def store(self, stores: Iterable[int]) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from jobspec.backends.c.scalars import HELD, Typed
 from jobspec.backends.c.scope import STORED, Scope, boundless, written
-from jobspec.backends.nest import FOLDS, SINKS
-from jobspec.ir.kernel import Inst, lie_together
+from jobspec.backends.nest import FOLDS
+from jobspec.ir.kernel import WRITES, Inst, lie_together
 from jobspec.ir.plan import Buffer
 from jobspec.ir.types import DTYPES
 
@@ -56,7 +56,7 @@ class Several(Scope):
     def run(self, insts: Iterable[int]) -> None:
         body = self.nest.kernel.body
         for i in sorted(insts):
-            if i in self.known or body[i].op in (*FOLDS, *SINKS):
+            if i in self.known or body[i].op in (*FOLDS, *WRITES):
                 continue
             if not self._varies(body[i]):
                 super().run([i])
@@ -69,7 +69,7 @@ class Several(Scope):
     def _varies(self, inst: Inst) -> bool:
         """Whether its values differ from neighbour to neighbour."""
         own = inst["axis"] == self.axis if inst.op == "index" else False
-        if inst.op in ("load", *SINKS):
+        if inst.op in ("load", *WRITES):
             own = inst["view"].strides[self.axis] != 0
         return own or any(a not in self.values for a in inst.args)
 

@@ -31,8 +31,8 @@ def suits(kernel: Kernel, lanes: int, rows: int) -> bool:
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    outer, inner = tuple(q.kernel.axes_of("outer")), tuple(q.kernel.axes_of("row"))
-    nest = Nest(q.kernel, (outer, inner), -1, 1)
+    nest = Nest.of_folds(q.kernel)
+    outer, inner = nest.groups
     beside, lanes = q.schedule.get("rows", 1), q.schedule.get("lanes", 1)
     with q.function(writer, q.name, nest, nest.live, lanes=lanes) as top:
         task, groups, items = spread(writer, q.index, nest.size(0) // beside)

@@ -27,8 +27,7 @@ SHARED_OUT = 64
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:
-    kept, reduced = tuple(q.kernel.axes_of("kept")), tuple(q.kernel.axes_of("reduced"))
-    strips = Strips(q, writer, Nest(q.kernel, (kept, reduced), -1, 1))
+    strips = Strips(q, writer, Nest.of_folds(q.kernel))
     return strips.shared() if strips.parts > 1 and one_sweep(strips.nest) else [strips.whole()]
 
 
