@@ -81,6 +81,11 @@ class Contraction:
         """Whether no index decides what is multiplied."""
         return self.owner is None and self.span is None
 
+    @property
+    def outer(self) -> tuple[Extent, ...]:
+        """The loops outside the tiles: batch, and of n all but the last."""
+        return (*self.batch, *self.n[:-1])
+
     @cached_property
     def k_size(self) -> int:
         return size(self.ka)
@@ -103,7 +108,7 @@ def multiplications(kernel: Kernel) -> int:
 
 
 def _of_product(kernel: Kernel, attrs: dict[str, Any]) -> int:
-    sizes = {role: prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("batch", "m", "n", "k")}
+    sizes = {role: kernel.size(role) for role in ("batch", "m", "n", "k")}
     if "owner" in attrs:
         return int(attrs["tokens"]) * sizes["n"] * sizes["k"]
     if "first" in attrs:

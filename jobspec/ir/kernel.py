@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 #: attributes that are views, and the insts whose view is written
@@ -94,6 +95,10 @@ class Kernel:
         """Numbers of the axes that have one of `roles`, in order."""
         return [i for i, axis in enumerate(self.axes) if axis.role in roles]
 
+    def size(self, *roles: str) -> int:
+        """Positions of all axes that have one of `roles`."""
+        return prod(self.axes[axis].size for axis in self.axes_of(*roles))
+
     def views(self) -> list[tuple[View, bool]]:
         """Every view of the body, with whether it is written."""
         found: list[tuple[View, bool]] = []
@@ -129,6 +134,11 @@ def lie_together(kernel: Kernel, view: View, axis: int, count: int, further: Ite
     places = (view.offset, *view.turns, *others, *further)
     even = kernel.axes[axis].size % count == 0 and all(place % count == 0 for place in places)
     return even and view.strides[axis] == 1
+
+
+def reduces(kernel: Kernel) -> bool:
+    """Whether it folds anything; a contraction's products apart."""
+    return any(inst.op == "reduce" for inst in kernel.body)
 
 
 def scans(kernel: Kernel) -> bool:

@@ -8,7 +8,6 @@ IllFormed with all reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 from jobspec.ir.check import IllFormed
 from jobspec.ir.kernel import KINDS, VIEWS, Inst, Kernel, View
@@ -118,7 +117,7 @@ def kernel_faults(routine: Routine, kernel: Kernel, turns: tuple[int, ...]) -> I
 
 def is_chained(kernel: Kernel, inst: Inst) -> bool:
     """Whether a product's leaves are whole and are added to something."""
-    steps, leaf = prod(kernel.axes[axis].size for axis in kernel.axes_of("k")), inst["chain"]
+    steps, leaf = kernel.size("k"), inst["chain"]
     return type(leaf) is int and leaf > 0 and steps % leaf == 0 and len(inst.args) == 1
 
 
@@ -133,8 +132,7 @@ def further(kernel: Kernel, inst: Inst, name: str) -> tuple[int, int]:
     """(stride, size) of the axis that an index adds to the view `name` of `inst`."""
     attrs = dict(inst.attrs)
     if inst.op == "route":
-        count = prod(kernel.axes[axis].size for axis in kernel.axes_of("place"))
-        return 1, Routing(count, attrs["size"], attrs["block"]).length
+        return 1, Routing(kernel.size("place"), attrs["size"], attrs["block"]).length
     picked = (inst.op in ("load", "accumulate") or (inst.op == "product" and name == "b")) and "pick" in attrs
     return (attrs["pick"], attrs["bound"]) if picked else (0, 1)
 

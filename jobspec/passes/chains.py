@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from jobspec.ir.contract import LEAF
-from jobspec.ir.kernel import Axis, Inst, Kernel, View
+from jobspec.ir.kernel import WRITES, Axis, Inst, Kernel, View
 from jobspec.ir.plan import Barrier, Call, Steps, Turns, called
-from jobspec.passes.tally import steps_of
 
 SUM = ("product", "load", "add", "store")
 #: steps of k that one call takes at most: of so many, rows and panels find room in the second cache
@@ -59,7 +58,7 @@ def sums_up(kernel: Kernel) -> bool:
         return False
     product, load, add, store = body
     plain = {name for name, _ in product.attrs} == {"a", "b"} and not load.args and set(add.args) == {0, 1}
-    return plain and store.args == (2,) and in_place(load, store) and steps_of(kernel) <= LEAF
+    return plain and store.args == (2,) and in_place(load, store) and kernel.size("k") <= LEAF
 
 
 def in_place(load: Inst, store: Inst) -> bool:
@@ -82,7 +81,7 @@ def stays(view: View, call: Call, loop: Turns, kernels: list[Kernel]) -> bool:
 
 def writing(kernel: Kernel, buffer: int) -> list[Inst]:
     """The insts that write to `buffer`."""
-    return [i for i in kernel.body if i.op in ("store", "accumulate", "route") and i["view"].buffer == buffer]
+    return [i for i in kernel.body if i.op in WRITES and i["view"].buffer == buffer]
 
 
 def span(kernel: Kernel, view: View) -> tuple[int, int]:
@@ -94,7 +93,7 @@ def span(kernel: Kernel, view: View) -> tuple[int, int]:
 def behind(call: Call, loop: Turns, kernels: list[Kernel]) -> Iterator[Call | Turns]:
     """What stands behind the loop for `call`: as many turns at once as can be, then those that are left."""
     kernel = kernels[call.kernel]
-    each = min(loop.count, max(1, TOGETHER // steps_of(kernel)))
+    each = min(loop.count, max(1, TOGETHER // kernel.size("k")))
     whole, left = divmod(loop.count, each)
     kernels[call.kernel] = over_turns(kernel, loop, 0, each)
     yield Turns(whole, False, (call,))
@@ -119,7 +118,7 @@ def over_turns(kernel: Kernel, loop: Turns, first: int, count: int) -> Kernel:
         return replace(inst, attrs=tuple((k, turned(v) if isinstance(v, View) else v) for k, v in inst.attrs))
 
     summed = seen(product)
-    attrs = tuple(sorted((*summed.attrs, ("chain", steps_of(kernel)))))
+    attrs = tuple(sorted((*summed.attrs, ("chain", kernel.size("k")))))
     body = (seen(load), replace(summed, args=(0,), attrs=attrs), replace(seen(store), args=(1,)))
     axes = (*kernel.axes[:at], Axis(count, "k"), *kernel.axes[at:])
     return Kernel(kernel.name, kernel.kind, axes, body)

@@ -65,7 +65,7 @@ class Choice:
 
     @cached_property
     def outer(self) -> int:
-        return size(self.form.batch) * size(self.form.n[:-1])
+        return size(self.form.outer)
 
     @cached_property
     def runs(self) -> int:

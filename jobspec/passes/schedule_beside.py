@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
-from jobspec.ir.kernel import Kernel, lie_together, scans
+from jobspec.ir.kernel import Kernel, lie_together, reduces, scans
 from jobspec.ir.plan import Schedule
 
 #: groups that keep a GPU's processors busy: two for each of the 132 of an H100; work-items of one that share nothing
@@ -34,7 +34,7 @@ RUNS = 4
 
 
 def choose(kernel: Kernel) -> Schedule:
-    folds = any(inst.op == "reduce" for inst in kernel.body)
+    folds = reduces(kernel)
     if folds:
         return rows(kernel) if kernel.kind == "rows" else columns(kernel)
     if kernel.kind == "scatter":
@@ -44,9 +44,9 @@ def choose(kernel: Kernel) -> Schedule:
 
 def possible(kernel: Kernel) -> Iterator[Schedule]:
     """What else than `choose` says may be tried, likeliest first."""
-    folds = any(inst.op == "reduce" for inst in kernel.body)
+    folds = reduces(kernel)
     if kernel.kind == "rows" and folds:
-        yield from (made(each=4, rows=n) for n in (*ROWS, 32) if suits_rows(kernel) and outer(kernel) % n == 0)
+        yield from (made(each=4, rows=n) for n in (*ROWS, 32) if suits_rows(kernel) and kernel.size("outer") % n == 0)
         for each in (4, 1) if blocks(kernel) > 1 else ():
             if each == 1 or suits_rows(kernel):
                 yield from (made(blocks=n, each=each) for n in TEAMS if n * LANES // each <= MOST)
@@ -83,10 +83,10 @@ def pays(kernel: Kernel, axis: int, each: int) -> bool:
 
 def rows(kernel: Kernel) -> Schedule:
     """Four lanes of a row to a work-item, where the rows are many; else one. Long rows are shared out by blocks."""
-    if outer(kernel) < BUSY and blocks(kernel) > 1:
+    if kernel.size("outer") < BUSY and blocks(kernel) > 1:
         return shared_out(kernel, 4 if suits_rows(kernel) else 1)
     for beside in ROWS if suits_rows(kernel) else ():
-        groups = outer(kernel) / beside
+        groups = kernel.size("outer") / beside
         if groups >= (BUSY if beside > ROWS[-1] else BUSY // 2) and groups.is_integer():
             return made(each=4, rows=beside)
     return made(team=LANES)
@@ -100,17 +100,13 @@ def suits_rows(kernel: Kernel) -> bool:
 def shared_out(kernel: Kernel, each: int) -> Schedule:
     """A block to each team, as many teams to a group as leave groups enough, but a whole 32 work-items."""
     teams = [n for n in TEAMS if n * LANES // each <= MOST and n >= each]
-    busy = (n for n in teams if outer(kernel) * blocks(kernel) // n >= BUSY)
+    busy = (n for n in teams if kernel.size("outer") * blocks(kernel) // n >= BUSY)
     return made(blocks=next(busy, teams[-1]), each=each)
 
 
 def blocks(kernel: Kernel) -> int:
     """Of a row; more than one only where a row may be shared out by blocks."""
     return 1 if scans(kernel) else -(-kernel.axes[-1].size // ROW_BLOCK)
-
-
-def outer(kernel: Kernel) -> int:
-    return prod(kernel.axes[axis].size for axis in kernel.axes_of("outer"))
 
 
 # ---- columns
@@ -141,8 +137,7 @@ def shared(runs: int, leaves: int) -> Schedule:
 
 def sizes(kernel: Kernel) -> tuple[int, int]:
     """Columns, and leaves of each."""
-    kept, reduced = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("kept", "reduced"))
-    return kept, -(-reduced // LEAF)
+    return kernel.size("kept"), -(-kernel.size("reduced") // LEAF)
 
 
 def suits_columns(kernel: Kernel, each: int) -> bool:
@@ -168,7 +163,7 @@ def columns_tried(kernel: Kernel) -> Iterator[Schedule]:
 
 def scattered(kernel: Kernel) -> Schedule:
     """As many to a position as keep all processors busy: each looks at all places, and adds its own rows'."""
-    rest, places = (prod(kernel.axes[a].size for a in kernel.axes_of(role)) for role in ("rest", "place"))
+    rest, places = kernel.size("rest"), kernel.size("place")
     enough = next((n for n in SHARERS if rest * n >= BUSY * APART), SHARERS[-1])
     return made(parts=enough) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()
 

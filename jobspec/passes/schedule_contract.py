@@ -188,7 +188,7 @@ def group_of(form: Contraction, vectors: int, rows: Cut, flat: int, target: Targ
     if form.span is not None or form.chain:
         return 0
     fitting = max(1, target.l2 // 4 // (LEAF * vectors * 4 * WIDTH))
-    tiles = size(form.batch) * size(form.n[:-1]) * -(-form.n[-1].size // (WIDTH * vectors))
+    tiles = size(form.outer) * -(-form.n[-1].size // (WIDTH * vectors))
     tiles *= rows.parts * (1 if flat else size(form.m[:-1]))
     if tiles < ENOUGH and tiles * rows.size * vectors * form.k_size > WORTH:
         fitting = min(fitting, max(2, leaves * tiles // ENOUGH))

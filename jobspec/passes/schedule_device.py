@@ -14,7 +14,7 @@ from math import prod
 from jobspec.ir.classes import has_matrices
 from jobspec.ir.contract import LANES, LEAF
 from jobspec.ir.contraction import Contraction, normal_form, size
-from jobspec.ir.kernel import Kernel
+from jobspec.ir.kernel import Kernel, reduces
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
 from jobspec.passes import schedule_aside, schedule_beside, schedule_between
@@ -53,7 +53,7 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
     """The schedule of one kernel."""
     if kernel.kind == "contract":
         return contraction(kernel, target)
-    folds = any(inst.op == "reduce" for inst in kernel.body)
+    folds = reduces(kernel)
     if target.features != "cpu":
         return schedule_beside.choose(kernel)
     return in_vectors(kernel, target, folds)
@@ -77,7 +77,7 @@ def tiles(kernel: Kernel, target: Target) -> Iterator[Schedule]:
 
 def others_of(kernel: Kernel, target: Target, chosen: Schedule) -> Iterator[Schedule]:
     """Of kernels that multiply no matrices: narrower vectors, other shares of a column, each work-item by itself."""
-    if target.features == "cpu" and kernel.kind == "columns" and any(inst.op == "reduce" for inst in kernel.body):
+    if target.features == "cpu" and kernel.kind == "columns" and reduces(kernel):
         yield from strips(kernel, target)
     elif chosen.get("lanes", 1) > 1:
         yield from (made(lanes=target.lanes, rows=rows) for rows in (1, 2, 4) if chosen.get("rows", 0))
@@ -94,7 +94,7 @@ def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
     their parts are shared out, or as many as fill every processor by themselves. Between the two compilers join
     neighbouring work-items as well, in one launch."""
     if folds and kernel.kind == "columns":
-        kept = prod(kernel.axes[axis].size for axis in kernel.axes_of("kept"))
+        kept = kernel.size("kept")
         return next(strips(kernel, target), Schedule()) if not FEW <= kept < MANY else Schedule()
     if folds and kernel.kind == "rows" and (rows := rows_at_once(kernel, target.lanes)):
         return made(lanes=target.lanes, rows=rows)
@@ -107,14 +107,14 @@ def in_vectors(kernel: Kernel, target: Target, folds: bool) -> Schedule:
 def rows_at_once(kernel: Kernel, lanes: int) -> int:
     """Short rows that a work-item takes side by side, so that one's long chain of operations runs while another's does;
     0 where a row is long, or no whole number of vectors."""
-    row, outer = (prod(kernel.axes[axis].size for axis in kernel.axes_of(role)) for role in ("row", "outer"))
+    row, outer = kernel.size("row"), kernel.size("outer")
     fitting = CPU_HELD * lanes // row
     return next((n for n in (4, 2, 1) if n <= fitting and outer % n == 0), 0) if row % LANES == 0 else 0
 
 
 def strips(kernel: Kernel, target: Target) -> Iterator[Schedule]:
     """Neighbouring columns in vectors, the widest first; strips that are few are shared out, runs of leaves each."""
-    kept, reduced = kernel.axes_of("kept"), prod(kernel.axes[a].size for a in kernel.axes_of("reduced"))
+    kept, reduced = kernel.axes_of("kept"), kernel.size("reduced")
     for lanes in dict.fromkeys((target.lanes, 8, 4)):
         fitting = [axis for axis in kept if kernel.axes[axis].size >= lanes > 1]
         if fitting and lanes <= target.lanes:

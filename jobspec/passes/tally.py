@@ -82,7 +82,7 @@ def of_kernel(kernel: Kernel, buffers: Sequence[Buffer]) -> Tally:
     for inst, count in zip(kernel.body, points, strict=True):
         if inst.op == "product":
             contractions += 2 * multiplications(kernel)
-            others += count * steps_of(kernel) // inst["chain"] if inst.args else 0
+            others += count * kernel.size("k") // inst["chain"] if inst.args else 0
         elif inst.op == "reduce":
             others += points[inst.args[0]] * (inst["how"] != "argmax")
         elif inst.op == "accumulate":
@@ -91,11 +91,6 @@ def of_kernel(kernel: Kernel, buffers: Sequence[Buffer]) -> Tally:
             others += count * operations(inst.op, kernel.body[inst.args[-1]].dtype, inst.dtype)
     read, written = traffic(kernel, buffers, points)
     return Tally(contractions, others, sum(read.values()), sum(written.values()))
-
-
-def steps_of(kernel: Kernel) -> int:
-    """Of the summed axes of a contraction."""
-    return prod(kernel.axes[axis].size for axis in kernel.axes_of("k"))
 
 
 def touched(kernel: Kernel, buffers: Sequence[Buffer]) -> tuple[dict[int, int], dict[int, int]]:

@@ -18,7 +18,7 @@ from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled, walked
 from jobspec.backends.c.tree import add
-from jobspec.backends.c.wide import WideScope
+from jobspec.backends.c.wide import WideScope, vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF
@@ -101,11 +101,6 @@ class Tiles:
         return self.q.form
 
     @property
-    def outer(self) -> tuple[Extent, ...]:
-        """The loops outside the tiles: batch, and of n all but the last."""
-        return (*self.form.batch, *self.form.n[:-1])
-
-    @property
     def packing(self) -> Packing:
         q, w, part, symbol = self.q, self.writer, self.part, f"{self.symbol}_pack"
         return Packing(q, w, self.form, symbol, part.first, part.last, part.strips, part.width, part.lanes)
@@ -116,7 +111,7 @@ class Tiles:
 
     @property
     def vector(self) -> str:
-        return "float" if self.part.lanes == 1 else f"float{self.part.lanes}"
+        return vector_of("float", self.part.lanes)
 
     @property
     def sums(self) -> int:
@@ -125,7 +120,7 @@ class Tiles:
     def render(self) -> Launch:
         form, q, w, part = self.form, self.q, self.writer, self.part
         nest, stores, live = epilogue_of(q, form)
-        m, outer = size(form.m), self.outer
+        m, outer = size(form.m), form.outer
         runs = -(-m // self.rows)
         tasks = size(outer) * part.strips * runs
         with q.function(w, self.symbol, nest, live, lanes=part.lanes) as top:
@@ -144,7 +139,7 @@ class Tiles:
         """Positions outside, strip, run of rows. Tiles beside each other go first where all of b stays near, as results
         are then written, and operands of the epilogue read, in the order in which they lie."""
         w, index, part = self.writer, self.q.index, self.part
-        outer = [e.size for e in self.outer]
+        outer = [e.size for e in self.form.outer]
         if 4 * self.form.k_size * part.strips * part.width <= NEAR:
             *at, run, strip = digits(w, index, task, [*outer, runs, part.strips])
             return [*at, strip, run]

@@ -26,6 +26,7 @@ from jobspec.backends.c import (
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.errors import CompileError
+from jobspec.ir.kernel import reduces
 
 ANEW = "compile the job again for the backend that is to run it"
 
@@ -36,7 +37,7 @@ def render(q: Request, writer: Writer) -> list[Launch]:
 
 
 def of_fold(q: Request, writer: Writer) -> list[Launch]:
-    if not any(inst.op == "reduce" for inst in q.kernel.body):
+    if not reduces(q.kernel):
         return maps.render(q, writer)
     if blocks.suits(q):
         return blocks.render(q, writer)

@@ -39,7 +39,7 @@ class Packing:
     @property
     def outer(self) -> tuple[Extent, ...]:
         """The loops outside that b moves along."""
-        return tuple(e for e in (*self.form.batch, *self.form.n[:-1]) if e.b)
+        return tuple(e for e in self.form.outer if e.b)
 
     @property
     def size(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.request import Launch, Request, spread
@@ -25,7 +24,7 @@ from jobspec.ir.kernel import Kernel
 
 def suits(kernel: Kernel, lanes: int, rows: int) -> bool:
     """Whether rows fill every lane of the order in whole vectors, and are whole sets of `rows`."""
-    row, outer = (prod(kernel.axes[axis].size for axis in kernel.axes_of(role)) for role in ("row", "outer"))
+    row, outer = kernel.size("row"), kernel.size("outer")
     ordered = all(inst["how"] in COMBINE for inst in kernel.body if inst.op == "reduce")
     return ordered and lanes > 1 and row % LANES == 0 and row <= ROW_BLOCK and rows > 0 and outer % rows == 0
 

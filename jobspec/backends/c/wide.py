@@ -207,7 +207,7 @@ def halved(writer: Writer, how: str, parts: list[str], lanes: int) -> str:
     (part,) = parts
     while lanes > 1:
         lanes //= 2
-        type_ = f"float{lanes}" if lanes > 1 else "float"
+        type_ = vector_of("float", lanes)
         low, high = (writer.let(type_, f"{part}.{side}", side) for side in ("lo", "hi"))
         part = writer.let(type_, combined(how, low, high, lanes), "half")
     return part

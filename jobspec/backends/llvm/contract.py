@@ -15,7 +15,7 @@ from functools import partial
 from jobspec.backends.llvm.ahead import Lines, Results, next_packed, next_rows, rows_further
 from jobspec.backends.llvm.convention import Native, Phase, Place, begin
 from jobspec.backends.llvm.emit import Function, Int, Module
-from jobspec.backends.llvm.epilogue import Epilogue, epilogue, outer_extents
+from jobspec.backends.llvm.epilogue import Epilogue, epilogue
 from jobspec.backends.llvm.found import found_by_index
 from jobspec.backends.llvm.here import Here
 from jobspec.backends.llvm.join import join_groups, store_group
@@ -143,7 +143,7 @@ class Tiles:
     def _slab(self, outer: Int, group: Int, begin_: Int, fresh: Value) -> None:
         """Pack the rows of the slab whose first tile is `begin_`, if `fresh`."""
         f, t = self.f, self.tiling
-        a = f.offset(self.a, moved(f, digits(f, outer, self._outer_sizes()), outer_extents(self.form), "a"))
+        a = f.offset(self.a, moved(f, digits(f, outer, self._outer_sizes()), self.form.outer, "a"))
         count = least(f, t.slab, f.isub(t.tiles_of_panel, begin_))
 
         def tile(number: Value, emit: Callable[[Value, int], None]) -> None:
@@ -153,7 +153,7 @@ class Tiles:
         f.when(fresh, lambda: pack_rows(f, Slab(tile, count, self.along_a, t), target, *self._steps(group)))
 
     def _outer_sizes(self) -> list[int]:
-        return [extent.size for extent in outer_extents(self.form)]
+        return [extent.size for extent in self.form.outer]
 
     def _row(self, a: Value, row: Int) -> Value:
         return self.f.offset(a, offset_at(self.f, row, bytes_of(self.form.m, "a")))
@@ -188,7 +188,7 @@ class Tiles:
 
     def _here(self, outer: Int, group: Int, vector: Int, kind: Kind, first: Int) -> Here:
         """Where the panel begins; packs it if it is to be packed."""
-        f, extents = self.f, outer_extents(self.form)
+        f, extents = self.f, self.form.outer
         at = digits(f, outer, self._outer_sizes())
         column = times(f, vector, WIDTH)
         found = found_by_index(f, self.form, self.finish.top.site, at)
@@ -291,7 +291,7 @@ class Tiles:
 
     def _turn_further(self, here: Here, tile: Int) -> list[Ahead]:
         """What the next turn of the loops outside takes."""
-        f, extents, sizes = self.f, outer_extents(self.form), self._outer_sizes()
+        f, extents, sizes = self.f, self.form.outer, self._outer_sizes()
         now, then = (digits(f, at, sizes) for at in (here.outer, total(f, here.outer, 1)))
         a, b = (f.isub(moved(f, then, extents, side), moved(f, now, extents, side)) for side in "ab")
         found = [rows_further(f, a, self.form.ka[-1].a in (0, 1))] if any(e.a for e in extents) else []

@@ -17,7 +17,7 @@ from jobspec.backends.llvm.scope import WIDTH, Scope, Site, opened
 from jobspec.backends.llvm.values import Value, prefix_mask
 from jobspec.backends.llvm.walks import digits
 from jobspec.backends.nest import Nest
-from jobspec.ir.contraction import Contraction, Extent
+from jobspec.ir.contraction import Contraction
 from jobspec.ir.kernel import Kernel, View
 
 OUTER, ROW, LANE = 1, 2, 3  #: depths of the nest
@@ -34,7 +34,7 @@ class Epilogue:
 
     def panel(self, outer: Sequence[Int], column: Int) -> Scope:
         """The scope of one panel: positions along batch and all but the last of n, first column along the last."""
-        axes = [extent.axis for extent in outer_extents(self.form)]
+        axes = [extent.axis for extent in self.form.outer]
         scope = self.top.enter(axes, outer)
         run(scope, OUTER, self.insts)
         return scope.enter([self.form.n[-1].axis], [column])
@@ -74,11 +74,6 @@ class Epilogue:
     @property
     def _stores(self) -> list[int]:
         return [i for i, inst in enumerate(self.kernel.body) if inst.op == "store"]
-
-
-def outer_extents(form: Contraction) -> tuple[Extent, ...]:
-    """The loops outside the panels: batch, and of n all but the last."""
-    return (*form.batch, *form.n[:-1])
 
 
 def epilogue(f: Function, kernel: Kernel, form: Contraction, places: Sequence[Place], flags: Place) -> Epilogue:

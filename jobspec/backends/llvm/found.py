@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from jobspec.backends.llvm.builder import Int, int_of
 from jobspec.backends.llvm.emit import Function
-from jobspec.backends.llvm.epilogue import outer_extents
 from jobspec.backends.llvm.scope import Site
 from jobspec.backends.llvm.values import Value
 from jobspec.backends.llvm.walks import times, total
@@ -30,7 +29,7 @@ class Found:
 
 
 def found_by_index(f: Function, form: Contraction, site: Site, at: Sequence[Int]) -> Found:
-    """`at`: positions along `outer_extents`."""
+    """`at`: positions along `form.outer`."""
     if form.owner is not None:
         owner = read(f, form, site, form.owner.view, at)
         known = f.intrinsic("smax", "i64", (owner, int_of(0)), ("i64",))
@@ -48,6 +47,6 @@ def found_by_index(f: Function, form: Contraction, site: Site, at: Sequence[Int]
 def read(f: Function, form: Contraction, site: Site, view: View, at: Sequence[Int]) -> Value:
     """The whole number that `view` has here, as i64."""
     moved: Int = 0
-    for position, extent in zip(at, outer_extents(form), strict=True):
+    for position, extent in zip(at, form.outer, strict=True):
         moved = total(f, moved, times(f, position, 4 * view.strides[extent.axis]))
     return f.convert("sext", f.load("i32", f.offset(site.base(view), moved)), "i64")

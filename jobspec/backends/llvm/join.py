@@ -8,7 +8,7 @@ gives the bits of the unsplit sum. A task of the join is one vector of results.
 from __future__ import annotations
 
 from jobspec.backends.llvm.emit import Function, Int
-from jobspec.backends.llvm.epilogue import Epilogue, outer_extents
+from jobspec.backends.llvm.epilogue import Epilogue
 from jobspec.backends.llvm.tile import BYTES, VECTOR, WIDTH, Sums
 from jobspec.backends.llvm.tiling import Tiling
 from jobspec.backends.llvm.values import Value
@@ -32,7 +32,7 @@ def store_group(f: Function, t: Tiling, where: Where, vectors: int, sums: Sums) 
 def join_groups(f: Function, t: Tiling, finish: Epilogue) -> None:
     """The whole function of the second phase."""
     lo, hi = f.params[4:6]
-    extents, rows = outer_extents(t.form), size(t.form.m)
+    extents, rows = t.form.outer, size(t.form.m)
     last_lanes = t.form.n[-1].size - WIDTH * (t.columns.length - 1)
 
     def one(task: Value) -> None:

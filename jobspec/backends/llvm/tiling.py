@@ -76,7 +76,7 @@ class Tiling:
     @property
     def outer(self) -> int:
         """Turns of the loops outside the panels."""
-        return size(self.form.batch) * size(self.form.n[:-1])
+        return size(self.form.outer)
 
     @property
     def runs(self) -> int:
@@ -132,7 +132,7 @@ class Tiling:
         form = self.form
         if self.groups > 1:
             return None
-        outer, rows = (*form.batch, *form.n[:-1]), form.m
+        outer, rows = form.outer, form.m
         k = [(axis.size, number) for number, axis in self.k]
         loops = (*((e.size, e.axis) for e in (*outer, *rows, form.n[-1])), *k)
         return Order(loops, len(outer) + len(rows), self.rows) if self.across else Order(loops, len(outer))
