@@ -16,11 +16,12 @@ from functools import cached_property
 from jobspec.backends.c.contract import epilogue_of
 from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.masked import Seen, seen
+from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, Site, digits, scaled
 from jobspec.backends.c.shared import Array, Piece
-from jobspec.backends.c.tiled import Operand, Tile
+from jobspec.backends.c.tiled import Tile
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES

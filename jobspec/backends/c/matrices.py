@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scope import Scope, digits, walked
-from jobspec.backends.c.tiled import Operand, Tile
+from jobspec.backends.c.tiled import Tile
 from jobspec.backends.c.wide import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import Extent

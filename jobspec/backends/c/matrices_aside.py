@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c.matrices import Pieces, across
+from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.shared import Array, Piece
-from jobspec.backends.c.tiled import Operand
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
 

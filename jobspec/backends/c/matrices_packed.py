@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from jobspec.backends.c.matrices_aside import ALIGN, BLOCK, ROW, WORDS, Blocks
+from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scope import Scope, digits, flattened
 from jobspec.backends.c.shared import Array, Piece
-from jobspec.backends.c.tiled import Operand
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Extent, size

@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from jobspec.backends.c.contract import epilogue_of
-from jobspec.backends.c.lines import line_of, together_of, wider
+from jobspec.backends.c.lines import line_of, together_of
+from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import WIDEST, Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled, walked
@@ -28,8 +29,6 @@ from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Extent, size
 from jobspec.ir.kernel import lie_together
 
-#: floats between lines of a stage, so that neighbours of a column lie in different banks
-PAD = 4
 #: how far behind the last element positions may be computed
 STAGED = 1 << 20
 #: statements behind the sums that are worth repeating for every sum of a tile
@@ -39,82 +38,6 @@ REPEATED = 512
 def render(q: Request, writer: Writer) -> list[Launch]:
     get = q.schedule.get
     return [Tile(q, writer, q.form, get("rows", 4), get("columns", 4), get("high", 16), get("wide", 16)).render()]
-
-
-@dataclass(frozen=True)
-class Operand:
-    """One side of a tile: `lines` rows of a or columns of b, `steps` of k; `items` work-items fetch it."""
-
-    name: str
-    extents: tuple[Extent, ...]
-    k: tuple[Extent, ...]
-    side: str
-    lines: int
-    steps: int
-    items: int
-    width: int = 1
-
-    def stride(self, extent: Extent) -> int:
-        return extent.a if self.side == "a" else extent.b
-
-    @property
-    def along_k(self) -> bool:
-        """Neighbouring work-items fetch neighbouring steps, as these lie together."""
-        return self.stride(self.k[-1]) == 1 and self.items % (self.steps // self.width) == 0
-
-    @property
-    def single(self) -> bool:
-        """Whether a step is always as far from the one before."""
-        return len(self.k) == 1
-
-    @property
-    def each(self) -> int:
-        """Fetches of a work-item, `width` neighbours in each."""
-        return self.lines * self.steps // (self.items * self.width)
-
-    @property
-    def pitch(self) -> int:
-        return self.lines + PAD
-
-    @property
-    def across(self) -> int:
-        """Fetches beside each other along what is contiguous."""
-        return (self.steps if self.along_k else self.lines) // self.width
-
-    def line(self, j: int) -> str:
-        """Which line fetch `j` of the work-item begins in."""
-        run = self.items // self.across
-        return f"(ITEM / {self.across} + {run * j})" if self.along_k else wider(self._beside(j), self.width)
-
-    def step(self, j: int) -> str:
-        """Its first step."""
-        own, more = self.parts(j)
-        return f"{own} + {more}" if own and more else own or str(more)
-
-    def parts(self, j: int) -> tuple[str, int]:
-        """Of that step, what differs from work-item to work-item, which may be nothing, and a number beside it."""
-        if self.along_k:
-            return wider(f"(ITEM % {self.across})", self.width), 0
-        if self.items % self.across == 0:
-            return f"(ITEM / {self.across})", self.items // self.across * j
-        if self.across % self.items == 0:
-            return "", j // (self.across // self.items)
-        return f"((ITEM + {self.items * j}) / {self.across})", 0
-
-    def _beside(self, j: int) -> str:
-        if self.items % self.across == 0:
-            return f"(ITEM % {self.across})"
-        if self.across % self.items == 0:
-            return f"(ITEM + {self.items * (j % (self.across // self.items))})"
-        return f"((ITEM + {self.items * j}) % {self.across})"
-
-    def aligned(self, width: int) -> bool:
-        """Whether `width` neighbours along k, or along the lines, always lie side by side at a multiple of `width`."""
-        run = self.k if self.stride(self.k[-1]) == 1 else self.extents
-        others = [e for e in (*self.extents, *self.k) if e != run[-1]]
-        cut = self.steps if run is self.k else self.lines
-        whole = self.stride(run[-1]) == 1 and run[-1].size % width == cut % width == 0
-        return whole and all(self.stride(e) % width == 0 for e in others)
 
 
 @dataclass(frozen=True)
