@@ -14,6 +14,8 @@ from math import prod
 from jobspec.ir.classes import has_aside
 from jobspec.ir.contraction import Contraction, size
 from jobspec.ir.target import Target
+from jobspec.ir.tiles import BLOCK
+from jobspec.passes.schedule_beside import PROCESSORS
 
 Shape = tuple[int, int, int, int]
 #: rows and columns that fill half of the smallest tile
@@ -24,9 +26,6 @@ SHAPES: tuple[Shape, ...] = (
     (256, 2, 1, 4), (128, 2, 1, 3), (128, 2, 1, 0), (64, 2, 2, 0), (128, 1, 2, 3), (128, 1, 1, 4), (128, 1, 1, 0),
     (64, 1, 1, 4), (64, 2, 1, 0), (64, 1, 1, 0),
 )  # fmt: skip
-BLOCK = 64
-#: processors of an H100
-PROCESSORS = 132
 #: cycles of a processor for 64 steps: of a line or column that is fetched, at 64 bytes a cycle, in float32 and in
 #: bfloat16; how many sums the tensor cores take in one; of lines and columns that are copied first, 4 bytes read and 2
 #: written at 20 a cycle

@@ -14,8 +14,9 @@ from jobspec.ir.contract import LANES, LEAF, ROW_BLOCK
 from jobspec.ir.kernel import Kernel, lie_together, reduces, scans
 from jobspec.ir.plan import Schedule
 
-#: groups that keep a GPU's processors busy: two for each of the 132 of an H100; work-items of one that share nothing
-BUSY, APART = 264, 64
+#: processors of an H100; groups that keep them busy, two for each; work-items of a group that share nothing
+PROCESSORS = 132
+BUSY, APART = 2 * PROCESSORS, 64
 #: neighbours of a work-item
 EACH = (4, 2)
 #: rows of a group, LANES / each work-items to each; the fewest fill 32 work-items

@@ -14,22 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from jobspec.ir.contract import LANES
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Buffer, Schedule, Steps, called
 from jobspec.ir.target import Target
+from jobspec.ir.tiles import COLUMNS, GAP, HIGH, PAD, STAGE
 from jobspec.ir.trio import Trio, find_trios
 from jobspec.ir.types import Type
 from jobspec.passes.layout import laid_out
 from jobspec.passes.memory import Life, touched
+from jobspec.passes.schedule_beside import BUSY
 
-#: work-items down a tile of scores, and across one of values; sums of each across; steps of k at a time
-HIGH, WIDE, COLUMNS, STAGE = 8, 16, 4, 16
-#: floats between lines in shared memory, at most (backends/c)
-PAD = 8
-#: bytes between arrays there; those of a processor's shared memory that each group costs beside its own
-GAP, RESERVED = 64, 1024
-#: groups that keep a GPU's processors busy; teams of work-items that keep one of them busy
-BUSY, WAITING, TEAM = 264, 8, 32
+#: floats that are counted between lines in shared memory: more than there are
+PADS = 2 * PAD
+#: bytes of a processor's shared memory that each group costs beside its own
+RESERVED = 1024
+#: teams of work-items that keep a processor busy
+WAITING = 8
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,19 @@ class Rows:
 
     def bytes(self, keys: int) -> int:
         """Of shared memory: rows of scores, two stages of both operands, a number of each work-item."""
-        stage = self.rows + COLUMNS * (self.items // HIGH) + 2 * PAD
-        return 4 * (self.rows * (keys + PAD) + 2 * STAGE * stage + self.items) + 4 * GAP
+        stage = self.rows + COLUMNS * (self.items // HIGH) + 2 * PADS
+        return 4 * (self.rows * (keys + PADS) + 2 * STAGE * stage + self.items) + 4 * GAP
 
     def fits(self, keys: int, target: Target) -> bool:
         return self.bytes(keys) <= target.l1
 
     def teams(self, keys: int, target: Target) -> int:
         """Work-items on a processor at once, in teams of 32."""
-        return (target.l1 + RESERVED) // (self.bytes(keys) + RESERVED) * self.items // TEAM
+        return (target.l1 + RESERVED) // (self.bytes(keys) + RESERVED) * self.items // LANES
 
     @property
     def schedule(self) -> Schedule:
-        return Schedule((("between", self.rows), ("items", self.items), ("team", TEAM)))
+        return Schedule((("between", self.rows), ("items", self.items), ("team", LANES)))
 
 
 #: from the most rows to the fewest: fewer for longer rows, or where there are too few groups

@@ -17,14 +17,13 @@ from jobspec.ir.contraction import Contraction, normal_form, size
 from jobspec.ir.kernel import Kernel, reduces
 from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
+from jobspec.ir.tiles import ACROSS, DOWN, PAD
 from jobspec.passes import schedule_aside, schedule_beside, schedule_between
 from jobspec.passes.schedule_beside import made
 
 #: rows of a work-item's tile on a processor; vectors beside each other where sums fit in many registers, in few, in one
 CPU_ROWS, CPU_VECTORS = 6, {16: 4, 8: 2, 4: 2}
 GPU_TILE = 4
-#: floats between lines of a stage (backends/c/tiled.py)
-GPU_PAD = 4
 #: sums of a work-item each way, work-items each way, steps of k at a time: from the most reuse to the least
 GPU_TILES = ((8, 16, 16), (4, 16, 16), (4, 8, 16))
 #: tiles to try there, in vectors; and tiles of a GPU's groups, as GPU_TILES with rows and columns apart
@@ -196,7 +195,7 @@ def across_m(kernel: Kernel, form: Contraction) -> int:
 
 def staged_fits(down: int, across: int, stage: int, target: Target) -> bool:
     """Whether two stages of both operands lie in shared memory."""
-    return 2 * 4 * stage * (down + across + 2 * GPU_PAD) <= target.l1
+    return 2 * 4 * stage * (down + across + 2 * PAD) <= target.l1
 
 
 def suits(form: Contraction, tile: int) -> bool:
@@ -259,7 +258,7 @@ def matrix_shapes() -> Iterator[tuple[int, int, dict[str, int]]]:
     """Rows and columns of a tile, and the choices that make it."""
     for shape in MATRIX_SHAPES:
         rows, columns, high, wide, _ = shape
-        yield 16 * rows * high, 8 * columns * wide, named(shape)
+        yield DOWN * rows * high, ACROSS * columns * wide, named(shape)
 
 
 def named(shape: tuple[int, ...]) -> dict[str, int]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from jobspec.backends.c import between, shared
 from jobspec.backends.c.routine import render_routine
 from jobspec.backends.cuda.target import target_of
 from jobspec.ir.plan import Plan, Routine, Schedule
@@ -104,10 +103,3 @@ def test_schedules_that_say_nothing_leave_it_one_launch(plan: Plan) -> None:
     )
     check_plan(bare)
     assert [launches(r) for r in bare.routines] == [launches(r) for r in plan.routines]
-
-
-def test_shared_memory_is_counted_as_it_is_taken() -> None:
-    """Passes know no backend, so the shape of a group is said in both."""
-    for name in ("HIGH", "WIDE", "COLUMNS", "STAGE"):
-        assert getattr(schedule_between, name) == getattr(between, name)
-    assert schedule_between.PAD >= between.PAD and schedule_between.GAP >= shared.GAP

@@ -28,13 +28,9 @@ from jobspec.ir.contract import LANES
 from jobspec.ir.contraction import Extent, size
 from jobspec.ir.kernel import Inst, Kernel, View
 from jobspec.ir.plan import Buffer, Routine, Schedule
+from jobspec.ir.tiles import COLUMNS, HIGH, PAD, STAGE, WIDE
 from jobspec.ir.trio import Trio
 from jobspec.ir.types import Type
-
-#: work-items down a tile of scores at least, and across one of values; sums of each across; steps of k at a time
-HIGH, WIDE, COLUMNS, STAGE = 8, 16, 4, 16
-#: floats between rows in shared memory, so that neighbours of a column lie in different banks
-PAD = 4
 
 
 def render(name: str, trio: Trio, routine: Routine, writer: Writer) -> Launch:

@@ -22,9 +22,10 @@ from jobspec.backends.c.tiled import Tile
 from jobspec.backends.c.wide import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import Extent
+from jobspec.ir.tiles import ACROSS, DOWN, STEPS
 
-#: work-items that multiply together; rows, columns and steps of an instruction
-TOGETHER, DOWN, ACROSS, STEPS = 32, 16, 8, 16
+#: work-items that multiply together
+TOGETHER = 32
 
 
 def render(q: Request, writer: Writer) -> list[Launch]:

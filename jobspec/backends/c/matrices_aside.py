@@ -21,10 +21,12 @@ from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
+from jobspec.ir.tiles import BLOCK
 
-#: work-items that multiply together; their rows, which are also the steps of a stage and the numbers in a row of memory
-TOGETHER, BLOCK = 128, 64
-#: words of a row of memory, and of a block of 64 rows; bytes of which each stage begins at a multiple
+#: work-items that multiply together
+TOGETHER = 128
+#: words of a row of memory, which has BLOCK numbers, and of a block of as many rows; bytes of which each stage begins
+#: at a multiple
 ROW, WORDS, ALIGN = BLOCK // 2, BLOCK * BLOCK // 2, 1024
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from jobspec.backends.c.matrices_aside import ALIGN, BLOCK, ROW, WORDS, Blocks
+from jobspec.backends.c.matrices_aside import ALIGN, ROW, WORDS, Blocks
 from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scope import Scope, digits, flattened
@@ -20,6 +20,7 @@ from jobspec.backends.c.shared import Array, Piece
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contraction import Extent, size
+from jobspec.ir.tiles import BLOCK
 
 #: words of an access; bytes of a block
 ACCESS, BYTES = 4, 4 * WORDS

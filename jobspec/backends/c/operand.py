@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 from jobspec.backends.c.lines import wider
 from jobspec.ir.contraction import Extent
-
-#: floats between lines of a stage, so that neighbours of a column lie in different banks
-PAD = 4
+from jobspec.ir.tiles import PAD
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from math import prod
 
 from jobspec.backends.c.writer import Writer
+from jobspec.ir.tiles import GAP
 
 #: C type → bytes
 SIZES = {"float": 4, "uint": 4, "int": 4, "ushort": 2, "uchar": 1}
-ALIGN, GAP = 16, 64
+ALIGN = 16
 
 
 @dataclass(frozen=True)
