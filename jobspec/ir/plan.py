@@ -35,6 +35,10 @@ class Schedule:
 
     choices: tuple[tuple[str, int], ...] = ()
 
+    @classmethod
+    def of(cls, **choices: int) -> Schedule:
+        return cls(tuple(sorted(choices.items())))
+
     def get(self, name: str, default: int) -> int:
         return dict(self.choices).get(name, default)
 

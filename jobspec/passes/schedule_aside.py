@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from math import prod
 
 from jobspec.ir.classes import has_aside
-from jobspec.ir.contraction import Contraction, size
+from jobspec.ir.contraction import Contraction, normal_form, size
+from jobspec.ir.kernel import Kernel
+from jobspec.ir.plan import Schedule
 from jobspec.ir.target import Target
 from jobspec.ir.tiles import BLOCK
 from jobspec.passes.schedule_beside import PROCESSORS
+from jobspec.passes.schedule_tiles import across_m, groups_of
 
 Shape = tuple[int, int, int, int]
 #: rows and columns that fill half of the smallest tile
@@ -39,9 +42,21 @@ def suits(form: Contraction, target: Target) -> bool:
     return form.own and form.plain and has_aside(target) and min(size(form.m), size(form.n)) >= LEAST
 
 
-def choose(form: Contraction) -> dict[str, int]:
-    """What takes the fewest cycles by count."""
-    return named(min(SHAPES, key=lambda shape: cycles(form, shape)))
+def choose(kernel: Kernel, form: Contraction) -> Schedule:
+    """What takes the fewest cycles by count; neighbouring work-items write neighbouring results."""
+    swap = across_m(kernel, form)
+    form = form.swapped() if swap else form
+    return made(swap, min(SHAPES, key=lambda shape: cycles(form, shape)))
+
+
+def possible(kernel: Kernel) -> Iterator[Schedule]:
+    swap = across_m(kernel, normal_form(kernel))
+    yield from (made(way, shape) for way in (swap, 1 - swap) for shape in SHAPES)
+
+
+def made(swap: int, shape: Shape) -> Schedule:
+    aside, high, wide, stages = shape
+    return Schedule.of(matrices=1, swap=swap, aside=aside, high=high, wide=wide, stages=stages)
 
 
 def cycles(form: Contraction, shape: Shape) -> int:
@@ -53,8 +68,7 @@ def cycles(form: Contraction, shape: Shape) -> int:
 def each(form: Contraction, shape: Shape) -> int:
     """Of 64 steps, with the processor's share of what is copied first."""
     down, across = lines(shape)
-    rows, columns = tiles(form, shape)
-    rounds = -(-size(form.batch) * rows * columns // PROCESSORS)
+    rounds = -(-groups_of(form, down, across) // PROCESSORS)
     fetched = (down + across) * (FETCHED_HALF if shape[3] else FETCHED)
     copied = COPIED * copies(form) // PROCESSORS if shape[3] else 0
     return rounds * max(fetched, down * across // SUMS) + copied
@@ -66,21 +80,7 @@ def copies(form: Contraction) -> int:
     return of_a * size(form.m) + of_b * size(form.n)
 
 
-def tiles(form: Contraction, shape: Shape) -> tuple[int, int]:
-    """Each way."""
-    down, across = lines(shape)
-    return -(-size(form.m) // down), -(-size(form.n) // across)
-
-
 def lines(shape: Shape) -> tuple[int, int]:
     """Rows and columns of a tile."""
     aside, high, wide, _ = shape
     return BLOCK * high, aside * wide
-
-
-def possible() -> Iterator[dict[str, int]]:
-    yield from map(named, SHAPES)
-
-
-def named(shape: Shape) -> dict[str, int]:
-    return dict(zip(("aside", "high", "wide", "stages"), shape, strict=True))

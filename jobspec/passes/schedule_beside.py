@@ -47,17 +47,18 @@ def possible(kernel: Kernel) -> Iterator[Schedule]:
     """What else than `choose` says may be tried, likeliest first."""
     folds = reduces(kernel)
     if kernel.kind == "rows" and folds:
-        yield from (made(each=4, rows=n) for n in (*ROWS, 32) if suits_rows(kernel) and kernel.size("outer") % n == 0)
+        fitting = (n for n in (*ROWS, 32) if suits_rows(kernel) and kernel.size("outer") % n == 0)
+        yield from (Schedule.of(each=4, rows=n) for n in fitting)
         for each in (4, 1) if blocks(kernel) > 1 else ():
             if each == 1 or suits_rows(kernel):
-                yield from (made(blocks=n, each=each) for n in TEAMS if n * LANES // each <= MOST)
-        yield made(team=LANES)
+                yield from (Schedule.of(blocks=n, each=each) for n in TEAMS if n * LANES // each <= MOST)
+        yield Schedule.of(team=LANES)
     elif kernel.kind == "columns" and folds:
         yield from columns_tried(kernel)
     elif kernel.kind == "scatter":
-        yield from (made(parts=n) for n in SHARERS)
+        yield from (Schedule.of(parts=n) for n in SHARERS)
     elif kernel.kind in ("rows", "columns", "fill"):
-        yield from (made(each=n) for n in EACH if kernel.axes[-1].size % n == 0)
+        yield from (Schedule.of(each=n) for n in EACH if kernel.axes[-1].size % n == 0)
 
 
 # ---- maps
@@ -68,7 +69,7 @@ def maps(kernel: Kernel) -> Schedule:
     elements, last = prod(axis.size for axis in kernel.axes), len(kernel.axes) - 1
     for each in EACH:
         if elements // each >= BUSY * APART and pays(kernel, last, each):
-            return made(each=each)
+            return Schedule.of(each=each)
     return Schedule()
 
 
@@ -89,8 +90,8 @@ def rows(kernel: Kernel) -> Schedule:
     for beside in ROWS if suits_rows(kernel) else ():
         groups = kernel.size("outer") / beside
         if groups >= (BUSY if beside > ROWS[-1] else BUSY // 2) and groups.is_integer():
-            return made(each=4, rows=beside)
-    return made(team=LANES)
+            return Schedule.of(each=4, rows=beside)
+    return Schedule.of(team=LANES)
 
 
 def suits_rows(kernel: Kernel) -> bool:
@@ -102,7 +103,7 @@ def shared_out(kernel: Kernel, each: int) -> Schedule:
     """A block to each team, as many teams to a group as leave groups enough, but a whole 32 work-items."""
     teams = [n for n in TEAMS if n * LANES // each <= MOST and n >= each]
     busy = (n for n in teams if kernel.size("outer") * blocks(kernel) // n >= BUSY)
-    return made(blocks=next(busy, teams[-1]), each=each)
+    return Schedule.of(blocks=next(busy, teams[-1]), each=each)
 
 
 def blocks(kernel: Kernel) -> int:
@@ -117,14 +118,14 @@ def columns(kernel: Kernel) -> Schedule:
     """Work-items share a column, run of leaves by run, where the columns alone would leave a GPU idle."""
     kept, leaves = sizes(kernel)
     if suits_columns(kernel, 4) and kept >= 4 * BUSY * APART:
-        return made(each=4)
+        return Schedule.of(each=4)
     if leaves < 2 or kept > BUSY * ITEMS:
         return Schedule()
     if suits_columns(kernel, 4):
         return shared(kept // 4, leaves)
     beside = min(LANES, kept)
     items = ITEMS if len(kernel.body) <= LIGHT else SPARING
-    return made(beside=beside, parts=min(leaves, items // beside))
+    return Schedule.of(beside=beside, parts=min(leaves, items // beside))
 
 
 def shared(runs: int, leaves: int) -> Schedule:
@@ -133,7 +134,7 @@ def shared(runs: int, leaves: int) -> Schedule:
     while beside < runs and (beside * min(leaves, SPARING // beside) < LANES or runs // (2 * beside) >= BUSY):
         beside *= 2
     beside = min(beside, runs)
-    return made(beside=beside, each=4, parts=min(leaves, SPARING // beside))
+    return Schedule.of(beside=beside, each=4, parts=min(leaves, SPARING // beside))
 
 
 def sizes(kernel: Kernel) -> tuple[int, int]:
@@ -151,12 +152,13 @@ def columns_tried(kernel: Kernel) -> Iterator[Schedule]:
     """Other shares of a column, other numbers of neighbours."""
     kept, leaves = sizes(kernel)
     for each in (e for e in EACH if suits_columns(kernel, e)):
-        yield made(each=each)
+        yield Schedule.of(each=each)
         shapes = ((beside, parts) for beside in (4, 8, 16) for parts in (leaves, -(-leaves // 2)))
-        yield from (made(beside=b, each=each, parts=p) for b, p in shapes if p > 1 and b * p <= SPARING and b <= kept)
+        fitting = ((b, p) for b, p in shapes if p > 1 and b * p <= SPARING and b <= kept)
+        yield from (Schedule.of(beside=b, each=each, parts=p) for b, p in fitting)
     parts = min(leaves, ITEMS // min(LANES, kept))
     shapes = ((beside, parts * run) for beside in (LANES, 8, 16) for run in (1, 2, 4))
-    yield from (made(beside=b, parts=p) for b, p in shapes if p > 1 and b * p <= ITEMS)
+    yield from (Schedule.of(beside=b, parts=p) for b, p in shapes if p > 1 and b * p <= ITEMS)
 
 
 # ---- sums into rows that an index picks
@@ -166,8 +168,4 @@ def scattered(kernel: Kernel) -> Schedule:
     """As many to a position as keep all processors busy: each looks at all places, and adds its own rows'."""
     rest, places = kernel.size("rest"), kernel.size("place")
     enough = next((n for n in SHARERS if rest * n >= BUSY * APART), SHARERS[-1])
-    return made(parts=enough) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()
-
-
-def made(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))
+    return Schedule.of(parts=enough) if places >= SHARERS[0] and rest < BUSY * APART else Schedule()

@@ -55,19 +55,18 @@ def ranked(kernel: Kernel, target: Target, most: int | None = None) -> list[Sche
 
 def scheduled(kernel: Kernel, target: Target, c: Choice, instructions: int) -> Schedule:
     """A candidate as the plan holds it."""
-    named = {
-        "rows": c.rows.size,
-        "vectors": c.columns.size,
-        "pack": c.pack,
-        "ahead": fetched_ahead(c, target, touched(kernel, c.form)),
-        "group": c.group,
-        "flat": c.flat,
-        "swap": c.swap,
-        "slab": c.slab,
-        "across": int(goes_across(c, target)),
-        "through": through(c, target, instructions),
-    }
-    return Schedule(tuple(sorted(named.items())))
+    return Schedule.of(
+        rows=c.rows.size,
+        vectors=c.columns.size,
+        pack=c.pack,
+        ahead=fetched_ahead(c, target, touched(kernel, c.form)),
+        group=c.group,
+        flat=c.flat,
+        swap=c.swap,
+        slab=c.slab,
+        across=int(goes_across(c, target)),
+        through=through(c, target, instructions),
+    )
 
 
 def through(c: Choice, target: Target, instructions: int) -> int:

@@ -19,10 +19,7 @@ from tests.cuda.machine.machine import Block, Bytes, Program
 from tests.cuda.programs import clean
 from tests.llvm.native import FLAGS, Array, same
 
-
-def made(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))
-
+made = Schedule.of
 
 ROWS = (made(team=1), made(team=32), made(each=4, rows=4))
 TILES = (

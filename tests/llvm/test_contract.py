@@ -26,11 +26,7 @@ from tests.llvm.native import TARGETS, Array, axes, check, numbers
 
 HOST, AVX2, PLAIN = TARGETS
 LAYOUTS = ("nn", "nt", "tn", "tt")
-
-
-def schedule(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))
-
+schedule = Schedule.of
 
 SCHEDULES = (
     schedule(rows=4, vectors=2),

@@ -36,9 +36,7 @@ def trial() -> Trial:
     return Trial(device_named(name), Kept(KEPT))
 
 
-def made(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))
-
+made = Schedule.of
 
 ROWS = (made(team=1), made(team=32), made(each=4, rows=4), made(lanes=4), made(lanes=8), made(lanes=16))
 TILES = (

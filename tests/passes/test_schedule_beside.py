@@ -11,10 +11,7 @@ from jobspec.ir.target import Target
 from jobspec.passes.schedule import choose_schedule, possible_schedules
 
 GPU = target_of(90)
-
-
-def made(**choices: int) -> Schedule:
-    return Schedule(tuple(sorted(choices.items())))
+made = Schedule.of
 
 
 def copy(elements: int, stride: int = 1, offset: int = 0) -> Kernel:

@@ -67,7 +67,7 @@ class DevicePlans:
         choices = dict(routine.schedules[number].choices)
         choices[self.chance.choice([*choices, *CHOICES])] = self.chance.choice(NUMBERS)
         schedules = list(routine.schedules)
-        schedules[number] = Schedule(tuple(sorted(choices.items())))
+        schedules[number] = Schedule.of(**choices)
         routines = list(plan.routines)
         routines[at] = replace(routine, schedules=tuple(schedules))
         return rendering(replace(plan, routines=tuple(routines)))

@@ -70,7 +70,7 @@ def narrow(x: Array) -> Array:
 def schedules(names: Sequence[str], shapes: Sequence[Sequence[int]]) -> Iterator[Schedule]:
     for shape in shapes:
         named = dict(zip(names, shape, strict=True))
-        yield from (Schedule(tuple(sorted({**named, "matrices": 1, "swap": swap}.items()))) for swap in (0, 1))
+        yield from (Schedule.of(matrices=1, swap=swap, **named) for swap in (0, 1))
 
 
 def reference(case: Case, given: tuple[Array, ...]) -> Array:
