@@ -64,6 +64,11 @@ def test_ctrl_c_saves_the_state(call: Call, tiny: Path, home: Path, wanted: byte
     assert run_here(call, tiny, *LONG) == wanted
 
 
+def heeding() -> None:
+    """Of a process whose parents may be told to ignore Ctrl-C, as a shell tells what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("module", ["signal", "jobspec.cli", "click", "jobspec.commands.run"])
 def test_ctrl_c_while_modules_are_imported(module: str) -> None:
     """The interrupt comes when the module is looked for; nothing that Python says of it is seen."""
@@ -79,7 +84,7 @@ main()
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", script, "run", "nowhere.job"]
-    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    done = subprocess.run(words, capture_output=True, text=True, env=env, preexec_fn=heeding)
     assert (done.returncode, done.stdout, done.stderr.lstrip("\n")) == (130, "", "interrupted\n")
 
 
