@@ -32,8 +32,8 @@ def read_challenge(context: click.Context, option: click.Parameter, text: str | 
 
 
 def meant(path: Path) -> Path:
-    """The receipt: itself, or that in a run's folder. Raises UsageError E0812 for a job's text, which is none."""
-    if path.suffix == ".job":
+    """The receipt: itself, or that in a run's folder. Raises UsageError E0812 for a job or a plan, which is none."""
+    if path.suffix in (".job", ".plan"):
         raise no_receipt(path)
     return path / RECEIPT if path.is_dir() else path
 

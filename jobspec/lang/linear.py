@@ -96,13 +96,24 @@ def contract(a: Tensor, b: Tensor, over: Axes, b_over: Sequence[int]) -> Tensor:
 
 
 def check_pairs(a: Tensor, b: Tensor, pairs: Sequence[tuple[int, int]]) -> None:
-    for i, j in pairs:
-        if a.node.shape[i] != b.node.shape[j]:
-            raise Refusal(
-                "E0211",
-                f"{a.axes[i]} has two sizes here: {a.node.shape[i]} and {b.node.shape[j]}",
-                parts=((0, f"axes: {described(a)}"), (1, f"axes: {described(b)}")),
-            )
+    unequal = [(i, j) for i, j in pairs if a.node.shape[i] != b.node.shape[j]]
+    if unequal:
+        i, j = unequal[0]
+        raise Refusal(
+            "E0211",
+            f"{a.axes[i]} has two sizes here: {a.node.shape[i]} and {b.node.shape[j]}",
+            parts=((0, f"axes: {described(a)}"), (1, f"axes: {described(b)}")),
+            help=to_meet([(a.axes[i], a.node.shape[i], b.node.shape[j]) for i, j in unequal], b.is_map),
+        )
+
+
+def to_meet(unequal: Sequence[tuple[str, int, int]], map: bool) -> str:
+    """What to do about axes of two sizes: a map's can have names of their own, others are cut."""
+    if not map:
+        return ", ".join(f"`[{axis}: ..{min(sizes)}]`" for axis, *sizes in unequal) + " takes so many of the longer one"
+    old, new = " ".join(axis for axis, *_ in unequal), " ".join(f"{axis}2" for axis, *_ in unequal)
+    dims = ", ".join(f"{axis}2={size}" for axis, size, _ in unequal)
+    return f"declare `dim {dims}`, say `[{old}->{new}]` on the left, and {new} where the map is declared"
 
 
 def check_distinct(axes: Axes) -> None:

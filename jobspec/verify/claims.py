@@ -24,9 +24,10 @@ def no_receipt(path: Path) -> UsageError:
     help = "a run has one when it is closed: `jobspec run` prints where it lies"
     if not path.is_file():
         return UsageError("E0812", f"there is no file {path}", help=help)
-    if path.suffix == ".job":
+    if path.suffix in (".job", ".plan"):
         help = f"`jobspec run {path}` says at its end where the job's receipt lies"
-        return UsageError("E0812", f"{path} is a job, and it is a run's receipt that is asked for", help=help)
+        kind = "job" if path.suffix == ".job" else "plan"
+        return UsageError("E0812", f"{path} is a {kind}, and it is a run's receipt that is asked for", help=help)
     return UsageError("E0812", f"{path} is not a run's folder, nor the {RECEIPT} in one", help=help)
 
 

@@ -254,9 +254,12 @@ def test_verify_what_is_not_there(call: Call) -> None:
 @pytest.mark.parametrize(
     "words", [("verify",), ("trace", "--step", 1), ("dispute", "."), ("sign", "--key", "me.pem")], ids=lambda w: w[0]
 )
-def test_a_job_is_no_receipt(call: Call, tiny: Path, words: tuple[object, ...]) -> None:
-    said = call(words[0], tiny, *words[1:])
-    assert said.code == 2 and "error[E0812]" in said.err and f"help: `jobspec run {tiny}`" in said.err
+@pytest.mark.parametrize("kind", ["job", "plan"])
+def test_a_job_is_no_receipt(call: Call, tiny: Path, words: tuple[object, ...], kind: str) -> None:
+    path = tiny.with_suffix(f".{kind}")
+    path.touch()
+    said = call(words[0], path, *words[1:])
+    assert said.code == 2 and f"error[E0812]: {path} is a {kind}" in said.err and f"`jobspec run {path}`" in said.err
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "nowhere"])

@@ -103,7 +103,7 @@ def test_what_is_named_wrong(home: Home, tmp_path: Path) -> None:
     text = write(tmp_path, "t.txt", "text")
     np.savez(tmp_path / "two.npz", a=LABELS, b=LABELS)
     assert "4 records" in refused("E0417", home, f"x={x}", f"y={npy(tmp_path, 'short', LABELS[:4])}")
-    assert "two files give the field `x`" in refused("E0419", home, x, y)
+    assert f"`x`, one of them {y}" in refused("E0419", home, x, y)
     assert "holds 2 fields" in refused("E0419", home, f"x={tmp_path / 'two.npz'}")
     assert "--dtype names the field `z`" in refused("E0419", home, x, dtypes={"z": "u8"})
     assert "data set" in refused("E0419", home, x, name="Train")

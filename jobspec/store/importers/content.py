@@ -100,8 +100,8 @@ def _check_field(item: Source, field: str, values: Array, others: Mapping[str, A
         help = "a name starts with a lowercase letter and goes on with letters, digits and _"
         raise DataError("E0419", f"{item.path}: `{field}` cannot be the name of a field", help=help)
     if field in others:
-        reason = f"two files give the field `{field}`"
-        raise DataError("E0419", reason, help="name the field of each file: x=IMAGES y=LABELS")
+        reason = f"two files give the field `{field}`, one of them {item.path}"
+        raise DataError("E0419", reason, help=f"name the field of each file, as in `x=… y={item.path}`")
     if values.ndim == 0:
         reason = f"{item.path}: field `{field}` is a single number, not a row of records"
         raise DataError("E0415", reason, help="save an array whose first axis counts the records")
