@@ -14,7 +14,7 @@ from jobspec.lang.constants import Number, quotient
 from jobspec.lang.diagnostics import did_you_mean
 from jobspec.lang.dispatch import evaluate, means
 from jobspec.lang.frame import Frame, Located
-from jobspec.lang.hints import of_method
+from jobspec.lang.hints import of_method, of_name
 from jobspec.lang.modules import std_names
 from jobspec.lang.refusal import Refusal
 from jobspec.lang.scope import Scope
@@ -69,7 +69,8 @@ def look_up(frame: Frame, word: str, scope: Scope) -> Any:
     if word in BUILTINS:
         return Builtin(word)
     known = [*scope.all_names(), *module.names(), *CONSTANTS, *BUILTINS, "training"]
-    raise Refusal("E0202", f"nothing is called `{word}` here", help=import_hint(word) or did_you_mean(word, known))
+    help = import_hint(word) or did_you_mean(word, known) or of_name(word, frame.kind, module.data)
+    raise Refusal("E0202", f"nothing is called `{word}` here", help=help)
 
 
 def import_hint(word: str) -> str | None:
@@ -171,6 +172,9 @@ def field(frame: Frame, node: tree.Field) -> Any:
     word = node.name.text
     if word == BEFORE and frame.kind == "train" and isinstance(node.value, tree.Name):
         return frame.work.before(node.value.id)
+    if isinstance(node.value, tree.AxisSize):
+        hint = import_hint(word) or "axes start uppercase, libraries lowercase: `import std.nn`, `nn.gelu(x)`"
+        raise Refusal("E0227", f"`{node.value.axis.text}.{word}`: an axis has no fields", help=hint)
     value = owner(frame, node.value)
     if isinstance(value, Module):
         return member(value, word)
@@ -193,9 +197,8 @@ def owner(frame: Frame, node: tree.Expr) -> Any:
 
 def member(module: Module, word: str) -> Function:
     if word not in module.functions:
-        raise Refusal(
-            "E0202", f"the library `{module.source.name}` has no `{word}`", help=did_you_mean(word, module.functions)
-        )
+        help = did_you_mean(word, module.functions) or f"it has {', '.join(module.functions)}"
+        raise Refusal("E0202", f"the library `{module.source.name}` has no `{word}`", help=help)
     return Function(module.functions[word], module)
 
 

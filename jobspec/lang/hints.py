@@ -13,6 +13,7 @@ from jobspec.lang.diagnostics import did_you_mean
 NO_ORDER = "the order of axes has no meaning, so nothing is transposed; an axis is renamed by `x[T->S]`"
 BRACKET = "split by `x[D->H K]`, merge by `x[H K->D]`, rename by `x[T->S]`"
 BY_NAME = "leave it out: values meet by the names of their axes"
+WHERE = "a job says what, not where: `jobspec run` takes `--on cuda` and `--threads 4`"
 SAME_TYPE = "leave it out: numbers take the type that they need"
 
 #: methods of tensors
@@ -53,7 +54,7 @@ SETTINGS = {
     **dict.fromkeys(["optimizer", "optim", "opt"], "write `update all by …`"),
     **dict.fromkeys(["grad_clip", "max_grad_norm", "gradient_clip", "clip_norm"], "write `clip = …`"),
     **dict.fromkeys(["grad_accum", "accumulate", "accumulation_steps"], "write `shards = …`"),
-    **dict.fromkeys(["device", "num_workers", "workers"], "a job says what, not where: leave it out"),
+    **dict.fromkeys(["device", "num_workers", "workers"], f"{WHERE}; leave it out"),
     **dict.fromkeys(["dtype", "precision", "amp"], "write `compute = bf16`, or leave it out"),
     **dict.fromkeys(["data", "dataset", "loader"], "write `batch = shuffle(…)`"),
     **dict.fromkeys(["learning_rate"], "write `lr = …`, and give `lr` to the optimizer"),
@@ -82,6 +83,19 @@ FUNCTIONS = (
 
 def of_method(word: str) -> str:
     return METHODS.get(word, f"functions stand before their arguments: `{word}(x)`")
+
+
+def of_name(word: str, kind: str, data: Iterable[str]) -> str:
+    """For a name without a value, in a block of that kind."""
+    if word in ("cuda", "cpu", "gpu", "mps"):
+        return WHERE
+    if word in ("torch", "np", "numpy", "jnp", "jax", "tf", "math"):
+        return "functions of the language stand alone, `exp(x)`; others are in libraries: `import std.nn`, `nn.gelu(x)`"
+    sets = ", ".join(data)
+    if kind == "eval" and sets:
+        return f"the data sets are {sets}"
+    weight = f"; a weight is declared: `param {word}: X -> H ~ normal(.1)`" if kind == "layer" else ""
+    return f"give it a value before it is used, `{word} = …`{weight}"
 
 
 def of_argument(word: str, known: Iterable[str]) -> str | None:
