@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from jobspec.backends.c import blocks, contract, folds, parted, short, source, strips, tiled
+from jobspec.backends.c import blocks, column_folds, contract, parted, row_folds, short, source, strips, tiled
 from jobspec.backends.cuda import build
 from jobspec.backends.cuda.nvrtc import EXACT
 
@@ -21,7 +21,7 @@ LEAF, ROW_BLOCK = 4096, 65_536
 PLAIN = {"__fadd_rn(a, b)": "((a) + (b))", "__fadd_rn(acc, x)": "((acc) + (x))"}
 PLAIN |= {"__fsub_rn(a, b)": "((a) - (b))", "__fmul_rn(a, b)": "((a) * (b))"}
 FREE = ("--fmad=true", *(option for option in EXACT if "fmad" not in option))
-ORDERED = (contract, folds, parted, strips, tiled)
+ORDERED = (column_folds, contract, parted, strips, tiled)
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def taken() -> Iterator[None]:
     """Not safe beside another thread that compiles."""
     exact = source.names
     changes: list[tuple[ModuleType, str, object]] = [(module, "LEAF", LEAF) for module in ORDERED]
-    changes += [(module, "ROW_BLOCK", ROW_BLOCK) for module in (blocks, folds, short)]
+    changes += [(module, "ROW_BLOCK", ROW_BLOCK) for module in (blocks, row_folds, short)]
     changes += [(source, "names", lambda dialect: plain(exact(dialect)))]
     changes += [(build, "EXACT", FREE), (build, "audit", lambda ptx, text, matrices: [])]
     kept = [(module, name, getattr(module, name)) for module, name, _ in changes]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from jobspec.backends.c import folds, parted, tiled
+from jobspec.backends.c import column_folds, parted, tiled
 from jobspec.backends.c.alone import alone
 from jobspec.backends.conformance.examine import Run
 from jobspec.backends.cuda.nvrtc import EXACT, compile_text
@@ -101,7 +101,7 @@ def test_parts_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns in parts whose leaves are not the contract's."""
     schedule = made(beside=2, parts=4)
     assert refused("column order of sum", runner(schedule=schedule)) == ""
-    for module in (parted, folds):
+    for module in (parted, column_folds):
         monkeypatch.setattr(module, "LEAF", 128)
     assert "differ, the first at" in refused("column order of sum", runner(schedule=schedule))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from jobspec.backends.c import contract, folds, kernels, scalars, tree
+from jobspec.backends.c import column_folds, contract, kernels, row_folds, scalars, tree
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import digits
@@ -141,9 +141,9 @@ def by_atomics(q: Request, writer: Writer) -> list[Launch]:
 
 
 ORDERS: dict[str, tuple[str, object, str, object]] = {
-    "sixteen lanes": ("row order of sum", folds, "LANES", 16),
-    "shorter row blocks": ("row order of sum", folds, "ROW_BLOCK", 2048),
-    "shorter column leaves": ("column order of sum", folds, "LEAF", 128),
+    "sixteen lanes": ("row order of sum", row_folds, "LANES", 16),
+    "shorter row blocks": ("row order of sum", row_folds, "ROW_BLOCK", 2048),
+    "shorter column leaves": ("column order of sum", column_folds, "LEAF", 128),
     "column leaves one after another": ("column order of sum", tree.Tree, "push", chained),
     "shorter leaves of contractions": ("contraction order", contract, "LEAF", 128),
     "float atomics": ("scattered sums in ascending place", kernels, "RENDERERS", {"scatter": by_atomics}),

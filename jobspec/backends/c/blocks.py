@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jobspec.backends.c.folded import Sweeps, each_of
-from jobspec.backends.c.folds import Visit
+from jobspec.backends.c.folds import Visits
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
@@ -95,7 +95,7 @@ class Long:
 
             scope, shared = self._scope(top, row), f"(shared + team * {LANES})"
             inner = self.nest.groups[1]
-            Block(q, scope, inner, team, 1, keep, item="item", shared=shared, each=self.each).all()
+            Block(q, scope, inner, team, 1, keep, item="item", shared=shared, each=self.each).first()
         return Launch(f"{q.name}_blocks", rows * self.groups, items, q.turns, self.scratch)
 
     # ---- all of a row
@@ -107,12 +107,12 @@ class Long:
         with q.function(w, f"{q.name}_joined", self.nest, self.nest.live, items) as top:
             w.line(f"LOCAL float shared[{items}];")
             row = w.let(q.index, f"({q.index})GROUP", "row")
-            rest = Rest(q, self._scope(top, row), self.nest.groups[1], 1, 1)
+            whole = Sweeps(q, self._scope(top, row), self.nest.groups[1], 1, 1)
             for number, i in enumerate(self.nest.reduces(0)):
                 how = str(q.kernel.body[i]["how"])
-                rest.scope.values[i] = Typed("f32", self._fold(number, how, row, run, -(-self.groups // run), items))
+                whole.scope.values[i] = Typed("f32", self._fold(number, how, row, run, -(-self.groups // run), items))
             with w.block("if (ITEM == 0)"):
-                rest.all()
+                whole.rest()
         return Launch(f"{q.name}_joined", self.nest.size(0), items, q.turns, self.scratch)
 
     def _fold(self, number: int, how: str, row: str, run: int, have: int, items: int) -> str:
@@ -139,25 +139,11 @@ class Block(Sweeps):
 
     keep: Callable[[int, str, str], None]
 
-    def all(self) -> None:
-        self._outside(0)
-        self._sweep(0)
-
-    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        folds = self._folds(reduces)
-        results = folds.block(visit, wide if self.each > 1 else None, "from")
+    def _fold(self, reduces: list[int], visits: Visits) -> None:
+        folds = self._row_folds(reduces, visits)
+        results = folds.block(visits, "from")
         for number, (i, name) in enumerate(results.items()):
             self.keep(number, folds.hows[i], name)
-
-
-@dataclass(frozen=True)
-class Rest(Sweeps):
-    """What happens once per row."""
-
-    def all(self) -> None:
-        for number in range(self.nest.last + 1):
-            self._outside(number)
-            self._stores(number)
 
 
 def joined_in_pairs(w: Writer, how: str, array: str, who: str, most: int, have: str, guard: str = "") -> None:

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import gcd
 
-from jobspec.backends.c.folds import SHARED, Folds, Visit
+from jobspec.backends.c.column_folds import ColumnFolds
+from jobspec.backends.c.folds import Visits
 from jobspec.backends.c.request import Launch, Request, spread
+from jobspec.backends.c.row_folds import SHARED, NeighbourFolds, RowFolds, TeamFolds
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits
 from jobspec.backends.c.several import dividing, several
@@ -95,18 +97,33 @@ class Sweeps:
             self._sweep(number)
             self._stores(number)
 
+    def first(self) -> None:
+        """The first pass alone, up to what it folds."""
+        self._outside(0)
+        self._sweep(0)
+
+    def rest(self) -> None:
+        """What happens once per row or column, its folds at hand."""
+        for number in range(self.nest.last + 1):
+            self._outside(number)
+            self._stores(number)
+
     def _outside(self, number: int) -> None:
         """What pass `number` computes once."""
         nest = self.nest
         self.scope.run(i for i in nest.live if nest.depths[i] <= 1 and nest.passes[i] == number)
 
     def _sweep(self, number: int) -> None:
-        nest = self.nest
-        reduces, stores = nest.reduces(number), nest.stores(number, True)
-        if not reduces and not stores:
-            return
-        folded = {i: nest.kernel.body[i].args[0] for i in reduces}
-        needed = nest.needed([*folded.values(), *stores], self.scope.known)
+        reduces, stores = self.nest.reduces(number), self.nest.stores(number, True)
+        if reduces:
+            self._fold(reduces, self._visits(reduces, stores))
+        elif stores:
+            self._visit_all(self._visits([], stores))
+
+    def _visits(self, reduces: list[int], stores: list[int]) -> Visits:
+        """What is done with each element: what is stored of it is stored, and what is folded of it is given back."""
+        folded = {i: self.nest.kernel.body[i].args[0] for i in reduces}
+        needed = self.nest.needed([*folded.values(), *stores], self.scope.known)
 
         def visited(here: Scope) -> Mapping[int, str]:
             here.run(needed)
@@ -117,44 +134,39 @@ class Sweeps:
                 for c, copy in enumerate(here.copies)
             }
 
-        def visit(at: str) -> Mapping[int, str]:
-            return visited(self.scope.enter_number(self.inner, at))
-
         def wide(at: str) -> Mapping[int, str]:
             if self.each > 1:
                 return visited(several(self.scope, self.inner[0], self.each, at))
             return visited(WideScope.of(self.scope, self.inner[0], self.lanes).enter(self.inner, (at,)))
 
-        if reduces:
-            self._fold(reduces, visit, wide)
-        else:
-            self._visit_all(visit, wide)
+        one_by_one = max(self.lanes, self.each) == 1 or any(self._how(i) == "argmax" for i in reduces)
+        return Visits(lambda at: visited(self.scope.enter_number(self.inner, at)), None if one_by_one else wide)
 
-    def _visit_all(self, visit: Visit, wide: Visit) -> None:
+    def _how(self, i: int) -> str:
+        return str(self.nest.kernel.body[i]["how"])
+
+    def _visit_all(self, visits: Visits) -> None:
         """Elements in any order."""
-        w, size, index = self.scope.writer, self.nest.size(1), self.q.index
-        if self.each > 1:
-            with w.block(f"for ({index} e = {self.item} * {self.each}; e < {size}; e += {LANES})"):
-                wide("e")
-            return
+        w, size, index, wide = self.scope.writer, self.nest.size(1), self.q.index, visits.wide
         if self.team > 1:
-            with w.block(f"for ({index} e = {self.item}; e < {size}; e += {self.team})"):
+            first, visit = (f"{self.item} * {self.each}", wide) if self.each > 1 else (self.item, visits.one)
+            assert visit is not None
+            with w.block(f"for ({index} e = {first}; e < {size}; e += {self.team * self.each})"):
                 visit("e")
             return
-        whole = size // self.lanes * self.lanes if self.lanes > 1 else 0
-        if whole:
+        whole = size // self.lanes * self.lanes if wide is not None else 0
+        if wide is not None and whole:
             with w.block(f"for ({index} e = 0; e < {whole}; e += {self.lanes})"):
                 wide("e")
         if whole < size:
             with w.count(index, size, "e", str(whole)) as at:
-                visit(at)
+                visits.one(at)
 
-    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        folds = self._folds(reduces)
+    def _fold(self, reduces: list[int], visits: Visits) -> None:
         if self.q.kernel.kind == "rows":
-            results = folds.rows(visit, wide if max(folds.lanes, self.each) > 1 else None)
+            results = self._row_folds(reduces, visits).all(visits)
         else:
-            results = folds.columns(visit)
+            results = self._column_folds(reduces).all(visits.one)
         for number, name in results.items():
             self._result(number, name)
 
@@ -163,14 +175,20 @@ class Sweeps:
         i, copy = divmod(number, len(self.scope.copies))
         self.scope.copies[copy].values[i] = Typed(self.nest.kernel.body[i].dtype, name, self.scope.width)
 
-    def _folds(self, reduces: list[int]) -> Folds:
+    def _row_folds(self, reduces: list[int], visits: Visits) -> RowFolds:
+        w, hows = self.scope.writer, {i: self._how(i) for i in reduces}
+        size, index = self.nest.size(1), self.q.index
+        if self.each > 1:
+            return NeighbourFolds(w, hows, size, index, 1, self.item, self.shared, self.each)
+        if self.team > 1:
+            return TeamFolds(w, hows, size, index, 1, self.item, self.shared)
+        return RowFolds(w, hows, size, index, self.lanes if visits.wide is not None else 1)
+
+    def _column_folds(self, reduces: list[int]) -> ColumnFolds:
         """By number: those of neighbouring columns, one after another."""
         n = len(self.scope.copies)
-        hows = {i * n + c: str(self.nest.kernel.body[i]["how"]) for i in reduces for c in range(n)}
-        one_by_one = self.q.kernel.kind == "rows" and "argmax" in hows.values()
-        lanes = 1 if one_by_one else max(self.lanes, self.scope.width)
-        size, index = self.nest.size(1), self.q.index
-        return Folds(self.scope.writer, hows, size, index, self.team, lanes, self.item, self.shared, self.each)
+        hows = {i * n + c: self._how(i) for i in reduces for c in range(n)}
+        return ColumnFolds(self.scope.writer, hows, self.nest.size(1), self.q.index, self.scope.width)
 
     def _stores(self, number: int) -> None:
         stores = self.nest.stores(number, False)

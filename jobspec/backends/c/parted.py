@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobspec.backends.c.folded import Sweeps, each_of, neighbouring
-from jobspec.backends.c.folds import Visit, ended
+from jobspec.backends.c.folds import Visits, ended
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.tree import COMBINE
 from jobspec.backends.c.writer import Writer
@@ -71,13 +71,13 @@ class Parted(Sweeps):
         needed = nest.needed([*roots, *(body[i].args[0] for i in nest.reduces(number))], self.scope.values)
         self.scope.run(i for i in needed if nest.depths[i] <= 1 and nest.passes[i] <= number)
 
-    def _visit_all(self, visit: Visit, wide: Visit) -> None:
+    def _visit_all(self, visits: Visits) -> None:
         with self.scope.writer.count(self.q.index, "upto", "e", "from") as at:
-            visit(at)
+            visits.one(at)
 
-    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        folds, n = self._folds(reduces), len(self.scope.copies)
-        results = list(folds.part(visit, self.run).items())
+    def _fold(self, reduces: list[int], visits: Visits) -> None:
+        folds, n = self._column_folds(reduces), len(self.scope.copies)
+        results = list(folds.part(visits.one, self.run).items())
         for first in range(0, len(results), n):
             together = dict(results[first : first + n])
             self._joined(folds.hows[min(together)], list(together.values()))

@@ -85,7 +85,7 @@ class Row(Sweeps):
 
     def _folded(self, i: int) -> str:
         """Lanes by ascending chains, then by halves. No seed: -0 + x is x, NaN > x is never."""
-        how, w = str(self.nest.kernel.body[i]["how"]), self.scope.writer
+        how, w = self._how(i), self.scope.writer
         type_ = vector_of("float", self.lanes)
         values = [here.everywhere(self.nest.kernel.body[i].args[0]) for here in self.vectors]
         parts = [w.let(type_, value, "lane") for value in values[: LANES // self.lanes]]

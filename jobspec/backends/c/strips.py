@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from jobspec.backends.c.folded import Sweeps
-from jobspec.backends.c.folds import Visit, ended
+from jobspec.backends.c.folds import Visits, ended
 from jobspec.backends.c.parted import run_of, suits
 from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
@@ -116,7 +116,7 @@ class Strips:
             store = f"vstore{here.width}({value}, 0, {place})" if here.width > 1 else f"*({place}) = {value}"
             here.writer.line(f"{store};")
 
-        Part(*self._given(here), self.run, keep).all()
+        Part(*self._given(here), self.run, keep).first()
 
     def _join(self, here: Scope, task: str, first: str) -> None:
         def part(number: int, part: str) -> str:
@@ -138,12 +138,8 @@ class Part(Sweeps):
     run: int
     keep: Callable[[int, str], None]
 
-    def all(self) -> None:
-        self._outside(0)
-        self._sweep(0)
-
-    def _fold(self, reduces: list[int], visit: Visit, wide: Visit) -> None:
-        for number, name in enumerate(self._folds(reduces).part(visit, self.run).values()):
+    def _fold(self, reduces: list[int], visits: Visits) -> None:
+        for number, name in enumerate(self._column_folds(reduces).part(visits.one, self.run).values()):
             self.keep(number, name)
 
 
@@ -156,10 +152,8 @@ class Joined(Sweeps):
 
     def all(self) -> None:
         reduces = self.nest.reduces(0)
-        folds = self._folds(reduces)
+        folds = self._column_folds(reduces)
         for number, i in enumerate(reduces):
             name = folds.joined(i, self.parts, partial(self.part, number))
             self.scope.values[i] = Typed(self.nest.kernel.body[i].dtype, name, self.scope.width)
-        for number in range(self.nest.last + 1):
-            self._outside(number)
-            self._stores(number)
+        self.rest()
