@@ -101,23 +101,27 @@ class Long:
     # ---- all of a row
 
     def joined(self) -> Launch:
-        q, w = self.q, self.writer
-        items = min(JOINERS, power_of_two(self.groups))
-        run = power_of_two(-(-self.groups // items))
+        q, w, items = self.q, self.writer, self.joiners
         with q.function(w, f"{q.name}_joined", self.nest, self.nest.live, items) as top:
             w.line(f"LOCAL float shared[{items}];")
             row = w.let(q.index, f"({q.index})GROUP", "row")
             whole = Sweeps(q, self._scope(top, row), self.nest.groups[1], 1, 1)
             for number, i in enumerate(self.nest.reduces(0)):
                 how = str(q.kernel.body[i]["how"])
-                whole.scope.values[i] = Typed("f32", self._fold(number, how, row, run, -(-self.groups // run), items))
+                whole.scope.values[i] = Typed("f32", self._fold(number, how, row))
             with w.block("if (ITEM == 0)"):
                 whole.rest()
         return Launch(f"{q.name}_joined", self.nest.size(0), items, q.turns, self.scratch)
 
-    def _fold(self, number: int, how: str, row: str, run: int, have: int, items: int) -> str:
-        """Of `run` results by each work-item, and all of these."""
+    @property
+    def joiners(self) -> int:
+        """Work-items that join a row."""
+        return min(JOINERS, power_of_two(self.groups))
+
+    def _fold(self, number: int, how: str, row: str) -> str:
+        """Of a run of results by each work-item, and all of these."""
         w, name = self.writer, self.writer.name("fold")
+        run = power_of_two(-(-self.groups // self.joiners))
         w.line(f"float {name} = 0.0f;")
         tree = Tree.open(w, COMBINE[how], run)
         with w.count("int", run, "n") as n:
@@ -128,7 +132,7 @@ class Long:
         tree.result(name)
         w.line("}")
         w.line(f"SYNC; shared[ITEM] = {name}; SYNC;")
-        joined_in_pairs(w, how, "shared", "ITEM", items, str(have))
+        joined_in_pairs(w, how, "shared", "ITEM", self.joiners, str(-(-self.groups // run)))
         w.line(f"{name} = shared[0];")
         return name
 
