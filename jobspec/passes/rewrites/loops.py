@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from jobspec.ir.build import fill_bits, reshape
-from jobspec.ir.program import Node, make
+from jobspec.ir.program import Node, make, order
 from jobspec.ir.program import replace as exchange
 from jobspec.ir.regions import body_input
 from jobspec.ir.types import Type
@@ -27,7 +27,7 @@ def rule_unread_results(draft: Draft) -> Draft:
     needed = [s.node for s in stacked]
     kept = [c for c in draft.carried if c.number in draft.read]
     while True:
-        reached = below([*needed, *(c.step for c in kept)])
+        reached = set(order([*needed, *(c.step for c in kept)]))
         more = [c for c in draft.carried if c.state in reached and c not in kept]
         if not more:
             break
@@ -35,18 +35,6 @@ def rule_unread_results(draft: Draft) -> Draft:
     carried = tuple(c for c in draft.carried if c in kept)
     unchanged = carried == draft.carried and stacked == draft.stacked
     return draft if unchanged else replace(draft, carried=carried, stacked=stacked)
-
-
-def below(roots: Iterable[Node]) -> set[Node]:
-    """Every node that `roots` reach."""
-    found: set[Node] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack += node.args
-    return found
 
 
 def rule_carried_unchanged(draft: Draft) -> Draft:
