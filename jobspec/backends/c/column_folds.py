@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobspec.backends.c.folds import NOWHERE, Folds, Visit, ended
-from jobspec.backends.c.tree import Tree
-from jobspec.backends.c.wide import combined, vector_of
+from jobspec.backends.c.tree import Tree, combined
+from jobspec.backends.c.wide_scalars import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
 

@@ -18,7 +18,8 @@ from jobspec.backends.c.request import GROUP, Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled, walked
 from jobspec.backends.c.tree import add
-from jobspec.backends.c.wide import WideScope, vector_of
+from jobspec.backends.c.wide import WideScope
+from jobspec.backends.c.wide_scalars import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LEAF

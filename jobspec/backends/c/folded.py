@@ -76,7 +76,7 @@ def beside(q: Request, w: Writer, nest: Nest, each: int) -> Launch:
 @dataclass(frozen=True)
 class Sweeps:
     """The passes of one row or column, or of neighbouring columns. `lanes`: neighbouring elements of a row that are
-    computed in one; `item`, `shared`, `each`: see Folds."""
+    computed in one; `item`, `shared`, `each`: see row_folds.py."""
 
     q: Request
     scope: Scope

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from jobspec.backends.c.wide import vector_of
+from jobspec.backends.c.wide_scalars import vector_of
 from jobspec.backends.c.writer import Writer
 
 #: position of an element in the folded order, → value of each reduction there

@@ -19,7 +19,7 @@ from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.scope import Scope, digits, walked
 from jobspec.backends.c.tiled import Tile
-from jobspec.backends.c.wide import vector_of
+from jobspec.backends.c.wide_scalars import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contraction import Extent
 from jobspec.ir.tiles import ACROSS, DOWN, STEPS

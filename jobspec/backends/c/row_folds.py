@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobspec.backends.c.folds import NOWHERE, Folds, Visit, Visits, ended
-from jobspec.backends.c.tree import COMBINE, Combine, Tree
-from jobspec.backends.c.wide import combined, halved
+from jobspec.backends.c.tree import COMBINE, Combine, Tree, combined, halved
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LANES, ROW_BLOCK
 

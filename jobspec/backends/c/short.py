@@ -14,8 +14,9 @@ from jobspec.backends.c.folded import Sweeps
 from jobspec.backends.c.request import Launch, Request, spread
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope
-from jobspec.backends.c.tree import COMBINE
-from jobspec.backends.c.wide import WideScope, combined, halved, vector_of
+from jobspec.backends.c.tree import COMBINE, combined, halved
+from jobspec.backends.c.wide import WideScope
+from jobspec.backends.c.wide_scalars import vector_of
 from jobspec.backends.c.writer import Writer
 from jobspec.backends.nest import Nest
 from jobspec.ir.contract import LANES, ROW_BLOCK

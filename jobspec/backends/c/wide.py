@@ -1,8 +1,8 @@
-"""The library's scalars as C text on OpenCL's vector types, and scopes that compute neighbouring elements in one.
+"""Scopes that compute neighbouring elements in one, in vectors.
 
-Takes: a writer, how many lanes, the axis that they lie along. Promises: each lane has the bits that an element alone
-has: every operation is the scalar one's, lane by lane. A value that does not vary along the axis stays a scalar until
-an operation needs it in every lane. A choice is a mask: all ones or all zeros.
+Takes: a scope, the axis along which the elements lie, how many there are. Promises: each has the bits that it has
+alone (wide_scalars.py). A value that does not vary along the axis stays a scalar until an operation needs it in every
+lane.
 """
 
 from __future__ import annotations
@@ -11,75 +11,14 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from jobspec.backends.c.scalars import CScalars, Typed
+from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import STORED, Scope
-from jobspec.backends.c.writer import Writer
+from jobspec.backends.c.wide_scalars import LANE, WideScalars
 from jobspec.ir.kernel import Inst, View
 from jobspec.ir.library.apply import apply
 
-#: dtype of the IR → C type of a lane
-LANE = {"f32": "float", "i32": "int", "u32": "uint", "bool": "int", "u8": "int", "u16": "int"}
+#: C types of elements in memory that a vector is made of as they lie there
 WHOLE = ("float", "int", "uint")
-
-
-class WideScalars(CScalars):
-    """Implements `Scalars[Typed]`; operands and results have `lanes` lanes."""
-
-    def __init__(self, writer: Writer, lanes: int) -> None:
-        super().__init__(writer)
-        self._lanes = lanes
-
-    def spread(self, a: Typed) -> Typed:
-        """`a` in every lane."""
-        if a.lanes > 1:
-            return a
-        text = f"-(int)({a.text})" if a.dtype == "bool" else a.text
-        return Typed(a.dtype, f"({LANE[a.dtype]}{self._lanes})({text})", self._lanes)
-
-    def f32(self, value: float) -> Typed:
-        return self.spread(super().f32(value))
-
-    def u32(self, value: int) -> Typed:
-        return self.spread(super().u32(value))
-
-    def i32(self, value: int) -> Typed:
-        return self.spread(super().i32(value))
-
-    def neg(self, a: Typed) -> Typed:
-        return self._let("f32", f"{self._as('float')}({self._as('uint')}({a.text}) ^ 0x80000000u)")
-
-    def abs(self, a: Typed) -> Typed:
-        return self._let("f32", f"{self._as('float')}({self._as('uint')}({a.text}) & 0x7fffffffu)")
-
-    def not_(self, a: Typed) -> Typed:
-        return self._let(a.dtype, f"~{a.text}")
-
-    def shl(self, a: Typed, amount: Typed) -> Typed:
-        shifted = f"{self._as('uint')}({a.text}) << ({self._as('uint')}({amount.text}) & 31u)"
-        return self._let(a.dtype, f"{self._as(LANE[a.dtype])}({shifted})")
-
-    def shr(self, a: Typed, amount: Typed) -> Typed:
-        lanes = self._as(LANE[a.dtype])
-        return self._let(a.dtype, f"{a.text} >> ({lanes}({amount.text}) & 31)")
-
-    def u32_to_i32(self, a: Typed) -> Typed:
-        return self._let("i32", f"{self._as('int')}({a.text})")
-
-    def i32_to_u32(self, a: Typed) -> Typed:
-        return self._let("u32", f"{self._as('uint')}({a.text})")
-
-    def _wrapped(self, a: Typed, sign: str, b: Typed) -> Typed:
-        word = f"{self._as('uint')}({a.text}) {sign} {self._as('uint')}({b.text})"
-        return self._let(a.dtype, f"{self._as(LANE[a.dtype])}({word})")
-
-    def _call(self, dtype: str, function: str, *args: Typed) -> Typed:
-        return super()._call(dtype, f"{function}{self._lanes}", *args)
-
-    def _let(self, dtype: str, text: str) -> Typed:
-        return Typed(dtype, self._writer.let(f"{LANE[dtype]}{self._lanes}", text), self._lanes)
-
-    def _as(self, type_: str) -> str:
-        return f"as_{type_}{self._lanes}"
 
 
 @dataclass(frozen=True)
@@ -174,11 +113,6 @@ class WideScope(Scope):
         return self._named("f32", f"f_canonical{self.lanes}({value.text})")
 
 
-def vector_of(type_: str, lanes: int) -> str:
-    """The C type of `lanes` elements."""
-    return f"{type_}{lanes}" if lanes > 1 else type_
-
-
 def neighbours(outer: Scope, axis: int, lanes: int, first: str, body: Callable[[Scope], None]) -> None:
     """`lanes` elements of `axis` from `first` on in one; one by one where the axis ends before."""
     w, last = outer.writer, outer.nest.kernel.axes[axis].size
@@ -189,25 +123,3 @@ def neighbours(outer: Scope, axis: int, lanes: int, first: str, body: Callable[[
     if last % lanes:
         with w.block("else" if whole else ""), w.count(outer.site.index, last, "e", first) as at:
             body(outer.enter((axis,), (at,)))
-
-
-def combined(how: str, a: str, b: str, lanes: int) -> str:
-    """One step of a fold, in every lane."""
-    width = str(lanes) if lanes > 1 else ""
-    return f"f_link{width}({a}, {b})" if how == "sum" else f"({a} > {b} ? {a} : {b})"
-
-
-def halved(writer: Writer, how: str, parts: list[str], lanes: int) -> str:
-    """The halving tree over all lanes of `parts`, vectors of `lanes`; the result's name."""
-    while len(parts) > 1:
-        half = len(parts) // 2
-        parts = [
-            writer.let(f"float{lanes}", combined(how, parts[i], parts[i + half], lanes), "half") for i in range(half)
-        ]
-    (part,) = parts
-    while lanes > 1:
-        lanes //= 2
-        type_ = vector_of("float", lanes)
-        low, high = (writer.let(type_, f"{part}.{side}", side) for side in ("lo", "hi"))
-        part = writer.let(type_, combined(how, low, high, lanes), "half")
-    return part
