@@ -87,34 +87,49 @@ class Program:
         """Run the entry; `shared`: (first byte, bytes) of what the launch lets a block touch beside the entry's own
         arrays in shared memory. Raises Fault."""
         entry = self.entries[name]
-        environment, table = np.zeros(runtime.WORDS, np.int64), tabled(blocks)
-        extent = entry.extent + max((first + size for first, size in shared), default=0)
-        fresh = fresh_of([*entry.shared, *((entry.extent + first, size) for first, size in shared)], extent)
-        working, frames = fresh.copy(), aligned(items * entry.frame)
-        exchange = aligned(items * EXCHANGED)
-        environment[runtime.EXCHANGE] = exchange.ctypes.data
-        queues = np.zeros(items * QUEUE, np.uint8)
-        environment[runtime.QUEUES] = queues.ctypes.data
-        owned, proxies = np.zeros(items * OWN, np.uint8), np.zeros(-(-extent // 4), np.int64)
-        if entry.groups:
-            environment[runtime.GROUPS], environment[runtime.GROUP_BYTES] = owned.ctypes.data, OWN
-            environment[runtime.PROXIES] = proxies.ctypes.data
-        environment[runtime.NTID], environment[runtime.NCTAID] = items, groups
-        environment[runtime.SHADOW] = working.ctypes.data
-        environment[runtime.SHARED] = working.ctypes.data + shadow_bytes(extent)
-        environment[runtime.BYTES] = extent
-        environment[runtime.INTERVAL], environment[runtime.EPOCH] = Program._time, Program._time + 1
-        environment[runtime.RANGES], environment[runtime.TABLE] = len(blocks), table.ctypes.data
+        room = Room.of(entry, items, shared)
+        words, table = room.words, tabled(blocks)
+        words[runtime.NTID], words[runtime.NCTAID] = items, groups
+        words[runtime.INTERVAL], words[runtime.EPOCH] = Program._time, Program._time + 1
+        words[runtime.RANGES], words[runtime.TABLE] = len(blocks), table.ctypes.data
         params = np.concatenate([passed(a, t) for a, t in zip(args, entry.params, strict=True)])
-        pointers = [params.ctypes.data, frames.ctypes.data, entry.frame, fresh.ctypes.data, fresh.nbytes, backwards]
+        pointers = [params.ctypes.data, room.frames.ctypes.data, entry.frame]
+        shadow = [room.fresh.ctypes.data, room.fresh.nbytes]
         address = self._library.addresses[name]
-        fault = self._launch(environment.ctypes.data, address, groups, items, *pointers)
-        Program._time = int(environment[runtime.INTERVAL])
+        fault = self._launch(words.ctypes.data, address, groups, items, *pointers, *shadow, backwards)
+        Program._time = int(words[runtime.INTERVAL])
         if fault:
-            raise Fault(told(name, environment, entry))
+            raise Fault(told(name, words, entry))
 
     def close(self) -> None:
         self._library.close()
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory that one launch has beside the device's. `words`: the environment of its code (runtime.py), in which the
+    addresses of `held` stand; `frames`: of the threads; `fresh`: shadow and shared memory as a block finds them."""
+
+    words: NDArray[np.int64]
+    frames: Bytes
+    fresh: Bytes
+    held: Sequence[NDArray[Any]]
+
+    @classmethod
+    def of(cls, entry: Translated, items: int, shared: Regions) -> Room:
+        extent = entry.extent + max((first + size for first, size in shared), default=0)
+        fresh = fresh_of([*entry.shared, *((entry.extent + first, size) for first, size in shared)], extent)
+        working, exchange, queues = fresh.copy(), aligned(items * EXCHANGED), np.zeros(items * QUEUE, np.uint8)
+        owned, proxies = np.zeros(items * OWN, np.uint8), np.zeros(-(-extent // 4), np.int64)
+        words = np.zeros(runtime.WORDS, np.int64)
+        words[runtime.EXCHANGE], words[runtime.QUEUES] = exchange.ctypes.data, queues.ctypes.data
+        words[runtime.SHADOW], words[runtime.BYTES] = working.ctypes.data, extent
+        words[runtime.SHARED] = working.ctypes.data + shadow_bytes(extent)
+        if entry.groups:
+            words[runtime.GROUPS], words[runtime.GROUP_BYTES] = owned.ctypes.data, OWN
+            words[runtime.PROXIES] = proxies.ctypes.data
+        held = (working, exchange, queues, owned, proxies)
+        return cls(words, aligned(items * entry.frame), fresh, held)
 
 
 def tabled(blocks: Sequence[Block]) -> NDArray[np.int64]:
