@@ -59,6 +59,8 @@ COMMANDS = {
 CALLED = {"train": "run", "fit": "run", "init": "new", "lint": "check", "format": "fmt", "ls": "store ls"}
 CALLED |= {"help": "--help", "version": "--version"}
 INTERRUPTED = 130
+#: options of other commands, which no value of a job is meant by
+ELSEWHERE = ("--on", "--threads", "--tuned", "--workers", "--data")
 #: new objects between two searches for unreachable ones: compiling makes very many that stay, and no cycles
 SEARCHED = 100_000
 
@@ -131,6 +133,8 @@ def exit_code(arguments: list[str]) -> int:
 def how_to_set(error: click.ClickException) -> str:
     """A help line for what is no option of a command that takes a job, as `--steps 10`."""
     if not isinstance(error, click.NoSuchOption) or not error.ctx or not error.option_name.startswith("--"):
+        return ""
+    if error.option_name in ELSEWHERE:
         return ""
     takes_job = any(parameter.name == "sets" for parameter in error.ctx.command.params)
     if not takes_job or any(option.startswith(error.option_name) for option in error.possibilities or ()):

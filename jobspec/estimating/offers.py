@@ -56,7 +56,7 @@ def entries(path: Path) -> list[Any]:
         text = path.read_text("utf-8")
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError as error:
-        raise unreadable(f"there is no file {path}") from error
+        raise UsageError("E0875", f"there is no file {path}", help=f"begin with a copy of {EXAMPLE}") from error
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise unreadable(f"{path} cannot be read: {error}") from error
     found = table.get("offer") if isinstance(table, dict) and set(table) == {"offer"} else table

@@ -96,18 +96,21 @@ class Span:
 
 def not_text(name: str, reason: str) -> CompileError:
     help = "a job is UTF-8 text; if this is data, add it with `jobspec data add` and name it by its hash"
+    return CompileError("E0111", f"`{name}` is not a text file: {reason}", help=plan_help(name) or help)
+
+
+def plan_help(name: str) -> str | None:
+    """The next step for who gives a plan file."""
     if name.endswith(".plan"):
-        help = "a plan file is for `jobspec run` and `jobspec diff`; give the job's own text here"
-    return CompileError("E0111", f"`{name}` is not a text file: {reason}", help=help)
+        return "a plan file is for `jobspec run` and `jobspec diff`; give the job's own text here"
+    return None
 
 
 def too_large(name: str, size: int, limit: int) -> CompileError:
-    return CompileError(
-        "E0112",
-        f"`{name}` has {size:,} bytes; a job has at most {limit:,}",
-        help="move what repeats into a `def`, a `layer` or an imported library; if this is data, add it with "
-        "`jobspec data add` and name it by its hash",
-    )
+    help = "move what repeats into a `def`, a `layer` or an imported library; if this is data, add it with "
+    help += "`jobspec data add` and name it by its hash"
+    reason = f"`{name}` has {size:,} bytes; a job has at most {limit:,}"
+    return CompileError("E0112", reason, help=plan_help(name) or help)
 
 
 def unreadable(path: Path, error: OSError) -> UsageError:

@@ -29,6 +29,7 @@ def test_help_is_asked_for_in_short(call: Call) -> None:
 def test_options(call: Call, tiny: Path) -> None:
     """A value of the job that is given as an option; an option that is cut short is none."""
     assert "help: `--set steps=…` sets a value of the job" in call("run", tiny, "--steps", "5").err
+    assert "--set" not in call("profile", tiny, "--threads", "5").err
     assert "--set v=" not in call("run", tiny, "-v").err
     assert "--threads" in (said := call("run", tiny, "--thread", "5").err) and "--set" not in said
 
@@ -43,6 +44,9 @@ def test_a_plan_file_where_a_text_is_meant(call: Call, tiny: Path, tmp_path: Pat
     call("compile", tiny, "-o", path)
     said = call("show", path)
     assert said.code == 3 and "error[E0111]" in said.err and "help: a plan file is for `jobspec run`" in said.err
+    path.write_bytes(b"x" * 20_000)  # as one whose first zero stands far behind
+    said = call("show", path)
+    assert said.code == 3 and "error[E0112]" in said.err and "help: a plan file is for `jobspec run`" in said.err
 
 
 def test_a_file_that_cannot_be_written(call: Call, tiny: Path) -> None:
