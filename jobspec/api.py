@@ -68,6 +68,7 @@ else:
     report_of = later("jobspec.planning", "report_of")
     on_workers = later("jobspec.runtime.workers.opening", "on_workers")
     fresh = later("jobspec.verify.challenge", "fresh")
+    not_a_receipt = later("jobspec.verify.claims", "not_a_receipt")
     Means = later("jobspec.verify.replaying", "Means")
     Sample = later("jobspec.verify.sampled", "Sample")
     settle = later("jobspec.verify.settling", "dispute")

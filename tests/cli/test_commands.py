@@ -232,6 +232,9 @@ def test_verify(call: Call, tiny: Path) -> None:
     assert said.code == 2 and "error[E0843]: `--challenge abababab…`" in said.err and "--sample K" in said.err
     receipt.write_bytes(data[:-1])
     assert call("verify", receipt, *REFERENCE, "--json").json["verdict"] == "MALFORMED"
+    for words in (("trace", receipt, "--step", 1), ("report", receipt.parent)):
+        said = call(*words)
+        assert said.code == 5 and f"error[E0603]: {receipt} is not a receipt" in said.err and "help:" in said.err
 
 
 def test_verify_a_receipt_alone(call: Call, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

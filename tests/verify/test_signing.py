@@ -13,8 +13,9 @@ from blake3 import blake3
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from jobspec import api
 from jobspec.ir.codec.receipt import decode_receipt
-from jobspec.ir.errors import UsageError
+from jobspec.ir.errors import DataError, UsageError
 from jobspec.runtime.folder import RunFolder
 from jobspec.store.home import Home
 from jobspec.verify.replaying import Means
@@ -137,6 +138,13 @@ def test_what_is_no_envelope_is_refused(done: RunFolder, home: Home, tmp_path: P
 def test_what_is_not_there_is_not_signed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         sign(tmp_path / "receipt.cbor", keys(tmp_path, "me")[0])
+
+
+def test_what_is_no_receipt_is_not_signed(done: RunFolder, tmp_path: Path) -> None:
+    done.receipt.write_bytes(done.receipt.read_bytes()[:-1])
+    with pytest.raises(DataError, match="is not a receipt") as caught:
+        api.sign(done.receipt, keys(tmp_path, "me")[0])
+    assert caught.value.code == "E0603" and caught.value.help
 
 
 def test_what_is_no_key_is_said(done: RunFolder, home: Home, tmp_path: Path) -> None:
