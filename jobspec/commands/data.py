@@ -11,7 +11,7 @@ from jobspec.commands.options import FILE, json_option, say_json
 from jobspec.ir.amounts import in_bytes
 from jobspec.ir.errors import DataError, UsageError
 from jobspec.ir.types import DTYPES
-from jobspec.store.blobs import BlobStore
+from jobspec.lang.diagnostics import did_you_mean
 from jobspec.store.datasets import DataSet, known_roots, open_set, remove_set, resolve_root
 from jobspec.store.home import Home, open_home
 from jobspec.store.importers.add import AddedSet, add
@@ -129,15 +129,16 @@ def listing(home: Home, opened: DataSet) -> dict[str, Any]:
 def verify_command(roots: tuple[str, ...]) -> int:
     """Hash every shard of the sets named (default: all). Exit code 5 where one is missing or changed."""
     home, bad = open_home(), 0
-    store = home.data()
-    for root in [rooted(home, text) for text in roots] or [str(root) for root in known_roots(store)]:
-        bad += report(store, root)
+    for text in roots or [str(root) for root in known_roots(home.data())]:
+        bad += report(home, text)
     return DataError.exit_code if bad else 0
 
 
-def report(store: BlobStore, root: str) -> bool:
+def report(home: Home, text: str) -> bool:
     """Say what is wrong with one set; whether anything is."""
+    root, store = text, home.data()
     try:
+        root = rooted(home, text)
         opened = open_set(store, resolve_root(store, root))
         problems = list(opened.problems())
     except DataError as error:
@@ -161,6 +162,9 @@ def rm_command(root: str) -> None:
 
 
 def rooted(home: Home, text: str) -> str:
-    """The root that a local name stands for; anything else as it is."""
-    found = names_of(home).get(text)
-    return str(found) if found else text
+    """The root that a local name stands for; anything else as it is. Raises DataError E0401 for nearly a name."""
+    known = names_of(home)
+    near = did_you_mean(text, known)
+    if near and text not in known:
+        raise DataError("E0401", f"`{text}` names no data set", help=near)
+    return str(known.get(text, text))

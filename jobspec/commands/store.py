@@ -82,6 +82,8 @@ def push_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
     told += [(name, transfer.push_file(home, remote, name, beside)) for name, beside in found.files.items()]
     told += [(job, transfer.push_run(home, remote, job)) for job in found.runs]
     say_moved(told, "sent", found.left, as_json)
+    if not told and not as_json:
+        click.echo(f"there is nothing to send in {home.folder}: `jobspec data add` and `run` put something there")
 
 
 @command.command("pull")
@@ -96,6 +98,8 @@ def pull_command(url: str, what: tuple[str, ...], as_json: bool) -> None:
     told += [(name, transfer.pull_file(home, remote, name)) for name in found.files]
     told += [(job, transfer.pull_run(home, remote, job)) for job in found.runs]
     say_moved(told, "fetched", found.left, as_json)
+    if not told and not as_json:
+        click.echo(f"there is nothing to fetch at {remote.shown}: `jobspec store push` puts something there")
 
 
 def say_moved(told: list[tuple[Digest, Moved]], verb: str, left: list[str], as_json: bool) -> None:
@@ -108,5 +112,3 @@ def say_moved(told: list[tuple[Digest, Moved]], verb: str, left: list[str], as_j
     for name, moved in told:
         size = in_bytes(moved.bytes)
         click.echo(f"{name.short}  {moved.sent} files {verb} ({size}), {moved.kept} there already")
-    if not told:
-        click.echo("there is nothing to move")

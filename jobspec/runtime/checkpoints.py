@@ -67,8 +67,9 @@ def end_of(job: Job, phase: str) -> int:
     """Steps done at the end of `phase`. Raises UsageError E0846."""
     ends = dict(zip((p.name for p in job.phases), job.borders, strict=True))
     if not phase or phase not in ends:
-        listed = ", ".join(filter(None, ends)) or "it has none"
-        raise UsageError("E0846", f"the job has no phase `{phase}`", help=f"its phases: {listed}")
+        listed = ", ".join(filter(None, ends))
+        help = f"its phases: {listed}" if listed else "it has none: leave `--phase` out for the state at its end"
+        raise UsageError("E0846", f"the job has no phase `{phase}`", help=help)
     return ends[phase]
 
 

@@ -366,6 +366,7 @@ def test_data(call: Call, tmp_path: Path, home: Path) -> None:
     said = call("data", "verify")
     assert said.code == 5 and str(shard) in said.err
     shard.write_bytes(good)
+    assert "[E0401]" in (said := call("data", "rm", "point").err) and "did you mean `points`?" in said
     assert call("data", "rm", "points").code == 0
     assert "no data sets" in call("data", "ls").out
     assert call("data", "rm", "points").code == 5 and call("data", "verify", "b3:12345678").code == 5

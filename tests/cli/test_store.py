@@ -115,3 +115,10 @@ def test_listing_checking_clearing(call: Call, tiny: Path, home: Path) -> None:
     blob.write_bytes(data)
     assert call("store", "gc", "--dry-run").code == call("store", "gc").code == 0
     assert "ok: every blob" in call("store", "verify").out
+
+
+def test_nothing_to_move(call: Call, home: Path, tmp_path: Path) -> None:
+    said = call("store", "push", tmp_path / "there")
+    assert said.code == 0 and f"there is nothing to send in {home}" in said.out
+    said = call("store", "pull", tmp_path / "there")
+    assert said.code == 0 and f"there is nothing to fetch at {tmp_path}/there" in said.out
