@@ -39,6 +39,7 @@ class DeviceKernels:
             for special in self.special:
                 self.check(*case(3, size, special))
 
+    @pytest.mark.pocl
     def test_other_kinds(self) -> None:
         self.check(*bodies.norm(9000, True))
         self.check(*bodies.adamw(self.length, True))
@@ -46,6 +47,7 @@ class DeviceKernels:
         self.check(*bodies.variance(33, 1025))
         self.check(*bodies.embedding_gradient([70], [40], 11, True))
 
+    @pytest.mark.pocl
     @pytest.mark.parametrize("first", [True, False])
     @pytest.mark.parametrize("kind", ["rows", "columns"])
     def test_argmax_and_nan(self, kind: str, first: bool) -> None:
@@ -57,6 +59,7 @@ class DeviceKernels:
         b.store(b.inst("reduce", b.load(0, 300, 1), how="argmax", dtype="i32"), 1, 1, 0)
         self.check(b.kernel(kind), [x.reshape(-1), np.zeros(2, np.int32)])
 
+    @pytest.mark.pocl
     def test_what_columns_store_beside_their_sums(self) -> None:
         """Fewer columns than work-items share a group: what is only stored was once the last column's for all."""
         b = axes(kept=[2], reduced=[1])
@@ -66,6 +69,7 @@ class DeviceKernels:
         columns = np.array([0.25, 0.5], np.float32)
         self.check(b.kernel("columns"), [columns, np.zeros(2, np.float32), np.zeros(2, np.float32)])
 
+    @pytest.mark.pocl
     def test_what_columns_store_of_their_sums(self) -> None:
         """The same number twice, once needed by elements that are visited before it is stored: it was once that of a
         column that is not there."""
@@ -79,7 +83,7 @@ class DeviceKernels:
         results = [np.zeros(n, np.float32) for n in (2, 2, 1, 1)]
         self.check(b.kernel("columns"), [np.array([0.125], np.float32), np.array([1.5], np.float32), *results])
 
-    @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
+    @pytest.mark.parametrize("layout", [pytest.param("nn", marks=pytest.mark.pocl), "nt", "tn", "tt"])
     def test_contractions(self, layout: str) -> None:
         for m, n, k in self.shapes:
             self.check(*matmul(m, n, k, layout, 2, True))
@@ -90,6 +94,7 @@ class DeviceKernels:
         for m, n, k in ((7, 19, 33), (70, 40, 256), (5, 133, 511), (9, 16, 1300), (64, 64, 3000)):
             self.check(*matmul(m, n, k, layout, 2, True))
 
+    @pytest.mark.pocl
     def test_convolutions(self) -> None:
         self.check(*convolution(2, 6, 3, 16, 3))
         self.check(*weight_gradient(2, 7, 3, 20, 3))

@@ -18,12 +18,14 @@ def trained(tmp_path: Path, on: str, **values: object) -> jobspec.Run:
     return jobspec.run(job, on=on, home=tmp_path / on)
 
 
+@pytest.mark.pocl
 def test_digits_trains_to_the_same_receipt(tmp_path: Path) -> None:
     a, b = (trained(tmp_path, on, **{"train.steps": 40}) for on in ("llvm", "opencl"))
     assert Path(a.receipt).read_bytes() == Path(b.receipt).read_bytes()
     assert a.metrics["step.loss"].tobytes() == b.metrics["step.loss"].tobytes()
 
 
+@pytest.mark.pocl
 def test_a_run_goes_on_where_another_backend_stopped(tmp_path: Path) -> None:
     job = jobspec.load(SPECS / "digits.job", home=tmp_path, **{"train.steps": 40})
     jobspec.run(job, on="llvm", until=13, home=tmp_path)

@@ -30,6 +30,7 @@ def test_long_folds_keep_their_order(kind: str, how: str) -> None:
         check(b.kernel(kind), [numbers(10 * size, size, size == 300), result])
 
 
+@pytest.mark.pocl
 def test_folded_products_stay_two_operations() -> None:
     b = axes(kept=[32], reduced=[128])
     x = b.inst("neg", b.inst("mul", b.load(0, 1, 32), b.load(1, 1, 32)))

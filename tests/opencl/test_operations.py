@@ -8,7 +8,7 @@ import pytest
 from jobspec.ir.kernel import Kernel
 from tests.llvm.native import Array, axes
 from tests.llvm.test_elementwise import FORMS, NUMPY, SIZE, operand
-from tests.opencl.native import check, made
+from tests.opencl.native import ROWS, check, made
 from tests.opencl.programs import opencl
 
 pytestmark = pytest.mark.opencl
@@ -29,11 +29,18 @@ def all_forms(op: str, folds: bool) -> tuple[Kernel, list[Array]]:
     return b.kernel("rows"), arrays
 
 
+@pytest.mark.pocl
 @pytest.mark.parametrize("op", FORMS)
 def test_operation(op: str) -> None:
-    check(*all_forms(op, folds=False))
+    check(*all_forms(op, folds=False), chosen=ROWS[:1])
 
 
+@pytest.mark.parametrize("op", FORMS)
+def test_operation_under_other_schedules(op: str) -> None:
+    check(*all_forms(op, folds=False), chosen=ROWS[1:])
+
+
+@pytest.mark.pocl
 @pytest.mark.parametrize("op", FORMS)
 def test_operation_in_vectors(op: str) -> None:
     check(*all_forms(op, folds=True), chosen=[made(lanes=opencl().target.lanes)])

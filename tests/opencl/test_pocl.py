@@ -1,23 +1,13 @@
-"""PoCL itself, where it is installed: what it misses on this machine is named, and a whole training run on it ends in
-the state that is everybody's.
-"""
+"""PoCL itself, where it is installed: what it misses on this machine is named."""
 
 from __future__ import annotations
-
-import json
-import os
-import subprocess
-import sys
-from ctypes.util import find_library
-from pathlib import Path
 
 import pytest
 
 from jobspec.backends.conformance import asking
 from jobspec.backends.opencl import admission, lacking
-from tests.specs.tiny import SPECS
 
-pytestmark = pytest.mark.opencl
+pytestmark = [pytest.mark.opencl, pytest.mark.pocl]
 
 
 def named() -> list[dict[str, str]]:
@@ -46,19 +36,3 @@ def test_it_is_admitted_or_one_missing_part_is_named() -> None:
     for device in admission.devices():
         if "PoCL" in device.name:
             assert device.admitted or [clause for clause, _ in device.wrong] == [lacking.CLAUSE]
-
-
-@pytest.mark.slow
-def test_digits_reaches_its_expected_state(tmp_path: Path) -> None:
-    """On the system's PoCL (Debian: libpocl2), which need not be registered for anybody else."""
-    library = find_library("pocl")
-    if library is None:
-        pytest.skip("the system has no PoCL")
-    (tmp_path / "pocl.icd").write_text(f"{library}\n")
-    environment = {**os.environ, "OCL_ICD_VENDORS": str(tmp_path), "JOBSPEC_HOME": str(tmp_path / "home")}
-    command = (sys.executable, "-m", "jobspec", "run", str(SPECS / "digits.job"), "--on", "opencl", "--json")
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    expected = json.loads((SPECS / "digits.expected.json").read_text())
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout.splitlines()[-1])
-    assert found["state"] == expected["state"] and found["steps"] == expected["steps"], ended.stdout

@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return made_up(tmp_path_factory.mktemp("made"))
 
 
-@pytest.mark.parametrize("shape", [pytest.param("cpu", marks=pytest.mark.slow), "gpu"])
+@pytest.mark.parametrize("shape", [pytest.param("cpu", marks=[pytest.mark.slow, pytest.mark.pocl]), "gpu"])
 @pytest.mark.parametrize("name", NAMES)
 def test_small(home: Home, name: str, shape: str) -> None:
     work, target = on_made_up(name, home, SMALL[name]), opencl().target

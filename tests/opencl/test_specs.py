@@ -53,6 +53,7 @@ def reaches(name: str, home: Path) -> None:
     assert {"job": run.job, "state": run.state, "steps": run.steps, "metrics": run.final} == expected
 
 
+@pytest.mark.pocl
 def test_digits_reaches_its_expected_state(tmp_path: Path) -> None:
     reaches("digits", tmp_path)
 
