@@ -19,7 +19,7 @@ from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE
 from jobspec.ir.job import Job
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Routine
-from jobspec.ir.types import DTYPES
+from jobspec.ir.types import DTYPES, SIZES
 from jobspec.passes.layout import slot_buffers
 from jobspec.passes.tally import of_kernel, touched
 
@@ -163,7 +163,7 @@ class Maker:
 
     def share(self, number: int) -> float:
         """What of a buffer's bytes there is where values are `width` bytes wide."""
-        item = DTYPES[self.routine.buffers[number].type.dtype]
+        item = SIZES[self.routine.buffers[number].type.dtype]
         own = any(number == buffer for _, buffer in self.routine.slots)
         return self.width / item if item > self.width and not own else 1.0
 

@@ -21,7 +21,8 @@ ASIDE = "sm_90a"
 
 def has_matrices(target: Target) -> bool:
     """Whether contractions may be summed by the device's own matrix instructions."""
-    return target.backend == "cuda" and (has_aside(target) or int(target.cpu.removeprefix("sm_")) >= MATRICES)
+    level = target.cpu.removeprefix("sm_")
+    return target.backend == "cuda" and (has_aside(target) or (level.isdecimal() and int(level) >= MATRICES))
 
 
 def has_aside(target: Target) -> bool:

@@ -90,6 +90,15 @@ class Contraction:
     def k_size(self) -> int:
         return size(self.ka)
 
+    def lie_together(self, side: str, width: int) -> bool:
+        """Whether `width` neighbours of operand `side`, along k where its steps lie side by side, else along its lines,
+        always are `width` elements from a multiple of `width` on."""
+        view, lines, k = (self.a, self.m, self.ka) if side == "a" else (self.b, self.n, self.kb)
+        run = k if getattr(k[-1], side) == 1 else lines
+        others = [getattr(e, side) for e in (*self.batch, *lines, *k) if e != run[-1]]
+        whole = getattr(run[-1], side) == 1 and run[-1].size % width == 0
+        return whole and all(place % width == 0 for place in (view.offset, *view.turns, *others))
+
     def swapped(self) -> Contraction:
         """The same sums with the roles of m and n, a and b exchanged (a product does not mind)."""
 

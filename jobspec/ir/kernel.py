@@ -54,9 +54,10 @@ class Inst:
 
     const(dtype, bits)                      a bit pattern
     index(axis)                             the position along an axis, i32
-    load(view)                              an element; storage types u8/u16 load as i32, bool as i1
+    load(view)                              an element; storage types u8/u16 load as i32, bool as i1, bf16 as f32
     load(i; view, pick, bound, flag)   `pick * i` elements further; i (as u32) ≥ bound raises `flag`, reads for 0
-    store(x; view, flag)               NaN is stored as 0x7FC00000; flag ≥ 0: NaN or infinity raises it; -1: no check
+    store(x; view, flag)               NaN is stored as 0x7FC00000; flag ≥ 0: NaN or infinity raises it; -1: no check;
+                                            of what goes to a buffer of bf16, the upper half is stored
     reduce(x; how)                          how: sum | max | argmax, over row or reduced axes
     product(a, b)                           a, b: views; the contraction over k
     product(x; a, b; chain)                 leaves are of `chain` steps, and added to x one after another: no tree
@@ -139,6 +140,12 @@ def lie_together(kernel: Kernel, view: View, axis: int, count: int, further: Ite
 def reduces(kernel: Kernel) -> bool:
     """Whether it folds anything; a contraction's products apart."""
     return any(inst.op == "reduce" for inst in kernel.body)
+
+
+def may_halve(inst: Inst) -> bool:
+    """Whether what its views see may lie in two bytes, as the upper halves of numbers."""
+    own = inst.op == "product" and {name for name, _ in inst.attrs} == {"a", "b", "own"}
+    return own or inst.op in ("load", "store")
 
 
 def scans(kernel: Kernel) -> bool:

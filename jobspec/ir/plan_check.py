@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobspec.ir.check import IllFormed
-from jobspec.ir.kernel import KINDS, VIEWS, Inst, Kernel, View
+from jobspec.ir.classes import has_matrices
+from jobspec.ir.kernel import KINDS, VIEWS, Inst, Kernel, View, may_halve
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Call, Plan, Routine, Steps, Turns
 from jobspec.ir.routing import Routing
 from jobspec.ir.trio import trios
+from jobspec.ir.types import HALVES
 
 LINE = 64
 #: what an inst says, by its operation; those of the op table say no more than some of them
@@ -37,12 +39,13 @@ NUMBERS = ("bits", "axis", "flag")
 def check_plan(plan: Plan) -> None:
     """Raises IllFormed with every fault of every routine."""
     for routine in plan.routines:
-        check_routine(routine)
+        check_routine(routine, has_matrices(plan.target))
 
 
-def check_routine(routine: Routine) -> None:
-    """Raises IllFormed with every fault of `routine`."""
-    faults = [*form_faults(routine), *step_faults(routine, routine.steps, ())]
+def check_routine(routine: Routine, halves: bool = True) -> None:
+    """Raises IllFormed with every fault of `routine`; `halves`: its target has kernels that read numbers in two
+    bytes."""
+    faults = [*form_faults(routine), *half_faults(routine, halves), *step_faults(routine, routine.steps, ())]
     alone = unseen(routine) if not faults else None
     if faults := [*buffer_faults(routine, alone), *faults]:
         raise IllFormed("\n".join(f"routine {routine.name}: {fault}" for fault in faults))
@@ -54,6 +57,19 @@ def form_faults(routine: Routine) -> Iterator[str]:
         for at, inst in enumerate(kernel.body):
             if not is_whole(inst, len(kernel.axes)):
                 yield f"kernel {number}: inst {at} ({inst.op[:40]}) is not of the form that its operation has"
+
+
+def half_faults(routine: Routine, known: bool) -> Iterator[str]:
+    """Buffers of numbers in two bytes where none may be, or that others touch than those who know them."""
+    found = {number for number, buffer in enumerate(routine.buffers) if buffer.type.dtype == HALVES}
+    outside = {n for _, n in (*routine.slots, *routine.feeds, *routine.reports)} | {n for n, _ in routine.constants}
+    strange = found if not known else found & {*outside, routine.flag_buffer, routine.step}
+    yield from (f"buffer {number} may not hold {HALVES}" for number in sorted(strange))
+    for number, kernel in enumerate(routine.kernels if found else ()):
+        for at, inst in enumerate(kernel.body):
+            views = {v.buffer for name, v in inst.attrs if name in VIEWS and isinstance(v, View)}
+            if views & found and not (may_halve(inst) and inst.dtype == "f32"):
+                yield f"kernel {number}: inst {at} ({inst.op[:40]}) cannot know numbers in {HALVES}"
 
 
 def is_whole(inst: Inst, axes: int) -> bool:

@@ -11,13 +11,16 @@ from math import prod
 
 #: element type → bytes per element as stored
 DTYPES: dict[str, int] = {"f32": 4, "i32": 4, "u32": 4, "bool": 1, "u8": 1, "u16": 2}
+#: the same, and what a buffer of a plan alone may hold: the upper halves of f32 numbers that are bfloat16's
+HALVES = "bf16"
+SIZES: dict[str, int] = {**DTYPES, HALVES: 2}
 INTEGERS = frozenset({"i32", "u32"})
 STORAGE = frozenset({"u8", "u16"})
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`dtype` is a key of DTYPES; `shape` is () for a scalar."""
+    """`dtype` is a key of DTYPES, of a buffer in a plan one of SIZES; `shape` is () for a scalar."""
 
     dtype: str
     shape: tuple[int, ...] = ()
@@ -30,7 +33,7 @@ class Type:
     @property
     def nbytes(self) -> int:
         """Bytes as stored, without padding."""
-        return self.size * DTYPES[self.dtype]
+        return self.size * SIZES[self.dtype]
 
     @property
     def rank(self) -> int:

@@ -23,12 +23,14 @@ from jobspec.passes.schedule_tiles import across_m, groups_of
 Shape = tuple[int, int, int, int]
 #: rows and columns that fill half of the smallest tile
 LEAST = 32
-#: columns of a group of 128 work-items, such groups each way, stages of operands that are copied first (0: they are
-#: not), from the most reuse to the least
+#: columns of a group of 128 work-items, such groups each way, stages of bfloat16 (0: of float32, through registers),
+#: from the most reuse to the least
 SHAPES: tuple[Shape, ...] = (
     (256, 2, 1, 4), (128, 2, 1, 3), (128, 2, 1, 0), (64, 2, 2, 0), (128, 1, 2, 3), (128, 1, 1, 4), (128, 1, 1, 0),
-    (64, 1, 1, 4), (64, 2, 1, 0), (64, 1, 1, 0),
+    (64, 2, 1, 4), (64, 1, 1, 4), (64, 2, 1, 0), (64, 1, 1, 0),
 )  # fmt: skip
+#: neighbours that lie together where a stage is fetched from where an operand lies: elsewhere it is copied first
+NEIGHBOURS = 8
 #: cycles of a processor for 64 steps: of a line or column that is fetched, at 64 bytes a cycle, in float32 and in
 #: bfloat16; how many sums the tensor cores take in one; of lines and columns that are copied first, 4 bytes read and 2
 #: written at 20 a cycle
@@ -60,8 +62,9 @@ def made(swap: int, shape: Shape) -> Schedule:
 
 
 def cycles(form: Contraction, shape: Shape) -> int:
-    """Of the processor that has most to do."""
-    launches = 2 if shape[3] else 0
+    """Of the processor that has most to do. What can be read from where it lies is taken to lie in two bytes, as all
+    does that halve.py finds."""
+    launches = len(copied(form)) if shape[3] else 0
     return -(-form.k_size // BLOCK) * each(form, shape) + launches * LAUNCH
 
 
@@ -70,14 +73,19 @@ def each(form: Contraction, shape: Shape) -> int:
     down, across = lines(shape)
     rounds = -(-groups_of(form, down, across) // PROCESSORS)
     fetched = (down + across) * (FETCHED_HALF if shape[3] else FETCHED)
-    copied = COPIED * copies(form) // PROCESSORS if shape[3] else 0
-    return rounds * max(fetched, down * across // SUMS) + copied
+    first = COPIED * copies(form) // PROCESSORS if shape[3] else 0
+    return rounds * max(fetched, down * across // SUMS) + first
+
+
+def copied(form: Contraction) -> list[str]:
+    """The operands that cannot be read from where they lie."""
+    return [side for side in ("a", "b") if not form.lie_together(side, NEIGHBOURS)]
 
 
 def copies(form: Contraction) -> int:
-    """Lines and columns in memory."""
-    of_a, of_b = prod(e.size for e in form.batch if e.a), prod(e.size for e in form.batch if e.b)
-    return of_a * size(form.m) + of_b * size(form.n)
+    """Lines and columns in memory that are copied first."""
+    lines = {"a": size(form.m), "b": size(form.n)}
+    return sum(lines[side] * prod(e.size for e in form.batch if getattr(e, side)) for side in copied(form))
 
 
 def lines(shape: Shape) -> tuple[int, int]:

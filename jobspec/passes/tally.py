@@ -20,7 +20,7 @@ from jobspec.ir.library.apply import apply
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Buffer, Call, Routine, Steps, Turns
 from jobspec.ir.routing import Routing
-from jobspec.ir.types import DTYPES
+from jobspec.ir.types import SIZES
 
 #: operations of one primitive on floats; any other primitive counts none
 OPERATIONS = {"fma": 2} | dict.fromkeys(("add", "sub", "mul", "div", "sqrt", "max", "min", "floor", "rint"), 1)
@@ -139,12 +139,12 @@ def elements(kernel: Kernel, inst: Inst, view: View) -> int:
 
 
 def item(buffers: Sequence[Buffer], view: View) -> int:
-    return DTYPES[buffers[view.buffer].type.dtype]
+    return SIZES[buffers[view.buffer].type.dtype]
 
 
 def bytes_of(table: dict[int, int], buffers: Sequence[Buffer]) -> dict[int, int]:
     whole = ((number, buffers[number].type, count) for number, count in table.items())
-    return {number: min(count, type.size) * DTYPES[type.dtype] for number, type, count in whole}
+    return {number: min(count, type.size) * SIZES[type.dtype] for number, type, count in whole}
 
 
 @cache

@@ -46,6 +46,20 @@ static __device__ __forceinline__ long far_away(uint low, uint high) {
 ASIDE("ca", 4)
 ASIDE("ca", 8)
 ASIDE("cg", 16)
+// The same, or zeros where there is nothing.
+#define ASIDE_OF(how, bytes)                                                                                           \
+  static __device__ __forceinline__ void aside##bytes##_of(float* into, const float* from, bool exists) {              \
+    asm volatile("cp.async." how ".shared.global [%0], [%1], " #bytes ", %2;" ::"r"(                                   \
+                     (uint)__cvta_generic_to_shared(into)),                                                            \
+                 "l"(__cvta_generic_to_global(from)), "r"(exists ? bytes : 0)                                          \
+                 : "memory");                                                                                          \
+  }
+ASIDE_OF("ca", 4)
+ASIDE_OF("ca", 8)
+ASIDE_OF("cg", 16)
+#define COPY1_OF(into, from, exists) aside4_of(into, from, exists)
+#define COPY2_OF(into, from, exists) aside8_of(into, from, exists)
+#define COPY4_OF(into, from, exists) aside16_of(into, from, exists)
 #define COPY1(into, from) aside4(into, from)
 #define COPY2(into, from) aside8(into, from)
 #define COPY4(into, from) aside16(into, from)
@@ -71,6 +85,9 @@ ASIDE("cg", 16)
 #define int_to_f(a) __int2float_rn(a)
 #define uint_to_f(a) __uint2float_rn(a)
 #define f_canonical(a) ((to_bits(a) & 0x7fffffffu) > 0x7f800000u ? to_float(0x7fc00000u) : (a))
+// A number of bfloat16 in two bytes of memory, and the upper half of one that holds it.
+#define f_widened(a) to_float((uint)(a) << 16)
+#define f_halved(a) ((ushort)(to_bits(a) >> 16))
 static __device__ __forceinline__ int f_to_int(float x) {
   const int inside = (int)(x >= -2147483648.0f && x < 2147483648.0f ? x : 0.0f);
   return x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? (-2147483647 - 1) : inside;

@@ -27,6 +27,7 @@ from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.writer import Writer
 from jobspec.ir.errors import CompileError
 from jobspec.ir.kernel import reduces
+from jobspec.ir.types import HALVES
 
 ANEW = "compile the job again for the backend that is to run it"
 
@@ -55,6 +56,9 @@ def of_products(q: Request, writer: Writer) -> list[Launch]:
         if q.schedule.get("stages", 0):
             return matrices_packed.render(q, writer)
         return matrices_aside.render(q, writer) if q.schedule.get("aside", 0) else matrices.render(q, writer)
+    if any(q.buffers[view.buffer].type.dtype == HALVES for view in (form.a, form.b)):
+        reason = "this plan multiplies numbers that lie in two bytes, which matrix instructions alone do, without them"
+        raise CompileError("E0607", reason, help=ANEW)
     if form.chain:
         reason = "this plan adds the leaves of a product to a sum one after another, which native code alone does"
         raise CompileError("E0607", reason, help=ANEW)

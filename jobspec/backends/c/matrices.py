@@ -6,12 +6,13 @@ multiple of 16 and a divisor of the leaf. Promises: a leaf of 256 is summed by i
 ascending, from +0; the leaves go up the contract's tree. No schedule changes that, so none changes a bit.
 
 Operands lie in shared memory as they lie in memory, bfloat16, two to a word: rows of steps, or rows of lines, which are
-turned on the way into registers, eight rows by eight columns at a time.
+turned on the way into registers, eight rows by eight columns at a time. What lies in two bytes in memory is copied on
+the side, up to eight neighbours at a time, through no register; of float32, the upper halves are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -53,7 +54,7 @@ class Pieces(Tile):
     def _paired(self, o: Operand) -> Operand:
         """In fours or in pairs; where none lie together, its `steps` are pairs of steps, of one line each."""
         wide = self._widened(o)
-        return wide if wide.width > 1 else replace(o, steps=self.steps // 2)
+        return wide if wide.width > 1 else replace(wide, steps=self.steps // 2)
 
     def _declare(self) -> None:
         w = self.writer
@@ -87,25 +88,48 @@ class Pieces(Tile):
     def _simple(self, o: Operand) -> bool:
         return o.width > 1 and super()._simple(o)
 
+    def _directly(self, o: Operand) -> bool:
+        """Whether it goes to shared memory as it is, on the side."""
+        return o.half and o.width > 1
+
     def _reach(self, top: Scope, o: Operand, batch: Mapping[Extent, str], first: str) -> list[str]:
-        type_ = vector_of("float", o.width) if o.width > 1 else "uint"
-        for j in range(o.each):
-            self.writer.line(f"{type_} {o.name}{j};")
+        for j in range(0 if self._directly(o) else o.each):
+            self.writer.line(f"{kept(o)} {o.name}{j};")
         return super()._reach(top, o, batch, first)
 
+    def _evenly(self, o: Operand) -> bool:
+        """Whether the lines that a work-item fetches all exist, each as far from the one before."""
+        whole = len(o.extents) == 1 and o.extents[0].size % o.lines == 0
+        return self._directly(o) and o.along_k and self._simple(o) and whole
+
+    def _pointed(self, o: Operand, j: int) -> int:
+        return 0 if self._evenly(o) else j
+
+    def _steps(self, o: Operand, stage: str) -> Iterator[str]:
+        if not self._evenly(o):
+            return super()._steps(o, stage)
+        return (str(j * (o.items // o.across) * o.stride(o.extents[0])) for j in range(o.each))
+
     def _fetch(self, o: Operand, pointers: Sequence[str], stage: str, half: str) -> None:
-        """The stage's elements into registers; zeros behind the last step."""
+        """The stage's elements into registers, or on their way to a half of shared memory; zeros behind the last
+        step."""
         if o.width == 1:
             self._fetch_pairs(o, pointers, stage)
             return
-        w = self.writer
         for j, place in enumerate(self._steps(o, stage)):
-            fetched = f"vload{o.width}(0, {pointers[j]} + {place})"
+            exists = ""
             if self.form.k_size % self.steps:
                 exists = f"({self.index}){stage} * {self.steps} + {o.step(j)} < {self.form.k_size}"
-                fetched = f"{exists} ? {fetched} : NOTHING{o.width}"
-            w.line(f"{o.name}{j} = {fetched};")
+            start = f"{pointers[j]} + {place}"
+            copy = self._directly(o)
+            self.writer.line(self._copy_of(o, j, half, start, exists) if copy else fetch_of(o, j, start, exists))
         self._advance(o, pointers)
+
+    def _copy_of(self, o: Operand, j: int, half: str, start: str, exists: str) -> str:
+        into, words = self._into(o, j, half), o.width // 2
+        if exists:
+            return f"COPY{words}_OF((float*)({into}), (const float*)({start}), {exists});"
+        return f"COPY{words}((float*)({into}), (const float*)({start}));"
 
     def _fetch_pairs(self, o: Operand, pointers: Sequence[str], stage: str) -> None:
         """Two steps of a line in a word, each from where it lies."""
@@ -114,11 +138,11 @@ class Pieces(Tile):
             word = o.step(j)
             if word not in words:
                 words[word] = (self._step_at(o, stage, word, 0), self._step_at(o, stage, word, 1))
-            low, high = (self._element(pointers[j], place) for place in words[word])
-            self.writer.line(f"{o.name}{j} = f_pair({low}, {high});")
+            low, high = (self._element(o, pointers[j], place) for place in words[word])
+            self.writer.line(f"{o.name}{j} = {pair(o, low, high)};")
 
-    def _element(self, pointer: str, place: tuple[str, str]) -> str:
-        return self.writer.let("float", f"{place[1]} ? {pointer}[{place[0]}] : 0.0f", "x")
+    def _element(self, o: Operand, pointer: str, place: tuple[str, str]) -> str:
+        return self.writer.let(o.stored, f"{place[1]} ? {pointer}[{place[0]}] : ({o.stored})0", "x")
 
     def _step_at(self, o: Operand, stage: str, word: str, odd: int) -> tuple[str, str]:
         """Where in a line a step lies, and whether it exists."""
@@ -133,18 +157,22 @@ class Pieces(Tile):
     def _arrive(self, half: str) -> None:
         for o in self.operands:
             self._put(o, half)
+        if any(map(self._directly, self.operands)):
+            self.writer.line("COPIED;")
         self.writer.line("SYNC;")
 
     def _put(self, o: Operand, half: str) -> None:
-        """What was fetched, in its place: two numbers in a word, neighbours along what lies together in memory."""
-        w = self.writer
-        for j in range(o.each):
-            step, line, fetched = o.step(j), o.line(j), f"{o.name}{j}"
-            row, column = (step, f"({line}) / 2") if across(o) else (line, f"({step}) / 2" if o.width > 1 else step)
-            into = f"{o.name}[{half}][({row}) * {self._pitch(o)} + {column}]"
-            for word in range(max(1, o.width // 2)):
-                pair = f"f_pair({fetched}.{'xz'[word]}, {fetched}.{'yw'[word]})" if o.width > 1 else fetched
-                w.line(f"(&{into})[{word}] = {pair};")
+        """What was fetched into registers, in its place."""
+        for j in range(0 if self._directly(o) else o.each):
+            into = self._into(o, j, half)
+            for number, word in enumerate(words_of(o, j)):
+                self.writer.line(f"({into})[{number}] = {word};")
+
+    def _into(self, o: Operand, j: int, half: str) -> str:
+        """Where fetch `j` goes: two numbers in a word, neighbours along what lies together in memory."""
+        step, line = o.step(j), o.line(j)
+        row, column = (step, f"({line}) / 2") if across(o) else (line, f"({step}) / 2" if o.width > 1 else step)
+        return f"&{o.name}[{half}][({row}) * {self._pitch(o)} + {column}]"
 
     # ---- sums
 
@@ -179,6 +207,40 @@ class Pieces(Tile):
         if across(o):
             return f"{whole} * {pitch} + {first} / 2 + lane / 16 * 4"
         return f"({first} + {halves}) * {pitch} + lane / 8 % 2 * 4"
+
+
+def kept(o: Operand) -> str:
+    """The C type of what is fetched at once, in registers."""
+    if o.width == 1:
+        return "uint"
+    return vector_of("uint", o.width // 2) if o.half else vector_of("float", o.width)
+
+
+def fetch_of(o: Operand, j: int, start: str, exists: str) -> str:
+    """Fetch `j` into registers, zeros where nothing exists."""
+    words = o.width // 2
+    if not o.half:
+        fetched, nothing = f"vload{o.width}(0, {start})", f"NOTHING{o.width}"
+    elif words == 1:
+        fetched, nothing = f"*(GLOBAL const uint*)({start})", "0u"
+    else:
+        zeros = ", ".join(["0u"] * words)
+        fetched, nothing = f"vload{words}(0, (GLOBAL const uint*)({start}))", f"VECTOR{words}(uint, {zeros})"
+    return f"{o.name}{j} = {f'{exists} ? {fetched} : {nothing}' if exists else fetched};"
+
+
+def words_of(o: Operand, j: int) -> list[str]:
+    """What fetch `j` has brought, two numbers of bfloat16 in each."""
+    name, words = f"{o.name}{j}", o.width // 2
+    if words > 1 and o.half:
+        return [f"{name}.{part}" for part in "xyzw"[:words]]
+    if words and not o.half:
+        return [f"f_pair({name}.{'xz'[word]}, {name}.{'yw'[word]})" for word in range(words)]
+    return [name]
+
+
+def pair(o: Operand, low: str, high: str) -> str:
+    return f"((uint){low} | (uint){high} << 16)" if o.half else f"f_pair({low}, {high})"
 
 
 def across(o: Operand) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jobspec.backends.c.matrices import Pieces, across
+from jobspec.backends.c.matrices import Pieces, across, words_of
 from jobspec.backends.c.operand import Operand
 from jobspec.backends.c.request import Launch, Request
 from jobspec.backends.c.shared import Array, Piece
@@ -85,20 +85,26 @@ class Blocks(Pieces):
 
     # ---- from memory
 
+    def _directly(self, o: Operand) -> bool:
+        return False
+
     def _put(self, o: Operand, half: str) -> None:
-        """What was fetched, in its place: the piece of 16 bytes that is its own is changed by the number of its row."""
-        w = self.writer
-        for j in range(o.each):
-            step, line, name = o.step(j), o.line(j), f"{o.name}{j}"
-            if across(o):
-                row, word = f"(({line}) / {BLOCK} * {BLOCK} + {step})", f"({line}) % {BLOCK} / 2"
+        for j in range(0 if self._directly(o) else o.each):
+            into, words = self._into(o, j, half), words_of(o, j)
+            if len(words) > 1:
+                vector = f"VECTOR{len(words)}(uint, {', '.join(words)})"
+                self.writer.line(f"vstore{len(words)}({vector}, 0, {into});")
             else:
-                row, word = f"({line})", f"({step}) / 2" if o.width > 1 else step
-            into = f"{self._start(o, half)} + {row} * {ROW} + (({word}) ^ {row} % 8 * 4)"
-            if o.width == 4:
-                w.line(f"vstore2(VECTOR2(uint, f_pair({name}.x, {name}.y), f_pair({name}.z, {name}.w)), 0, {into});")
-            else:
-                w.line(f"*({into}) = {f'f_pair({name}.x, {name}.y)' if o.width == 2 else name};")
+                self.writer.line(f"*({into}) = {words[0]};")
+
+    def _into(self, o: Operand, j: int, half: str) -> str:
+        """In rows of 128 bytes; the piece of 16 that is its own is changed by the number of its row."""
+        step, line = o.step(j), o.line(j)
+        if across(o):
+            row, word = f"(({line}) / {BLOCK} * {BLOCK} + {step})", f"({line}) % {BLOCK} / 2"
+        else:
+            row, word = f"({line})", f"({step}) / 2" if o.width > 1 else step
+        return f"{self._start(o, half)} + {row} * {ROW} + (({word}) ^ {row} % 8 * 4)"
 
     def _start(self, o: Operand, half: str) -> str:
         return f"{o.name}[{half}]"

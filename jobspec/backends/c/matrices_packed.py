@@ -29,9 +29,12 @@ ACCESS, BYTES = 4, 4 * WORDS
 def render(q: Request, writer: Writer) -> list[Launch]:
     get = q.schedule.get
     tiles = Tiles(q, writer, q.form, 2, get("aside", BLOCK) // 4, get("high", 1), get("wide", 1))
-    left, right = tiles.copies
-    first, second = left.copied(0), right.copied(left.bytes)
-    return [first, second, replace(tiles.render(), scratch=left.bytes + right.bytes)]
+    launches, end = [], 0
+    for copy in tiles.copies:
+        if copy.bytes:
+            launches.append(copy.copied(end))
+        end += copy.bytes
+    return [*launches, replace(tiles.render(), scratch=end)]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Copies(Blocks):
     """The function that copies operand 0 or 1: a group of 128 a block, in the order [batch][block of lines][stage]."""
 
     number: int
+    needed: bool
 
     @property
     def operand(self) -> Operand:
@@ -56,7 +60,7 @@ class Copies(Blocks):
 
     @property
     def bytes(self) -> int:
-        return BYTES * prod(e.size for e in self.outer) * self.blocks * self._stages
+        return BYTES * prod(e.size for e in self.outer) * self.blocks * self._stages * self.needed
 
     def copied(self, place: int) -> Launch:
         """To `place` in the scratch memory."""
@@ -87,8 +91,13 @@ class Tiles(Blocks):
 
     @property
     def copies(self) -> tuple[Copies, Copies]:
-        left, right = (Copies(self.q, self.writer, self.form, 2, BLOCK // 4, 1, 1, side) for side in range(2))
+        q, w, needed = self.q, self.writer, [not self._directly(o) for o in self.operands]
+        left, right = (Copies(q, w, self.form, 2, BLOCK // 4, 1, 1, side, needed[side]) for side in range(2))
         return left, right
+
+    def _directly(self, o: Operand) -> bool:
+        """Whether it is read from where it lies."""
+        return o.half and o.width == 2 * ACCESS
 
     @property
     def _halves(self) -> int:
@@ -101,6 +110,8 @@ class Tiles(Blocks):
 
     def _reach(self, top: Scope, o: Operand, batch: Mapping[Extent, str], first: str) -> list[str]:
         """The first stage of each block of the tile's lines, where the work-item fetches."""
+        if self._directly(o):
+            return super()._reach(top, o, batch, first)
         w, copy = self.writer, self.copies[0 if o.side == "a" else 1]
         place = 0 if o.side == "a" else self.copies[0].bytes
         number = flattened((batch[e] for e in copy.outer), (e.size for e in copy.outer))
@@ -114,10 +125,13 @@ class Tiles(Blocks):
             found.append(name)
         return found
 
-    def _copy(self, pointers: Sequence[list[str]], half: str) -> None:
+    def _copy(self, pointers: Sequence[list[str]], stage: str, half: str) -> None:
         """A stage on its way to a part of shared memory; the pointers go on to the next."""
         w = self.writer
         for o, reach in zip(self.operands, pointers, strict=True):
+            if self._directly(o):
+                self._fetch(o, reach, stage, half)
+                continue
             for block, pointer in enumerate(reach):
                 for word in range(0, WORDS, ACCESS * self.items):
                     into = f"&{o.name}[{half}][{block * WORDS + word} + ITEM * {ACCESS}]"
@@ -129,7 +143,7 @@ class Tiles(Blocks):
         self._open_sums()
         for first in range(halves - 1):
             if first < stages:
-                self._copy(pointers, str(first))
+                self._copy(pointers, str(first), str(first))
             w.line("COPIES_END;")
         w.line("int here = 0;")
         w.line("ROLLED")
@@ -140,7 +154,7 @@ class Tiles(Blocks):
             if stages >= halves:
                 w.line(f"const int behind = here == 0 ? {halves - 1} : here - 1;")
                 with w.block(f"if ({stage} + {halves - 1} < {stages})"):
-                    self._copy(pointers, "behind")
+                    self._copy(pointers, f"({stage} + {halves - 1})", "behind")
             w.line("COPIES_END;")
             w.line("f_multiplied(s);")
             w.line(f"here = here == {halves - 1} ? 0 : here + 1;")

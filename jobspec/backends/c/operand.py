@@ -12,10 +12,14 @@ from jobspec.backends.c.lines import wider
 from jobspec.ir.contraction import Extent
 from jobspec.ir.tiles import PAD
 
+#: C type of an element → how many neighbours one access may take
+WIDTHS = {"float": (4, 2), "ushort": (8, 4, 2)}
+
 
 @dataclass(frozen=True)
 class Operand:
-    """One side of a tile: `lines` rows of a or columns of b, `steps` of k; `items` work-items fetch it."""
+    """One side of a tile: `lines` rows of a or columns of b, `steps` of k; `items` work-items fetch it. `half`: it lies
+    in two bytes in memory."""
 
     name: str
     extents: tuple[Extent, ...]
@@ -25,6 +29,12 @@ class Operand:
     steps: int
     items: int
     width: int = 1
+    half: bool = False
+
+    @property
+    def stored(self) -> str:
+        """The C type of an element in memory."""
+        return "ushort" if self.half else "float"
 
     def stride(self, extent: Extent) -> int:
         return extent.a if self.side == "a" else extent.b
@@ -80,10 +90,8 @@ class Operand:
             return f"(ITEM + {self.items * (j % (self.across // self.items))})"
         return f"((ITEM + {self.items * j}) % {self.across})"
 
-    def aligned(self, width: int) -> bool:
-        """Whether `width` neighbours along k, or along the lines, always lie side by side at a multiple of `width`."""
-        run = self.k if self.stride(self.k[-1]) == 1 else self.extents
-        others = [e for e in (*self.extents, *self.k) if e != run[-1]]
-        cut = self.steps if run is self.k else self.lines
-        whole = self.stride(run[-1]) == 1 and run[-1].size % width == cut % width == 0
-        return whole and all(self.stride(e) % width == 0 for e in others)
+    def shared_out(self, width: int) -> bool:
+        """Whether the work-items fetch all of it, `width` neighbours each at a time."""
+        cut = self.steps if self.stride(self.k[-1]) == 1 else self.lines
+        fetches = self.lines * self.steps
+        return cut % width == 0 and fetches >= self.items * width and fetches % (self.items * width) == 0

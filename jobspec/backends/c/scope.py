@@ -17,12 +17,13 @@ from jobspec.backends.nest import FOLDS, Nest
 from jobspec.ir.kernel import WRITES, Inst, View
 from jobspec.ir.library.apply import apply
 from jobspec.ir.plan import Buffer
-from jobspec.ir.types import DTYPES
+from jobspec.ir.types import HALVES, SIZES
 
 #: how far from a space's beginning is not far
 NEAR = 2**31 - 1
 #: dtype of the IR → C type of an element in memory
 STORED = {"f32": "float", "i32": "int", "u32": "uint", "bool": "uchar", "u8": "uchar", "u16": "ushort"}
+STORED[HALVES] = "ushort"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Site:
     def _declared(self, view: View) -> str:
         buffer = self.buffers[view.buffer]
         type_ = f"GLOBAL {STORED[buffer.type.dtype]}*"
-        place = buffer.offset + view.offset * DTYPES[buffer.type.dtype]
+        place = buffer.offset + view.offset * SIZES[buffer.type.dtype]
         turns = "".join(f" + {stride}l * turn{i}" for i, stride in enumerate(view.turns) if stride)
         name = self.writer.name("p")
         self.writer.line(f"{type_} const {name} = ({type_})({address(buffer, place)}){turns};")
@@ -140,9 +141,7 @@ class Scope:
 
     def _load(self, inst: Inst, *picked: Typed) -> Typed:
         view = inst["view"]
-        text = f"{self.site.pointer(view)}[{self.place(inst, *picked)}]"
-        if self.site.buffers[view.buffer].type.dtype == "bool":
-            text += " != 0"
+        text = held(self.site.buffers[view.buffer], f"{self.site.pointer(view)}[{self.place(inst, *picked)}]")
         return Typed(inst.dtype, self.writer.let(HELD[inst.dtype], text))
 
     def place(self, inst: Inst, *picked: Typed) -> str:
@@ -160,7 +159,9 @@ class Scope:
     def _store(self, inst: Inst, value: Typed) -> None:
         if value.dtype == "f32" and inst["flag"] >= 0:
             self.raise_flag(inst["flag"], boundless(value))
-        self.writer.line(f"{self.site.pointer(inst['view'])}[{self.element(inst['view'])}] = {written(value)};")
+        view = inst["view"]
+        kept = written(self.site.buffers[view.buffer], value)
+        self.writer.line(f"{self.site.pointer(view)}[{self.element(view)}] = {kept};")
 
     def raise_flag(self, flag: int, condition: str) -> None:
         flags = self.site.flags
@@ -177,9 +178,17 @@ def boundless(value: Typed) -> str:
     return f"(to_bits({value.text}) & 0x7f800000u) == 0x7f800000u"
 
 
-def written(value: Typed) -> str:
+def held(buffer: Buffer, element: str) -> str:
+    """An element in memory as the body holds it."""
+    if buffer.type.dtype == HALVES:
+        return f"f_widened({element})"
+    return f"{element} != 0" if buffer.type.dtype == "bool" else element
+
+
+def written(buffer: Buffer, value: Typed) -> str:
     """What is stored of it: a canonical NaN in the place of any."""
-    return f"f_canonical({value.text})" if value.dtype == "f32" else value.text
+    text = f"f_canonical({value.text})" if value.dtype == "f32" else value.text
+    return f"f_halved({text})" if buffer.type.dtype == HALVES else text
 
 
 def scaled(position: str, stride: int) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, MutableMapping
 from dataclasses import dataclass
 
 from jobspec.backends.c.scalars import HELD, Typed
-from jobspec.backends.c.scope import STORED, Scope, boundless, written
+from jobspec.backends.c.scope import STORED, Scope, boundless, held, written
 from jobspec.backends.nest import FOLDS
-from jobspec.ir.kernel import WRITES, Inst, lie_together
+from jobspec.ir.kernel import WRITES, Inst, View, lie_together
 from jobspec.ir.plan import Buffer
-from jobspec.ir.types import DTYPES
+from jobspec.ir.types import SIZES
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Several(Scope):
         placed = inst.args if inst.op == "load" else ()
         further = [inst["pick"]] if placed else []
         lies = lie_together(self.nest.kernel, inst["view"], self.axis, len(self.lanes), further)
-        even = evenly(self.site.buffers[inst["view"].buffer], len(self.lanes))
+        even = evenly(self._buffer(inst), len(self.lanes))
         return lies and even and all(a in self.values for a in placed)
 
     def _load_all(self, i: int) -> None:
@@ -86,12 +86,16 @@ class Several(Scope):
         pointer, stored = self.site.pointer(inst["view"]), self._stored(inst)
         element = self.place(inst, *(self.values[a] for a in inst.args))
         loaded = self.writer.let(f"{stored}{n}", f"vload{n}(0, {pointer} + {element})", "v")
-        test = " != 0" if self.site.buffers[inst["view"].buffer].type.dtype == "bool" else ""
         for lane, part in zip(self.lanes, "xyzw", strict=False):
-            lane.values[i] = Typed(inst.dtype, self.writer.let(HELD[inst.dtype], f"{loaded}.{part}{test}"))
+            element = held(self._buffer(inst), f"{loaded}.{part}")
+            lane.values[i] = Typed(inst.dtype, self.writer.let(HELD[inst.dtype], element))
 
     def _stored(self, inst: Inst) -> str:
-        return STORED[self.site.buffers[inst["view"].buffer].type.dtype]
+        return STORED[self._buffer(inst).type.dtype]
+
+    def _buffer(self, inst: Inst) -> Buffer:
+        view: View = inst["view"]
+        return self.site.buffers[view.buffer]
 
     # ---- stores
 
@@ -107,7 +111,7 @@ class Several(Scope):
         values, n = [lane.values[inst.args[0]] for lane in self.lanes], len(self.lanes)
         if values[0].dtype == "f32" and inst["flag"] >= 0:
             self.raise_flag(inst["flag"], " | ".join(f"({boundless(value)})" for value in values))
-        vector = f"VECTOR{n}({self._stored(inst)}, {', '.join(map(written, values))})"
+        vector = f"VECTOR{n}({self._stored(inst)}, {', '.join(written(self._buffer(inst), value) for value in values)})"
         self.writer.line(f"vstore{n}({vector}, 0, {self.site.pointer(inst['view'])} + {self.element(inst['view'])});")
 
 
@@ -130,7 +134,7 @@ def chained(common: MutableMapping[int, Typed], own: MutableMapping[int, Typed])
 
 def evenly(buffer: Buffer, count: int) -> bool:
     """Whether the buffer begins at a multiple of `count` of its elements in memory, which itself does so."""
-    return buffer.space != "group" and buffer.offset % (count * DTYPES[buffer.type.dtype]) == 0
+    return buffer.space != "group" and buffer.offset % (count * SIZES[buffer.type.dtype]) == 0
 
 
 def dividing(size: int, count: int) -> int:

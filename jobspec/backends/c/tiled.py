@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from jobspec.backends.c.contract import epilogue_of
 from jobspec.backends.c.lines import line_of, together_of
-from jobspec.backends.c.operand import Operand
+from jobspec.backends.c.operand import WIDTHS, Operand
 from jobspec.backends.c.request import WIDEST, Launch, Request
 from jobspec.backends.c.scalars import Typed
 from jobspec.backends.c.scope import Scope, digits, scaled, walked
@@ -28,6 +28,7 @@ from jobspec.backends.c.writer import Writer
 from jobspec.ir.contract import LEAF
 from jobspec.ir.contraction import Contraction, Extent, size
 from jobspec.ir.kernel import lie_together
+from jobspec.ir.types import HALVES, SIZES
 
 #: how far behind the last element positions may be computed
 STAGED = 1 << 20
@@ -83,13 +84,12 @@ class Tile:
     def _widened(self, o: Operand) -> Operand:
         """As many neighbours in one access as always lie together."""
         view = self.form.a if o.side == "a" else self.form.b
-        places = [view.offset, *view.turns, *(o.stride(e) for e in self.form.batch)]
-        for width in (4, 2):
-            wide = replace(o, width=width)
-            even = o.lines * o.steps % (o.items * width) == 0 and wide.each > 0 and o.aligned(width)
-            lies = self.q.buffers[view.buffer].offset % (4 * width) == 0 and all(p % width == 0 for p in places)
-            if even and lies:
-                return wide
+        buffer = self.q.buffers[view.buffer]
+        o = replace(o, half=buffer.type.dtype == HALVES)
+        for width in WIDTHS[o.stored]:
+            even = buffer.offset % (SIZES[buffer.type.dtype] * width) == 0
+            if even and o.shared_out(width) and self.form.lie_together(o.side, width):
+                return replace(o, width=width)
         return o
 
     @property
@@ -138,7 +138,8 @@ class Tile:
         view = self.form.a if o.side == "a" else self.form.b
         base = walked(batch.values(), map(o.stride, batch))
         found: dict[tuple[str, str], str] = {}
-        keys = [(o.line(j), o.parts(j)[0] if self._simple(o) else "") for j in range(o.each)]
+        pointed = [self._pointed(o, j) for j in range(o.each)]
+        keys = [(o.line(j), o.parts(j)[0] if self._simple(o) else "") for j in pointed]
         for line, step in dict.fromkeys(keys):
             at = w.let(self.index, f"{first} + {line} < {last} ? {first} + {line} : {last}", "at")
             places = digits(w, self.index, at, [e.size for e in o.extents])
@@ -146,8 +147,12 @@ class Tile:
             terms += walked([step], [o.stride(o.k[0])]) if step else []
             name = found[line, step] = w.name("p")
             fixed = "" if self._simple(o) else "const "
-            w.line(f"GLOBAL const float* {fixed}{name} = {' + '.join([top.site.pointer(view), *base, *terms])};")
+            w.line(f"GLOBAL const {o.stored}* {fixed}{name} = {' + '.join([top.site.pointer(view), *base, *terms])};")
         return [found[key] for key in keys]
+
+    def _pointed(self, o: Operand, j: int) -> int:
+        """The fetch that the pointer of fetch `j` is for."""
+        return j
 
     def _simple(self, o: Operand) -> bool:
         """Whether a stage lies a fixed distance behind the one before, whole."""

@@ -16,11 +16,12 @@ from jobspec.backends.reference import reductions
 from jobspec.backends.reference.contraction import chained, multiply
 from jobspec.backends.reference.elementwise import PRIMITIVES, library, saturated
 from jobspec.backends.reference.experts import routed
-from jobspec.backends.reference.numbers import NUMPY, Array, canonical, from_bits
+from jobspec.backends.reference.numbers import NUMPY, Array, canonical, from_bits, halved, widened
 from jobspec.ir.kernel import Inst, Kernel, View
 from jobspec.ir.ops import OPS
 from jobspec.ir.plan import Barrier, Buffer, Call, Routine, Steps
 from jobspec.ir.routing import Routing
+from jobspec.ir.types import HALVES
 
 Memory = list[Array]
 INNER = ("row", "reduced", "k", "place")
@@ -109,8 +110,7 @@ class Interpreter:
         if picked:
             address = address + inst["pick"] * self._checked(inst, picked[0])
         value = self.memory[inst["view"].buffer][address]
-        loaded: Array = value.astype(np.int32) if value.dtype in (np.uint8, np.uint16) else value
-        return loaded
+        return read(value)
 
     def _checked(self, inst: Inst | dict[str, Any], index: Array) -> Array:
         wide = index.astype(np.int64)
@@ -121,7 +121,8 @@ class Interpreter:
 
     def _store(self, inst: Inst, value: Array) -> Array:
         address = self._address(inst["view"])
-        self.memory[inst["view"].buffer][address] = np.broadcast_to(canonical(value), address.shape)
+        target, stored = self.memory[inst["view"].buffer], canonical(value)
+        target[address] = np.broadcast_to(halved(stored) if target.dtype == NUMPY[HALVES] else stored, address.shape)
         if inst["flag"] >= 0 and not np.isfinite(value).all():
             self.flags[inst["flag"]] = 1
         return value
@@ -191,7 +192,7 @@ class Interpreter:
         """An operand as an array with one axis per group of axes; `moved`: elements further, per batch position."""
         own = [axis for group in groups for axis in group]
         shape = [self.sizes[i] if i in own else 1 for i in range(len(self.sizes))]
-        values: Array = self.memory[view.buffer][np.broadcast_to(self._address(view) + moved, shape)]
+        values = read(self.memory[view.buffer][np.broadcast_to(self._address(view) + moved, shape)])
         others = [i for i in range(len(self.sizes)) if i not in own]
         return values.transpose(*own, *others).reshape([prod(self.sizes[i] for i in group) for group in groups])
 
@@ -205,6 +206,14 @@ class Interpreter:
         for place, element in zip(places, values, strict=True):
             target[place] += element
         return value
+
+
+def read(value: Array) -> Array:
+    """As a body holds what lies in memory."""
+    if value.dtype == NUMPY[HALVES]:
+        return widened(value)
+    held: Array = value.astype(np.int32) if value.dtype in (np.uint8, np.uint16) else value
+    return held
 
 
 def converted(inst: Inst, x: Array) -> Array:

@@ -1,7 +1,7 @@
 """How element types are held in numpy arrays.
 
-Takes: dtypes of the IR and bit patterns. Promises: `bool` is np.bool_, storage types keep their width,
-and a NaN leaves the evaluator with one bit pattern only.
+Takes: dtypes of the IR and bit patterns. Promises: `bool` is np.bool_, storage types keep their width (bf16 as the
+patterns, in int16, which nothing else is), and a NaN leaves the evaluator with one bit pattern only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobspec.ir.contract import CANONICAL_NAN
+from jobspec.ir.types import HALVES
 
 Array = NDArray[Any]
 
@@ -22,6 +23,7 @@ NUMPY: dict[str, np.dtype[Any]] = {
     "bool": np.dtype(np.bool_),
     "u8": np.dtype(np.uint8),
     "u16": np.dtype(np.uint16),
+    HALVES: np.dtype(np.int16),
 }
 _UNSIGNED: dict[int, np.dtype[Any]] = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
 
@@ -39,3 +41,14 @@ def canonical(x: Array) -> Array:
         return x
     quiet = np.uint32(CANONICAL_NAN).view(np.float32)
     return np.where(np.isnan(x), quiet, x)
+
+
+def widened(patterns: Array) -> Array:
+    """The f32 numbers whose upper halves these are."""
+    return (patterns.astype(np.int32) << 16).view(np.float32)
+
+
+def halved(x: Array) -> Array:
+    """The upper halves of f32 numbers."""
+    patterns: Array = (x.view(np.int32) >> 16).astype(np.int16)
+    return patterns

@@ -28,6 +28,7 @@ from jobspec.ir.digest import Digest
 from jobspec.ir.plan import Barrier, Buffer, Call, Plan, Routine, Schedule, Steps, Turns
 from jobspec.ir.record import Record, RecordError, as_array, as_integer
 from jobspec.ir.target import Target
+from jobspec.ir.types import SIZES
 
 FORMAT = 1
 LIMITS = Limits(size=256 << 20, depth=32, items=16 << 20)
@@ -201,7 +202,7 @@ def _read_buffer(value: Value, what: str) -> Buffer:
     record = Record(value, what, BUFFER_KEYS)
     space = record.text("space")
     require(space in SPACES, f"{what} is in the unknown space `{space}`")
-    return Buffer(record.text("name"), read_type(record.get("type"), what), space, record.integer("offset"))
+    return Buffer(record.text("name"), read_type(record.get("type"), what, SIZES), space, record.integer("offset"))
 
 
 def _read_schedule(value: Value, what: str) -> Schedule:

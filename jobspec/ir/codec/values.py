@@ -6,7 +6,7 @@ products bounded) or refused with a RecordError that names the place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from jobspec.ir.canonical import Value
@@ -31,9 +31,9 @@ def type_value(type: Type) -> Value:
     return [type.dtype, list(type.shape)]
 
 
-def read_type(value: Value, what: str) -> Type:
+def read_type(value: Value, what: str, known: Collection[str] = DTYPES) -> Type:
     dtype, shape = as_array(value, what, 2)
-    if not isinstance(dtype, str) or dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in known:
         raise RecordError(f"{what} has an unknown element type")
     sizes = as_array(shape, f"the shape of {what}")
     if len(sizes) > RANK:

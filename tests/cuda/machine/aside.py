@@ -30,7 +30,7 @@ def write(b: Body, i: Instruction) -> None:
         b.go_on(b.let(f"call i1 @copied(ptr %env, i1 {'true' if b.watched else 'false'}, i64 {left})"))
     elif whole == COMMIT:
         b.line("call void @commit_copies(ptr %env)")
-    elif whole in COPIES and int(i.args[2]) in SIZES:
+    elif whole in COPIES and int(i.args[2]) in SIZES and len(i.args) <= 4:
         copy(b, i, int(i.args[2]))
     else:
         raise Unreadable(f"line {i.line}: {i}")
@@ -40,9 +40,11 @@ def copy(b: Body, i: Instruction, size: int) -> None:
     into, start = (b.address(arg) for arg in i.args[:2])
     for address in (into, start):
         b.aligned(address, size, i.line)
+    exists = b.let(f"icmp ne i32 {b.value(i.args[3], 'i32')}, 0") if len(i.args) > 3 else "true"
     for n in range(0, size, 4):
         here, there = b.let(f"add i64 {into}, {n}"), b.let(f"add i64 {start}, {n}")
         b.place("global", there, 4, i.line)
+        there = b.let(f"select i1 {exists}, i64 {there}, i64 ptrtoint (ptr @nothing to i64)")
         b.place("shared", here, 4, i.line, "0")
         b.line(
             f"call void @copy(ptr %env, i64 {here}, i64 {there}, i64 {i.line}, i1 {'true' if b.watched else 'false'})"
@@ -136,4 +138,4 @@ done:
   ret i1 true
 }}
 """
-TEXT = COPY + COPIED
+TEXT = "@nothing = internal constant i32 0\n" + COPY + COPIED
