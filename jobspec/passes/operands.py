@@ -31,6 +31,11 @@ def rounded(x: Node) -> Node:
     """x in bfloat16, rounded below its movements."""
     if x.op == "bf16":
         return x
-    if x.op in CARRIERS and (x.op != "pad" or x["bits"] == 0):
+    if carries(x):
         return rebuild(x, (rounded(x.args[0]),))
     return make("bf16", x)
+
+
+def carries(x: Node) -> bool:
+    """Whether x moves its operand's elements, and adds none but zeros."""
+    return x.op in CARRIERS and (x.op != "pad" or x["bits"] == 0)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobspec.ir.check import check
+from jobspec.ir.classes import has_matrices
 from jobspec.ir.codec.job import job_hash
 from jobspec.ir.contract import BF16_PROFILE, FAST_PROFILE, PROFILE
 from jobspec.ir.errors import CompileError
@@ -27,6 +28,7 @@ from jobspec.ir.types import DTYPES, Type
 from jobspec.passes.barriers import insert_barriers
 from jobspec.passes.chains import take_out_sums
 from jobspec.passes.differentiate import differentiate
+from jobspec.passes.halve import store_halves
 from jobspec.passes.layout import NONFINITE, aligned, feed_buffers, interpreted_plan, slot_buffers
 from jobspec.passes.lower import Location
 from jobspec.passes.memory import find_lives, plan_memory
@@ -34,6 +36,7 @@ from jobspec.passes.operands import round_operands
 from jobspec.passes.own_order import mark_own_order
 from jobspec.passes.regions import Target as Output
 from jobspec.passes.regions import compile_region, made_by
+from jobspec.passes.round_once import round_once
 from jobspec.passes.route import route_tokens
 from jobspec.passes.schedule import choose_schedule
 from jobspec.passes.schedule_between import keep_apart, with_trios, without_memory
@@ -48,7 +51,8 @@ Pass = Callable[[Program], Program]
 #: program → program, in this order, by the job's profile; each leaves tensor operations alone
 PASSES: Mapping[str, tuple[Pass, ...]] = {
     PROFILE: (differentiate, simplify, route_tokens, widen),
-    **dict.fromkeys((BF16_PROFILE, FAST_PROFILE), (differentiate, round_operands, simplify, route_tokens, widen)),
+    BF16_PROFILE: (differentiate, round_operands, simplify, route_tokens, widen),
+    FAST_PROFILE: (differentiate, round_operands, simplify, round_once, simplify, route_tokens, widen),
 }
 
 
@@ -143,6 +147,8 @@ class RoutineMaker:
         flags = tuple(self.shop.flags)
         flag_buffer = self.shop.buffer("flags", Type("i32", (max(1, len(flags)),)))
         kernels = mark_own_order(self.shop.kernels) if self.own_order else tuple(self.shop.kernels)
+        if self.own_order and has_matrices(target):
+            store_halves(self.shop, kernels, self._outside())
         schedules, trios = self._scheduled(steps, kernels, target)
         buffers, arena = self._place(steps, flag_buffer, trios)
         return Routine(
@@ -166,9 +172,12 @@ class RoutineMaker:
         self, steps: Steps, kernels: tuple[Kernel, ...], target: Target
     ) -> tuple[tuple[Schedule, ...], list[Trio]]:
         """The schedule of each kernel, and the trios of them that are one launch."""
-        outside = [self.number[name] for name in (*(b.name for b in (*self.slots, *self.feeds)), *self.reported)]
         chosen = [choose_schedule(kernel, target) for kernel in kernels]
-        return with_trios(chosen, steps, kernels, self.shop.buffers, outside, target)
+        return with_trios(chosen, steps, kernels, self.shop.buffers, self._outside(), target)
+
+    def _outside(self) -> list[int]:
+        """Buffers that are read or written by others than the kernels."""
+        return [self.number[name] for name in (*(b.name for b in (*self.slots, *self.feeds)), *self.reported)]
 
     def _outputs(self) -> list[Output]:
         checked = {b.name for b in self.slots if b.type.dtype == "f32"}
