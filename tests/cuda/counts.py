@@ -5,6 +5,9 @@ times as the step has groups of it are counted: instructions of 32 work-items (o
 accesses of memory by 32 work-items at once, and sectors of 32 bytes that these touch. Side by side: each element by
 itself, as if no work-item took neighbours, and as the scheduler chooses. Attention that is one launch, and what sorts
 or scatters, has no such choice and is left out. Nothing here is a time.
+
+`--fast SPEC…`: the same of steps that compute `fast`, all kernels together; side by side, as if operands of
+contractions lay in float32 and were rounded by each that reads them, and as they lie.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -31,13 +34,15 @@ from jobspec.backends.c.writer import Writer
 from jobspec.backends.cuda.nvrtc import EXACT, compile_text
 from jobspec.backends.cuda.ptx import Instruction
 from jobspec.backends.cuda.target import target_of
+from jobspec.ir.contract import FAST_PROFILE
 from jobspec.ir.kernel import Axis, Kernel
-from jobspec.ir.plan import Buffer, Routine, Schedule, called
+from jobspec.ir.plan import Buffer, Call, Routine, Schedule, Steps, Turns, called
 from jobspec.ir.trio import trios
 from jobspec.ir.types import Type
 from jobspec.loading import read_spec
-from jobspec.passes import schedule_beside
-from jobspec.passes.pipeline import compile_job
+from jobspec.passes import pipeline, schedule_beside
+from jobspec.passes.pipeline import PASSES, compile_job
+from jobspec.passes.round_once import round_once
 from jobspec.passes.schedule import choose_schedule
 from jobspec.runtime.tuning import unplaced
 from jobspec.store.home import Home
@@ -53,6 +58,7 @@ ITEMS, REMEMBERED = 1024, 1 << 23
 LONGEST, CONTRACTED = 1 << 16, 1 << 12
 #: Linux' MAP_NORESERVE
 UNRESERVED = 0x4000
+COMPUTE = {"compute": "fast"}
 KINDS = {"rows": "rows", "columns": "columns", "contract": "contractions"}
 
 
@@ -179,15 +185,15 @@ def laid_out(kernel: Kernel, buffers: Sequence[Buffer]) -> tuple[mmap.mmap, tupl
 # ---- a step
 
 
-def step_of(name: str, home: Home) -> Routine:
-    job = read_spec(SPECS / f"{name}.job", {}, home).job
+def step_of(name: str, home: Home, values: Mapping[str, str] = {}) -> Routine:
+    job = read_spec(SPECS / f"{name}.job", values, home).job
     return next(r for r in compile_job(job, target_of(LEVEL)).routines if r.name == "step")
 
 
-def kinds(routine: Routine) -> Iterator[tuple[int, str, int]]:
-    """(number of a kernel, in which line of the table, how often a step calls it)."""
+def kinds(routine: Routine, often: Mapping[int, int]) -> Iterator[tuple[int, str, int]]:
+    """(number of a kernel, in which line of the table, how often it counts)."""
     joined = {number for trio in trios(routine) for number in trio.kernels}
-    for number, times in Counter(called(routine.steps)).items():
+    for number, times in often.items():
         kernel = routine.kernels[number]
         folds = any(inst.op == "reduce" for inst in kernel.body)
         map_ = kernel.kind in ("rows", "columns", "fill") and not folds
@@ -206,15 +212,16 @@ def one_by_one() -> Iterator[None]:
         yield
 
 
-def table(routine: Routine, counting: Counting) -> dict[str, Counted]:
+def table(routine: Routine, counting: Counting, often: Mapping[int, int]) -> dict[str, Counted]:
     """Kind → what a step asks for."""
-    known: dict[tuple[Kernel, Schedule], Counted] = {}
+    known: dict[tuple[Kernel, Schedule, tuple[str, ...]], Counted] = {}
     total: dict[str, Counted] = {}
-    for number, kind, times in kinds(routine):
+    for number, kind, times in kinds(routine, often):
         kernel = routine.kernels[number]
-        key = unplaced(kernel), choose_schedule(kernel, target_of(LEVEL))
+        _, schedule, buffers = whole = original(routine, number)
+        key = unplaced(kernel), schedule, tuple(buffer.type.dtype for buffer in buffers)
         if key not in known:
-            known[key] = counted(*original(routine, number), counting)
+            known[key] = counted(*whole, counting)
         total[kind] = total.get(kind, Counted()).plus(known[key], times)
     return total
 
@@ -226,16 +233,70 @@ def original(routine: Routine, number: int) -> tuple[Kernel, Schedule, tuple[Buf
     return kernel, choose_schedule(kernel, target_of(LEVEL)), tuple(routine.buffers[b] for b in order)
 
 
+@contextmanager
+def in_four_bytes() -> Iterator[None]:
+    """Every reader of a value rounds it, and stores what it has rounded as float32."""
+    plain = tuple(run for run in PASSES[FAST_PROFILE] if run is not round_once)
+    with (
+        patch.dict(PASSES, {FAST_PROFILE: plain}),
+        patch.object(pipeline, "store_halves", lambda *_: None),
+    ):
+        yield
+
+
+def fast(names: Sequence[str]) -> None:
+    counting = Counting()
+    print("| step | kernels | calls | instructions, 10⁹ | accesses, 10⁶ | GB asked for |")
+    print("|---|---|---|---|---|---|")
+    with TemporaryDirectory() as folder:
+        for name in names:
+            with in_four_bytes():
+                before = step_of(name, Home(Path(folder)), COMPUTE)
+            now = step_of(name, Home(Path(folder)), COMPUTE)
+            tables = [whole(routine, counting) for routine in (before, now)]
+            for kind in sorted(tables[0]):
+                pairs = zip(*(table[kind] for table in tables), strict=True)
+                print(f"| {name} | {kind} | {' | '.join(f'{x:,.4g} → {y:,.4g}' for x, y in pairs)} |")
+            planned = f"{before.arena / 1e9:.4g} → {now.arena / 1e9:.4g}"
+            print(f"| {name} | memory planned, GB | | | | {planned} |", flush=True)
+
+
+def whole(routine: Routine, counting: Counting) -> dict[str, list[float]]:
+    """Kind → calls of a step, and what they ask for."""
+    often = turned(routine.steps)
+    calls = Counter[str]()
+    for _, kind, times in kinds(routine, often):
+        calls[kind] += times
+    return {
+        kind: [calls[kind], 32e-9 * c.instructions, 1e-6 * c.accesses, 32e-9 * c.sectors]
+        for kind, c in table(routine, counting, often).items()
+    }
+
+
+def turned(steps: Steps) -> Counter[int]:
+    """How often each kernel is called, all turns of loops counted."""
+    found = Counter[int]()
+    for step in steps:
+        if isinstance(step, Call):
+            found[step.kernel] += 1
+        elif isinstance(step, Turns):
+            found.update({kernel: step.count * times for kernel, times in turned(step.steps).items()})
+    return found
+
+
 def main(names: Sequence[str]) -> None:
+    if names[0] == "--fast":
+        return fast(names[1:])
     counting = Counting()
     print("| step | kernels | instructions an element | accesses of 1,000 elements | sectors an access |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         for name in names:
             routine = step_of(name, Home(Path(folder)))
+            often = Counter(called(routine.steps))
             with one_by_one():
-                before = table(routine, counting)
-            for kind, now in sorted(table(routine, counting).items()):
+                before = table(routine, counting, often)
+            for kind, now in sorted(table(routine, counting, often).items()):
                 pairs = zip(said(before[kind]), said(now), strict=True)
                 print(f"| {name} | {kind} | {' | '.join(map(' → '.join, pairs))} |")
 
