@@ -1,8 +1,9 @@
-"""A plugin of pytest by which two runs of one suite share its tests: each is run by the one that comes to it first.
+"""A plugin of pytest by which several runs of one suite share its tests: each is run by the one that comes to it first.
 
-Takes: in the environment, TURNS, an empty folder that both name; BACKWARDS, set for the one that begins
-with the last test. Promises: no test is run twice, and none is left out as long as both runs come to their end: what
-one has not taken the other comes to. They meet in one file, so that hardly a fixture is made twice.
+Takes: in the environment, TURNS, an empty folder that all name; BEGIN, where one begins: with the `first` test, in the
+`middle`, or with the `last` and backwards. Promises: no test is run twice, and none is left out as long as all runs
+come to their end: what one has not taken another comes to. They meet in two files, so that hardly a fixture is made
+twice.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "BACKWARDS" in os.environ:
-        items.reverse()
+    items[:] = ordered(items, os.environ["BEGIN"])
+
+
+def ordered(items: list[pytest.Item], begin: str) -> list[pytest.Item]:
+    half = len(items) // 2
+    return {"first": items, "middle": items[half:] + items[:half], "last": items[::-1]}[begin]
 
 
 @pytest.hookimpl(tryfirst=True)
