@@ -41,7 +41,7 @@ def verify(path: Path, means: Means, reporter: Reporter | None = None) -> Verdic
     try:
         receipt = decode_receipt(_read(path, means.home))
     except ReceiptFormatError as error:
-        return Verdict(MALFORMED, (str(error),))
+        return Verdict(MALFORMED, (f"{path} is not a receipt: {error}",))
     if means.signer is None:
         return _found(receipt, path, means, reporter)
     try:

@@ -168,7 +168,8 @@ def test_a_receipt_of_another_length_is_malformed(done: RunFolder, home: Home, c
     data = done.receipt.read_bytes()
     done.receipt.write_bytes(data[:cut] if cut < len(data) else data + bytes(cut))
     verdict = judged(done, home)
-    assert (verdict.word, verdict.exit_code) == ("MALFORMED", 4) and verdict.reasons
+    assert (verdict.word, verdict.exit_code) == ("MALFORMED", 4)
+    assert verdict.reasons[0].startswith(f"{done.receipt} is not a receipt: ")
 
 
 def test_no_file_is_no_verdict(done: RunFolder, home: Home) -> None:
