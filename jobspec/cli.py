@@ -22,6 +22,7 @@ from jobspec.faults import bug_report, disk_trouble
 from jobspec.ir.errors import JobspecError, UsageError
 from jobspec.ir.later import later
 from jobspec.ir.version import VERSION
+from jobspec.misused import misused
 
 if TYPE_CHECKING:
     from jobspec.lang.diagnostics import closest
@@ -59,8 +60,6 @@ COMMANDS = {
 CALLED = {"train": "run", "fit": "run", "init": "new", "lint": "check", "format": "fmt", "ls": "store ls"}
 CALLED |= {"help": "--help", "version": "--version"}
 INTERRUPTED = 130
-#: options of other commands, which no value of a job is meant by
-ELSEWHERE = ("--on", "--threads", "--tuned", "--workers", "--data")
 #: new objects between two searches for unreachable ones: compiling makes very many that stay, and no cycles
 SEARCHED = 100_000
 
@@ -112,8 +111,7 @@ def exit_code(arguments: list[str]) -> int:
         click.echo(str(error), err=True)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        click.echo(how_to_set(error), err=True, nl=False)
+        misused(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -128,18 +126,6 @@ def exit_code(arguments: list[str]) -> int:
     except Exception as error:
         click.echo(bug_report(error), err=True)
         return 1
-
-
-def how_to_set(error: click.ClickException) -> str:
-    """A help line for what is no option of a command that takes a job, as `--steps 10`."""
-    if not isinstance(error, click.NoSuchOption) or not error.ctx or not error.option_name.startswith("--"):
-        return ""
-    if error.option_name in ELSEWHERE:
-        return ""
-    takes_job = any(parameter.name == "sets" for parameter in error.ctx.command.params)
-    if not takes_job or any(option.startswith(error.option_name) for option in error.possibilities or ()):
-        return ""
-    return f"help: `--set {error.option_name.lstrip('-')}=…` sets a value of the job\n"
 
 
 def answered(arguments: list[str]) -> int:
