@@ -63,10 +63,15 @@ class Region:
         asked: frozenset[Node],
     ) -> None:
         self.shop, self.inputs, self.targets, self.depth = shop, inputs, targets, depth
+        self.lying: dict[int, list[Node]] = {}
+        for node, at in inputs.items():
+            self.lying.setdefault(at.buffer, []).append(node)
         self.asked = asked | rotated(inputs, targets) | written_out(program.nodes())
-        self.grouping = fuse(program.nodes(), [t.node for t in targets], inputs, self.asked)
+        self.grouping = fuse(list(program.nodes()), [t.node for t in targets], inputs, self.asked)
         self.extra: dict[Group, list[Store]] = {}
-        self.taken: dict[Group, tuple[tuple[int, int], dict[Node, None]]] = {}
+        #: what each group takes, by its number, and the groups that read an input from where it lies
+        self.taken: list[dict[Node, None]] = []
+        self.readers: dict[Node, list[Group]] = {}
         self.places: dict[Node, Location] = {}
         self.carries: dict[Node, list[Location]] = {}
         self.around: dict[Group, list[Node]] = {}
@@ -148,24 +153,22 @@ class Region:
 
     def _readers(self, location: Location) -> list[Group]:
         """Groups that read the input which lies at `location`; of a copied input only the group that copies it."""
-        old = self._inputs_at(location)
-        return [g for g in self.grouping.groups if any(self._sees(g, n) for n in self._reads(g) if n in old)]
+        self._take_all()
+        return list(dict.fromkeys(g for n in self._inputs_at(location) for g in self.readers.get(n, ())))
 
-    def _sees(self, group: Group, node: Node) -> bool:
-        return node not in self.grouping.copied or node in group.nodes
+    def _take_all(self) -> None:
+        """Find what groups read that are new. What has nodes reads no more for its stores: they store these nodes. A
+        copier has the one store that it was made for."""
+        for group in self.grouping.groups[len(self.taken) :]:
+            self.taken.append(reads := self._reads(group))
+            for node in reads:
+                if node in self.inputs and (node not in self.grouping.copied or node in group.nodes):
+                    self.readers.setdefault(node, []).append(group)
 
-    def _inputs_at(self, location: Location) -> set[Node]:
-        return {n for n, at in self.inputs.items() if at.buffer == location.buffer}
+    def _inputs_at(self, location: Location) -> list[Node]:
+        return self.lying.get(location.buffer, [])
 
     def _reads(self, group: Group) -> dict[Node, None]:
-        """What a group takes; found anew when it has more nodes or stores than before."""
-        size = len(group.nodes), len(self.extra.get(group, []))
-        known = self.taken.get(group)
-        if known is None or known[0] != size:
-            known = self.taken[group] = size, self._reads_now(group)
-        return known[1]
-
-    def _reads_now(self, group: Group) -> dict[Node, None]:
         reads, copied = self.grouping.reads, self.grouping.copied
         found: dict[Node, None] = {}
         woven = [part for part, _, _ in self.woven.get(group, [])]
@@ -188,7 +191,7 @@ class Region:
 
     def _reads_in_step(self, group: Group, node: Node, location: Location) -> bool:
         """Whether `group` reads the old value only at the element that it writes, and only once."""
-        old = self._inputs_at(location) - self.grouping.copied
+        old = {n for n in self._inputs_at(location) if n not in self.grouping.copied}
         straight = node.shape == (group.outside if group.kind == "columns" else group.domain)
         reads = [a for n in group.nodes for a in n.args if self._touches(a, old)]
         plain = all(a in old or (chain_of(a)[0] in self.grouping.virtual and not chain_of(a)[1]) for a in reads)
@@ -201,8 +204,9 @@ class Region:
 
     def _own_buffers(self) -> None:
         """A buffer for every value that another group reads and that has no target to be read from."""
-        for group in self.grouping.groups:
-            for node in self._reads(group):
+        self._take_all()
+        for group, reads in zip(self.grouping.groups, self.taken, strict=True):
+            for node in reads:
                 home = self.grouping.home.get(node)
                 if home is not None and home is not group and home.kind != "loop" and node not in self.places:
                     self.places[node] = self._new(node.op, node.type, node)
