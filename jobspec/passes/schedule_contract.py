@@ -6,8 +6,9 @@ backends/llvm/tiling.py, what they cost in contract_cost.py; none of them change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from itertools import product
 
 from jobspec.ir.contract import LEAF
@@ -38,6 +39,8 @@ ENOUGH, MOST_GROUPS, WORTH = 24, 64, 100_000
 TEAM, WAIT = 8, 4000.0
 #: cycles of an instruction of the epilogue
 FINISH = 0.4
+#: what stands for views: where an operand lies decides nothing
+NOWHERE = View(-1, 0, ())
 
 
 def choose(kernel: Kernel, target: Target) -> Schedule:
@@ -47,25 +50,49 @@ def choose(kernel: Kernel, target: Target) -> Schedule:
 
 def ranked(kernel: Kernel, target: Target, most: int | None = None) -> list[Schedule]:
     """The `most` cheapest schedules of `kernel`, all of them where None; cheapest first."""
-    instructions = epilogue_cost(kernel)
-    last = [finish(kernel, target, form, instructions) for form in ways(kernel)]
-    by_cost = sorted(candidates(kernel, target), key=lambda c: cost(c, target, last[c.swap]) + waiting(c, target))
-    return [scheduled(kernel, target, c, instructions) for c in by_cost[:most]]
+    return list(cheapest(task_of(kernel, target), target, most))
 
 
-def scheduled(kernel: Kernel, target: Target, c: Choice, instructions: int) -> Schedule:
+@dataclass(frozen=True)
+class Task:
+    """All of a kernel that a schedule depends on. `forms`: both ways round, without what says where operands lie;
+    `last`, `touched`: for each way, the cycles of a vector's epilogue and the tensors that it reads or writes, of the
+    result's size; `instructions`: of the epilogue."""
+
+    forms: tuple[Contraction, Contraction]
+    last: tuple[float, float]
+    touched: tuple[int, int]
+    instructions: int
+
+
+def task_of(kernel: Kernel, target: Target) -> Task:
+    form, instructions = replace(normal_form(kernel), a=NOWHERE, b=NOWHERE, product=0, start=-1), epilogue_cost(kernel)
+    one, other = form, form.swapped()
+    last = finish(kernel, target, one, instructions), finish(kernel, target, other, instructions)
+    return Task((one, other), last, (touched(kernel, one), touched(kernel, other)), instructions)
+
+
+@lru_cache(maxsize=1 << 12)
+def cheapest(task: Task, target: Target, most: int | None) -> tuple[Schedule, ...]:
+    """Kernels that differ only in where operands lie have one task: it is weighed once."""
+    choices = candidates(task.forms, target)
+    by_cost = sorted(choices, key=lambda c: cost(c, target, task.last[c.swap]) + waiting(c, target))
+    return tuple(scheduled(task, target, c) for c in by_cost[:most])
+
+
+def scheduled(task: Task, target: Target, c: Choice) -> Schedule:
     """A candidate as the plan holds it."""
     return Schedule.of(
         rows=c.rows.size,
         vectors=c.columns.size,
         pack=c.pack,
-        ahead=fetched_ahead(c, target, touched(kernel, c.form)),
+        ahead=fetched_ahead(c, target, task.touched[c.swap]),
         group=c.group,
         flat=c.flat,
         swap=c.swap,
         slab=c.slab,
         across=int(goes_across(c, target)),
-        through=through(c, target, instructions),
+        through=through(c, target, task.instructions),
     )
 
 
@@ -90,33 +117,28 @@ def goes_across(c: Choice, target: Target) -> bool:
     return row and small and c.outer == 1 and not c.slab and not c.group and c.form.plain and c.tiles >= TEAM
 
 
-def ways(kernel: Kernel) -> tuple[Contraction, Contraction]:
-    """Both ways round."""
-    plain = normal_form(kernel)
-    return plain, plain.swapped()
-
-
-def candidates(kernel: Kernel, target: Target) -> Iterator[Choice]:
+def candidates(forms: Iterable[Contraction], target: Target) -> Iterator[Choice]:
     """The likely tiles, both ways round, each operand packed and where it lies."""
-    for swap, form in enumerate(ways(kernel)):
+    for swap, form in enumerate(forms):
         flat = int(form.m[-1].size < 4 < size(form.m))
         length, vectors = (size(form.m) if flat else form.m[-1].size), -(-form.n[-1].size // WIDTH)
-        for rows, columns in cuts(length, vectors, target):
+        for rows, columns in cuts(length, vectors, target.registers, max(1, WIDTH // target.lanes)):
             group = group_of(form, columns.size, rows, flat, target)
             steps = min(group * LEAF or form.k_size, form.k_size)
             for pack, slab in product(packing(form), slabs(form, rows, flat, steps, target)):
                 yield Choice(form, swap, rows, columns, flat, pack, group, slab)
 
 
-def cuts(length: int, vectors: int, target: Target) -> list[tuple[Cut, Cut]]:
-    """Tiles of rows × vectors, each once: those whose steps alone do not take much longer than the best's."""
-    split = max(1, WIDTH // target.lanes)
+@lru_cache(maxsize=1 << 12)
+def cuts(length: int, vectors: int, registers: int, split: int) -> tuple[tuple[Cut, Cut], ...]:
+    """Tiles of rows × vectors, each once: those whose steps alone do not take much longer than the best's. `split`:
+    registers of a vector."""
     taken: dict[tuple[Cut, Cut], float] = {}
-    for rows, wide in tiles(target.registers, split):
+    for rows, wide in tiles(registers, split):
         both = cut(length, rows), cut(vectors, wide)
         taken[both] = both[0].parts * both[1].parts * step(both[0].size, both[1].size * split)
     likely = sorted(taken, key=lambda both: taken[both])[:LIKELY]
-    return [both for both in likely if taken[both] <= SLOWER * taken[likely[0]]]
+    return tuple(both for both in likely if taken[both] <= SLOWER * taken[likely[0]])
 
 
 @cache
