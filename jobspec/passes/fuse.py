@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 from jobspec.ir.program import Node
 from jobspec.passes.groups import PRODUCTS, Grouping, choose_virtual, find_copies, operands_of
-from jobspec.passes.reads import chain_of, is_computed
-from jobspec.passes.sink import find_sunk
+from jobspec.passes.reads import Reads, chain_of, is_computed
+from jobspec.passes.sink import find_sunk, seen_as
 
 #: into how many stretches a region is cut from whose ends another grouping may go on; nodes of the shortest
 MARKS, LEAST_STRIDE = 8, 32
@@ -26,11 +26,16 @@ def fuse(nodes: list[Node], roots: list[Node], given: Collection[Node], asked: f
     virtual = choose_virtual(nodes, roots, kept)
     asked |= {n for n in lying if chain_of(n)[0] in virtual or chain_of(n)[1]}
     operands = [*operands_of(nodes), *roots]
-    grouper = Grouper(nodes)
-    grouping = grouper.grouped(virtual, find_copies(operands, virtual, asked))
-    while sunk := find_sunk(grouping, nodes, operands, kept):
-        virtual = {**virtual, **sunk}
-        grouping = grouper.regrouped(grouping, virtual, find_copies(operands, virtual, asked))
+    grouper, asking = Grouper(nodes), Reads(virtual, asked)
+    copied = find_copies(operands, asking)
+    grouping, seen = grouper.grouped(Reads(virtual, copied)), seen_as(operands, copied)
+    while sunk := find_sunk(grouping, nodes, seen, kept):
+        asking = asking.with_virtual(sunk)
+        if (copied := find_copies(operands, asking)) == grouping.copied:
+            reads = grouping.reads.with_virtual(sunk)
+        else:
+            reads, seen = Reads(asking.virtual, copied), seen_as(operands, copied)
+        grouping = grouper.regrouped(grouping, reads)
     return grouping
 
 
@@ -43,22 +48,22 @@ class Grouper:
         #: how far the nodes are grouped, and the groupings of the present choice that had come so far
         self._marks: list[tuple[int, Grouping]] = []
 
-    def grouped(self, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+    def grouped(self, reads: Reads) -> Grouping:
         """Every node that is computed or copied in a group."""
-        return self._filled(Grouping(virtual, copied), 0, marked=False)
+        return self._filled(Grouping(reads), 0, marked=False)
 
-    def regrouped(self, before: Grouping, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+    def regrouped(self, before: Grouping, reads: Reads) -> Grouping:
         """The same for another choice than that of `before`, the last grouping that was made here."""
-        changed = {n for n in virtual if n not in before.virtual} | (copied ^ before.copied)
+        changed = {n for n in reads.virtual if n not in before.virtual} | (reads.copied ^ before.copied)
         first = min(self._number[n] for n in changed)
         self._marks = [mark for mark in self._marks if mark[0] <= first]
-        start, known = self._marks[-1] if self._marks else (0, Grouping(virtual, copied))
-        return self._filled(known.branch(virtual, copied), start, marked=True)
+        start, known = self._marks[-1] if self._marks else (0, Grouping(reads))
+        return self._filled(known.branch(reads), start, marked=True)
 
     def _filled(self, grouping: Grouping, start: int, *, marked: bool) -> Grouping:
         for i in range(start, len(self.nodes)):
             if marked and i > start and i % self._stride == 0:
-                self._marks.append((i, grouping.branch(grouping.virtual, grouping.copied)))
+                self._marks.append((i, grouping.branch(grouping.reads)))
             place(self.nodes[i], grouping)
         return grouping
 

@@ -11,7 +11,7 @@ reductions start groups, and let what follows them (once per row, or per kept po
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -84,21 +84,20 @@ def operands_of(nodes: Iterable[Node]) -> list[Node]:
     return [a for n in nodes if n.op not in MOVES and n.op != "get" for a in n.args]
 
 
-def find_copies(operands: Iterable[Node], virtual: dict[Node, int], asked: frozenset[Node]) -> frozenset[Node]:
-    """Movements that must be made in memory: those `asked` for, operands of movements that strides cannot say, and
-    what these copies need in turn."""
-    reads = Reads(virtual, asked)
-    found: dict[Node, None] = dict.fromkeys(asked)
+def find_copies(operands: Iterable[Node], reads: Reads) -> frozenset[Node]:
+    """Movements that must be made in memory: those that `reads` has copied, operands of movements that strides cannot
+    say, and what these copies need in turn."""
+    found: dict[Node, None] = dict.fromkeys(reads.copied)
     found |= dict.fromkeys(reads.of_all([a for a in operands if not isinstance(a.result, tuple)]))
     pending = [n for n in found if n.op in MOVES]
     while pending:
         more = [n for n in reads.below(pending.pop()) if n not in found]
         found |= dict.fromkeys(more)
         pending += [n for n in more if n.op in MOVES]
-    return asked | {n for n in found if n.op in MOVES}
+    return reads.copied | {n for n in found if n.op in MOVES}
 
 
-def unreachable(node: Node, moves: list[Node], virtual: dict[Node, int]) -> bool:
+def unreachable(node: Node, moves: list[Node], virtual: Mapping[Node, int]) -> bool:
     """Whether recomputing `node` behind `moves` would need a walk that strides cannot say."""
     base, inner = chain_of(node)
     moves = inner + moves
@@ -122,11 +121,8 @@ def choose_virtual(nodes: list[Node], roots: Iterable[Node], kept: set[Node]) ->
 class Grouping:
     """Groups of one region under construction, with who depends on whom (bit sets over group numbers)."""
 
-    def __init__(self, virtual: dict[Node, int], copied: frozenset[Node]) -> None:
-        self.virtual = virtual
-        self.copied = copied
-        self.reads = Reads(virtual, copied)
-        self._bases: dict[Node, tuple[Node, ...]] = {}
+    def __init__(self, reads: Reads) -> None:
+        self.virtual, self.copied, self.reads = reads.virtual, reads.copied, reads
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.above: list[int] = []
@@ -135,37 +131,30 @@ class Grouping:
         #: groups by the elements that they fold and the axes: columns share their loops, rows what they read
         self._folding: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Group]] = {}
 
-    def branch(self, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
+    def branch(self, reads: Reads) -> Grouping:
         """A grouping that goes on from here with another choice, which is the same for all nodes met so far."""
-        other = Grouping(virtual, copied)
-        other.reads, other._bases = self.reads.branch(virtual, copied), dict(self._bases)
+        other = Grouping(reads)
         twins = {g: g.twin() for g in self.groups}
         other.groups, other.above, other._before = list(twins.values()), list(self.above), self._before
         other.home = {node: twins[group] for node, group in self.home.items()}
         other._folding = {key: [twins[g] for g in found] for key, found in self._folding.items()}
         return other
 
-    def bases(self, node: Node) -> tuple[Node, ...]:
-        """Nodes in memory or in groups that `node` reads, through movements and virtual nodes."""
-        found = self._bases.get(node)
-        if found is None:
-            found = self._bases[node] = self.reads.of_all(node.args)
-        return found
-
     def add(self, node: Node) -> None:
         """Put `node` into the best group there is, or into a new one."""
         near = self._candidates(node)
         if len(near) > 1 and OPS[node.op].has("elementwise") and self._bring_together(node, near):
             near = self._candidates(node)
+        below = self._below(node)
         for group in sorted(near, key=lambda g: (-self._together(node, g), -g.number)):
-            if self._joins(node, group):
+            if self._joins(node, group, below):
                 self._enter(node, group)
                 return
         self._enter(node, self._start(node))
 
     def _together(self, node: Node, group: Group) -> int:
         """How much of what a sum down columns reads is read by `group` anyway."""
-        return sum(b in group.reads for b in self.bases(node)) if group.kind == "columns" else 0
+        return sum(b in group.reads for b in self.reads.bases(node)) if group.kind == "columns" else 0
 
     def _bring_together(self, node: Node, found: set[Group]) -> bool:
         """Where `node` reads what several groups make of the same elements, make them one: maps part of a contraction's
@@ -173,8 +162,11 @@ class Grouping:
         near = sorted((g for g in found if g.domain == node.shape), key=lambda g: g.number)
         merged = False
         products, folds = ([g for g in near if g.kind == kind] for kind in ("contract", "rows"))
+        if len(folds) + len(products[:1]) < 2:
+            return False
         if not products:
-            folds = [g for g in folds if self._joins(node, g)]
+            below = self._below(node)
+            folds = [g for g in folds if self._joins(node, g, below)]
         for into in [*sorted(folds, key=lambda g: bool(g.inner)), *products][-1:]:
             for group in folds:
                 if group is not into and self._is_part(group, into):
@@ -198,17 +190,17 @@ class Grouping:
             self.raise_over(other, self.above[into.number] | 1 << into.number)
 
     def _candidates(self, node: Node) -> set[Group]:
-        found = {self.home[b] for b in self.bases(node) if b in self.home}
+        found = {self.home[b] for b in self.reads.bases(node) if b in self.home}
         if node.op in REDUCES:
             alike = self._folding.get((node.args[0].shape, tuple(node["axes"])), [])
-            found |= {g for g in alike if g.kind == "columns" or not g.reads.isdisjoint(self.bases(node))}
+            found |= {g for g in alike if g.kind == "columns" or not g.reads.isdisjoint(self.reads.bases(node))}
         return found
 
     def _enter(self, node: Node, group: Group) -> None:
         group.nodes.append(node)
         self.home[node] = group
         below = 0
-        for base in self.bases(node):
+        for base in self.reads.bases(node):
             group.reads.add(base)
             other = self.home.get(base)
             if other is not None and other is not group:
@@ -282,10 +274,17 @@ class Grouping:
             return self.new("copy", node.shape)
         return self.new("rows", node.shape)
 
-    def _joins(self, node: Node, group: Group) -> bool:
-        if group.kind not in ("rows", "columns", "contract"):
-            return False
-        if any(self.depends(self.home[b], group) for b in self.bases(node) if b in self.home):
+    def _below(self, node: Node) -> int:
+        """What comes before the groups that `node` reads from."""
+        below = 0
+        for base in self.reads.bases(node):
+            if base in self.home:
+                below |= self.above[self.home[base].number]
+        return below
+
+    def _joins(self, node: Node, group: Group, below: int) -> bool:
+        """`below`: what comes before the groups that `node` reads from."""
+        if group.kind not in ("rows", "columns", "contract") or below >> group.number & 1:
             return False
         if node.op in REDUCES:
             return self._reduce_joins(node, group)
@@ -302,15 +301,17 @@ class Grouping:
             return False
         if picks and sum(group.domain[i] > 1 for i in group.inner) > 1:
             return False
-        inside_allowed = (group.kind == "rows" and not is_long(group)) or not group.inner
-        return (node.shape == group.domain and inside_allowed) or (bool(group.inner) and node.shape == group.outside)
+        if not group.inner:
+            return node.shape == group.domain
+        inside = node.shape == group.domain and group.kind == "rows" and not is_long(group)
+        return inside or node.shape == group.outside
 
     def _reduce_joins(self, node: Node, group: Group) -> bool:
         axes = tuple(node["axes"])
         if node.args[0].shape != group.domain or not self._operand_fits(node.args[0], group):
             return False
         if group.kind == "columns":
-            inside = any(self.home.get(b) is group for b in self.bases(node))
+            inside = any(self.home.get(b) is group for b in self.reads.bases(node))
             return axes == group.inner and not inside
         if group.kind != "rows" or not row_ordered(len(group.domain), axes) or self._picks_across(group, axes):
             return False
@@ -334,12 +335,15 @@ class Grouping:
         again = base in self.virtual and base not in self.copied
         if not again and self.home.get(base) is not group:
             return True
-        moves = inner + moves
+        moves = inner + moves if inner else moves
+        if not again:
+            return not moves or self._lies_there(base, moves, shape, group)
         if (base, *moves) in seen:
             return True
         seen.add((base, *moves))
-        if again:
-            return all(self._leaves_fit(a, moves, shape, group, seen) for a in base.args)
+        return all(self._leaves_fit(a, moves, shape, group, seen) for a in base.args)
+
+    def _lies_there(self, base: Node, moves: list[Node], shape: tuple[int, ...], group: Group) -> bool:
         view = follow(dense(base), moves)
         return view is not None and aligned(view, base, shape, group)
 

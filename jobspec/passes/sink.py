@@ -8,7 +8,7 @@ strangers: none reads or is read by what another reads or is read by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jobspec.ir.ops import OPS
 from jobspec.ir.program import Node
@@ -20,17 +20,19 @@ MANY_READERS = 3
 VECTOR = 16
 
 
-def find_sunk(grouping: Grouping, nodes: list[Node], operands: list[Node], kept: set[Node]) -> dict[Node, int]:
-    """Values to make virtual next, with their costs; empty when nothing is left to sink. `operands`: what is read."""
+def find_sunk(
+    grouping: Grouping, nodes: list[Node], seen: Mapping[Node, list[Node]], kept: set[Node]
+) -> dict[Node, int]:
+    """Values to make virtual next, with their costs; empty when nothing is left to sink. `seen`: as what nodes are
+    read."""
     users = find_users(grouping, nodes)
     readers = find_readers(grouping, users)
-    seen = seen_as(operands, grouping.copied)
     found: dict[Node, int] = {}
     touched: set[Node] = set()
     for node in nodes:
         if node not in readers or node in kept or node in grouping.copied:
             continue
-        near = {node, *users[node], *(b for b in grouping.bases(node) if b in grouping.home)}
+        near = {node, *users[node], *(b for b in grouping.reads.bases(node) if b in grouping.home)}
         cost = sunk_cost(grouping, node, readers) if near.isdisjoint(touched) else None
         if cost is not None and reachable({**grouping.virtual, **found, node: cost}, seen.get(node, [])):
             found[node] = cost
@@ -42,7 +44,7 @@ def find_users(grouping: Grouping, nodes: list[Node]) -> dict[Node, list[Node]]:
     """For each value that a group makes, the nodes in groups that take it."""
     users: dict[Node, list[Node]] = {}
     for node in nodes:
-        for base in grouping.bases(node) if node in grouping.home else ():
+        for base in grouping.reads.bases(node) if node in grouping.home else ():
             if base in grouping.home:
                 users.setdefault(base, []).append(node)
     return users
@@ -69,12 +71,12 @@ def sunk_cost(grouping: Grouping, node: Node, readers: dict[Node, set[Group]]) -
         return None
     below = [chain_of(a, grouping.copied)[0] for a in node.args]
     cost = weight(node) + sum(grouping.virtual.get(b, 0) for b in below if b.type.size * VECTOR > node.type.size)
-    large = [b for b in grouping.bases(node) if b.op != "loop" and b.type.size >= node.type.size]
+    large = [b for b in grouping.reads.bases(node) if b.op != "loop" and b.type.size >= node.type.size]
     fresh = [b for b in large if b in grouping.home and b not in readers]
     fits = cost <= VIRTUAL_COST and len(large) <= VIRTUAL_LOADS and len(fresh) <= 1
     return cost if fits else None
 
 
-def reachable(virtual: dict[Node, int], reads: list[Node]) -> bool:
+def reachable(virtual: Mapping[Node, int], reads: list[Node]) -> bool:
     """Whether a node that is read as `reads` can be recomputed by all its readers."""
     return not any(unreachable(read, [], virtual) for read in reads)

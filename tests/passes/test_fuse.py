@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from bench.workloads import SPECS
-from jobspec.ir.program import Node
 from jobspec.ir.target import Target
 from jobspec.loading import read_spec
 from jobspec.passes import fuse
 from jobspec.passes.groups import Grouping
 from jobspec.passes.pipeline import compile_job
+from jobspec.passes.reads import Reads
 from jobspec.store.home import Home
 
 TARGET = Target("llvm", lanes=16, registers=32)
 
 
 class FromTheStart(fuse.Grouper):
-    """Every grouping anew."""
+    """Every grouping anew, and all that it asks."""
 
-    def regrouped(self, before: Grouping, virtual: dict[Node, int], copied: frozenset[Node]) -> Grouping:
-        return self.grouped(virtual, copied)
+    def regrouped(self, before: Grouping, reads: Reads) -> Grouping:
+        return self.grouped(Reads(reads.virtual, reads.copied))
 
 
 class GoingOn(fuse.Grouper):
