@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-from jobspec.ir.ops import OPS
+from jobspec.ir.ops import OPS, Result
 from jobspec.ir.origin import inherit
 from jobspec.ir.types import Type
 
@@ -24,14 +25,19 @@ Attrs = tuple[tuple[str, Any], ...]
 
 
 class Node:
-    """One operation applied to other nodes. Made only by `make`; compared by identity."""
+    """One operation applied to other nodes. Made only by `make`; compared by identity. A loop has many results, so no
+    `type`, `shape` and `dtype`: its results are read by `get`."""
 
-    __slots__ = ("__weakref__", "args", "attrs", "op", "result")
+    __slots__ = ("__weakref__", "args", "attrs", "dtype", "op", "result", "shape", "type")
 
-    op: str
-    args: tuple[Node, ...]
-    attrs: Attrs
-    result: Type | tuple[Type, ...]
+    type: Type
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __init__(self, op: str, args: tuple[Node, ...], attrs: Attrs, result: Result) -> None:
+        self.op, self.args, self.attrs, self.result = op, args, attrs, result
+        if isinstance(result, Type):
+            self.type, self.shape, self.dtype = result, result.shape, result.dtype
 
     def __getitem__(self, key: str) -> Any:
         """The attribute `key`; KeyError where the op has none of that name."""
@@ -39,20 +45,6 @@ class Node:
             if name == key:
                 return value
         raise KeyError(key)
-
-    @property
-    def type(self) -> Type:
-        assert isinstance(self.result, Type), f"{self.op} has many results: use get"
-        return self.result
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        assert isinstance(self.result, Type), f"{self.op} has many results: use get"
-        return self.result.shape
-
-    @property
-    def dtype(self) -> str:
-        return self.type.dtype
 
     def __repr__(self) -> str:
         return f"<{self.op} {self.result}>"
@@ -63,16 +55,18 @@ _interned: WeakValueDictionary[tuple[object, ...], Node] = WeakValueDictionary()
 
 def make(op: str, *args: Node, **attrs: Any) -> Node:
     """The one node for `op(args, attrs)`. Raises ir.ops.IllTyped where the op's rule refuses the operands."""
-    row = OPS[op]
-    named = tuple(sorted(attrs.items()))
-    key = (op, tuple(map(id, args)), named)
+    return interned(op, args, tuple(sorted(attrs.items())))
+
+
+def interned(op: str, args: tuple[Node, ...], attrs: Attrs, result: Result | None = None) -> Node:
+    """`make` of sorted attributes; `result`: what the op's rule gives, where that is known."""
+    key = (op, tuple(map(id, args)), attrs)
     found = _interned.get(key)
     if found is not None:
         return found
-    node = Node.__new__(Node)
-    node.op, node.args, node.attrs = op, args, named
-    node.result = row.typed(tuple(a.result for a in args), attrs)
-    return _interned.setdefault(key, node)
+    if result is None:
+        result = OPS[op].typed(tuple(a.result for a in args), dict(attrs))
+    return _interned.setdefault(key, Node(op, args, attrs, result))
 
 
 @dataclass(frozen=True)
@@ -89,22 +83,35 @@ class Program:
     def output(self, name: str) -> Node:
         return dict(self.outputs)[name]
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Every node that an output reaches, operands before users; inputs that nothing uses are left out."""
-        return order(self.results)
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[Node, ...]:
+        return tuple(order(self.results))
+
+    def with_results(self, results: Iterable[Node]) -> Program:
+        """Outputs of the same names; the program itself where nothing changed."""
+        outputs = tuple((name, node) for (name, _), node in zip(self.outputs, results, strict=True))
+        return self if outputs == self.outputs else Program(self.inputs, outputs)
 
 
 def order(roots: Iterable[Node]) -> list[Node]:
     """Nodes that `roots` reach, operands first, each once. Iterative: depth is not bounded by Python's stack."""
     done: dict[Node, None] = {}
+    opened: set[Node] = set()
     stack = list(roots)[::-1]
     while stack:
-        node = stack[-1]
-        pending = [a for a in node.args if a not in done] if node not in done else []
-        if pending:
-            stack += pending[::-1]
+        node = stack.pop()
+        if node in done:
+            continue
+        if node in opened or not node.args:
+            done[node] = None
         else:
-            done[stack.pop()] = None
+            opened.add(node)
+            stack.append(node)
+            stack += node.args[::-1]
     return list(done)
 
 
@@ -112,9 +119,15 @@ def rebuild(node: Node, args: tuple[Node, ...]) -> Node:
     """The same operation on other operands; the node itself where nothing changed."""
     if args == node.args:
         return node
-    new = make(node.op, *args, **dict(node.attrs))
+    alike = [a.result for a in args] == [a.result for a in node.args]
+    new = interned(node.op, args, node.attrs, node.result if alike else None)
     inherit(new, node)
     return new
+
+
+def rebuilt(node: Node, image: Mapping[Node, Node]) -> Node:
+    """The same operation on the images of its operands."""
+    return rebuild(node, tuple(map(image.__getitem__, node.args)))
 
 
 def replace(roots: Iterable[Node], mapping: Mapping[Node, Node]) -> list[Node]:
@@ -123,7 +136,7 @@ def replace(roots: Iterable[Node], mapping: Mapping[Node, Node]) -> list[Node]:
     wanted = list(roots)
     for node in order(wanted):
         if node not in image:
-            image[node] = rebuild(node, tuple(image[a] for a in node.args))
+            image[node] = rebuilt(node, image)
     return [image[node] for node in wanted]
 
 

@@ -7,10 +7,10 @@ which every `gradient(loss, parameter)` is written out by the rules in gradients
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from jobspec.ir.build import full, zeros
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild, replace
+from jobspec.ir.program import Node, Program, body_of, make, order, rebuilt, replace
 from jobspec.passes.gradients.residuals import exchanged
 from jobspec.passes.gradients.reverse import pull
 
@@ -22,42 +22,39 @@ def differentiate(program: Program) -> Program:
 
 def without_gradients(program: Program) -> Program:
     """Every gradient written out, those in loop bodies first; `stop` stays, it says where a sweep ends."""
-    results = with_bodies(program.results, without_gradients)
-    while (loss := innermost_loss(results)) is not None:
-        results = swept(results, loss)
-    return with_results(program, results)
+    program = with_bodies(program, without_gradients)
+    while (loss := innermost_loss(program)) is not None:
+        program = program.with_results(swept(program, loss))
+    return program
 
 
-def with_bodies(roots: Iterable[Node], change: Callable[[Program], Program]) -> list[Node]:
-    """`roots` with `change` applied to the body of every loop."""
+def with_bodies(program: Program, change: Callable[[Program], Program]) -> Program:
+    """`program` with `change` applied to the body of every loop."""
+    if not any(node.op == "loop" for node in program.nodes()):
+        return program
     image: dict[Node, Node] = {}
-    wanted = list(roots)
-    for node in order(wanted):
-        args = tuple(image[a] for a in node.args)
-        if node.op == "loop":
-            image[node] = make("loop", *args, **{**dict(node.attrs), "body": change(body_of(node))})
-        else:
-            image[node] = rebuild(node, args)
-    return [image[node] for node in wanted]
+    for node in program.nodes():
+        image[node] = with_body(node, image, change(body_of(node))) if node.op == "loop" else rebuilt(node, image)
+    return program.with_results(image[node] for node in program.results)
 
 
-def with_results(program: Program, results: Iterable[Node]) -> Program:
-    names = (name for name, _ in program.outputs)
-    return Program(program.inputs, tuple(zip(names, results, strict=True)))
+def with_body(loop: Node, image: Mapping[Node, Node], body: Program) -> Node:
+    """The loop on the images of its operands, with another body."""
+    return make("loop", *(image[a] for a in loop.args), **{**dict(loop.attrs), "body": body})
 
 
-def innermost_loss(roots: Iterable[Node]) -> Node | None:
+def innermost_loss(program: Program) -> Node | None:
     """The loss of the first `gradient` in program order: no other one lies below it."""
-    return next((node.args[0] for node in order(roots) if node.op == "gradient"), None)
+    return next((node.args[0] for node in program.nodes() if node.op == "gradient"), None)
 
 
-def swept(roots: list[Node], loss: Node) -> list[Node]:
-    """`roots` with all gradients of `loss` written out, whose parameters are no gradients themselves."""
-    ready = [n for n in order(roots) if n.op == "gradient" and n.args[0] is loss and plain(n.args[1])]
+def swept(program: Program, loss: Node) -> list[Node]:
+    """The results with all gradients of `loss` written out, whose parameters are no gradients themselves."""
+    ready = [n for n in program.nodes() if n.op == "gradient" and n.args[0] is loss and plain(n.args[1])]
     parameters = [node.args[1] for node in ready]
     sweep = pull([(loss, full(loss.type, 1.0))], parameters)
     found = [sweep.cotangents.get(p, zeros(p.type)) for p in parameters]
-    return exchanged(replace(roots, dict(zip(ready, found, strict=True))), sweep.extended)
+    return exchanged(replace(program.results, dict(zip(ready, found, strict=True))), sweep.extended)
 
 
 def plain(node: Node) -> bool:
@@ -66,8 +63,10 @@ def plain(node: Node) -> bool:
 
 def without_stop(program: Program) -> Program:
     """Every `stop` exchanged for its operand, in loop bodies too."""
+    program = with_bodies(program, without_stop)
+    if not any(node.op == "stop" for node in program.nodes()):
+        return program
     image: dict[Node, Node] = {}
-    roots = with_bodies(program.results, without_stop)
-    for node in order(roots):
-        image[node] = image[node.args[0]] if node.op == "stop" else rebuild(node, tuple(image[a] for a in node.args))
-    return with_results(program, [image[node] for node in roots])
+    for node in program.nodes():
+        image[node] = image[node.args[0]] if node.op == "stop" else rebuilt(node, image)
+    return program.with_results(image[node] for node in program.results)

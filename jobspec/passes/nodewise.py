@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobspec.ir.origin import inherit
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program, body_of, make, rebuilt
 
 Change = Callable[[Node], Node]
 
@@ -17,11 +17,11 @@ Change = Callable[[Node], Node]
 def nodewise(program: Program, change: Change) -> Program:
     """`program` with every node but loops replaced by `change` of it."""
     image: dict[Node, Node] = {}
-    for node in order(program.results):
-        new = rebuild(node, tuple(image[a] for a in node.args))
+    for node in program.nodes():
+        new = rebuilt(node, image)
         image[node] = with_body(new, change) if new.op == "loop" else change(new)
         inherit(image[node], node)
-    return Program(program.inputs, tuple((name, image[node]) for name, node in program.outputs))
+    return program.with_results(image[node] for node in program.results)
 
 
 def with_body(loop: Node, change: Change) -> Node:

@@ -8,10 +8,11 @@ Rules are named `rule_*` and live in rewrites/, one table per concern.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from jobspec.ir.ops import OPS
 from jobspec.ir.origin import inherit
-from jobspec.ir.program import Node, Program, body_of, make, order, rebuild
+from jobspec.ir.program import Node, Program, body_of, make, rebuilt
 from jobspec.passes.rewrites import arithmetic, choice, folding, movement
 from jobspec.passes.rewrites.draft import drafted, finished
 from jobspec.passes.rewrites.loops import LOOP_RULES
@@ -23,43 +24,44 @@ RULES: dict[str, tuple[Rule, ...]] = {op: tuple(rule for t in TABLES for rule in
 MOST_ROUNDS = 64
 
 
-#: programs that were simplified already, what they became among them
-Known = dict[Program, Program]
+@dataclass
+class Known:
+    """What was found before: what programs became, themselves among them, and nodes that no rule changes."""
+
+    programs: dict[Program, Program] = field(default_factory=dict)
+    settled: set[Node] = field(default_factory=set)
 
 
 def simplify(program: Program) -> Program:
     """`program` in a simpler form with the same bits."""
-    return simpler(program, {})
+    return simpler(program, Known())
 
 
 def simpler(program: Program, known: Known) -> Program:
     """Bodies of loops in loops are met in every round of every loop around them: each is done once."""
-    if program not in known:
-        known[program] = rounds(program, known)
-        known[known[program]] = known[program]
-    return known[program]
+    if program not in known.programs:
+        known.programs[program] = rounds(program, known)
+        known.programs[known.programs[program]] = known.programs[program]
+    return known.programs[program]
 
 
 def rounds(program: Program, known: Known) -> Program:
     for _ in range(MOST_ROUNDS):
-        results = trimmed(rewritten(program.results, known))
-        if results == list(program.results):
+        new = trimmed(rewritten(program, known))
+        if new.results == program.results:
             break
-        names = (name for name, _ in program.outputs)
-        program = Program(program.inputs, tuple(zip(names, results, strict=True)))
+        program = new
     return program
 
 
-def rewritten(roots: Iterable[Node], known: Known) -> list[Node]:
-    """`roots` after the rules of single nodes; bodies of loops are simplified on their own."""
+def rewritten(program: Program, known: Known) -> Program:
+    """`program` after the rules of single nodes; bodies of loops are simplified on their own."""
     image: dict[Node, Node] = {}
     met: dict[tuple[str, frozenset[Node]], Node] = {}
-    wanted = list(roots)
-    for node in order(wanted):
-        args = tuple(image[a] for a in node.args)
-        image[node] = rule_commuted(settled(with_body(rebuild(node, args), known)), met)
+    for node in program.nodes():
+        image[node] = rule_commuted(settled(with_body(rebuilt(node, image), known), known), met)
         inherit(image[node], node)
-    return [image[node] for node in wanted]
+    return program.with_results(image[node] for node in program.results)
 
 
 def with_body(node: Node, known: Known) -> Node:
@@ -68,15 +70,23 @@ def with_body(node: Node, known: Known) -> Node:
     return make("loop", *node.args, **{**dict(node.attrs), "body": simpler(body_of(node), known)})
 
 
-def settled(node: Node) -> Node:
+def settled(node: Node, known: Known) -> Node:
     """`node` after all rules that apply at its top."""
-    while (simpler := first_rewrite(node)) is not None:
-        node = simpler
+    while node not in known.settled:
+        simpler = first_rewrite(node)
+        if simpler is None:
+            known.settled.add(node)
+        else:
+            node = simpler
     return node
 
 
 def first_rewrite(node: Node) -> Node | None:
-    return next((new for rule in RULES[node.op] if (new := rule(node)) is not None), None)
+    for rule in RULES[node.op]:
+        new = rule(node)
+        if new is not None:
+            return new
+    return None
 
 
 def rule_commuted(node: Node, met: dict[tuple[str, frozenset[Node]], Node]) -> Node:
@@ -86,10 +96,9 @@ def rule_commuted(node: Node, met: dict[tuple[str, frozenset[Node]], Node]) -> N
     return met.setdefault((node.op, frozenset(node.args)), node)
 
 
-def trimmed(roots: Iterable[Node]) -> list[Node]:
-    """`roots` after the rules of loops, which have to know what of a loop is read."""
-    wanted = list(roots)
-    nodes = order(wanted)
+def trimmed(program: Program) -> Program:
+    """`program` after the rules of loops, which have to know what of a loop is read."""
+    nodes = program.nodes()
     read: dict[Node, list[int]] = {}
     for node in nodes:
         if node.op == "get":
@@ -100,10 +109,10 @@ def trimmed(roots: Iterable[Node]) -> list[Node]:
         if node.op == "get":
             image[node] = results[node.args[0]][node["index"]]
             continue
-        image[node] = rebuild(node, tuple(image[a] for a in node.args))
+        image[node] = rebuilt(node, image)
         if node.op == "loop":
             results[node] = reduced(image[node], read[node])
-    return [image[node] for node in wanted]
+    return program.with_results(image[node] for node in program.results)
 
 
 def reduced(loop: Node, read: Iterable[int]) -> dict[int, Node]:

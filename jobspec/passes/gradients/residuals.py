@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jobspec.ir.ops import OPS
-from jobspec.ir.program import Node, order, rebuild, users
+from jobspec.ir.program import Node, order, rebuilt, users
 from jobspec.ir.regions import Loop
 from jobspec.passes.cost import expensive
 
@@ -91,6 +91,5 @@ def exchanged(roots: Iterable[Node], extended: Mapping[Node, Node]) -> list[Node
     image: dict[Node, Node] = {}
     wanted = list(roots)
     for node in order(wanted):
-        source = extended.get(node, node)
-        image[node] = rebuild(source, tuple(image[a] for a in source.args))
+        image[node] = rebuilt(extended.get(node, node), image)
     return [image[node] for node in wanted]
