@@ -104,7 +104,11 @@ def _check_each(values: Iterable[Value], depth: int) -> None:
     if depth == 0:
         raise CanonicalError("nested too deep")
     for value in values:
-        if type(value) is not int or not FIRST <= value < PAST:
+        if type(value) is list or type(value) is tuple:
+            _check_each(value, depth - 1)
+        elif type(value) is str:
+            _check_text(value)
+        elif type(value) is not int or not FIRST <= value < PAST:
             _check(value, depth - 1)
 
 
