@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -100,14 +101,14 @@ class Kernel:
         """Positions of all axes that have one of `roles`."""
         return prod(self.axes[axis].size for axis in self.axes_of(*roles))
 
-    def views(self) -> list[tuple[View, bool]]:
+    def views(self) -> tuple[tuple[View, bool], ...]:
         """Every view of the body, with whether it is written."""
-        found: list[tuple[View, bool]] = []
-        for inst in self.body:
-            for key, value in inst.attrs:
-                if key in VIEWS:
-                    found.append((value, inst.op in WRITES))
-        return found
+        return self._views
+
+    @cached_property
+    def _views(self) -> tuple[tuple[View, bool], ...]:
+        named = ((inst, key, value) for inst in self.body for key, value in inst.attrs)
+        return tuple((value, inst.op in WRITES) for inst, key, value in named if key in VIEWS)
 
 
 def varying(kernel: Kernel) -> list[frozenset[int]]:

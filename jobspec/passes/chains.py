@@ -42,9 +42,12 @@ def parted(loop: Turns, kernels: list[Kernel]) -> Iterator[Call | Turns]:
 
 def leaves(call: Call, loop: Turns, kernels: list[Kernel]) -> bool:
     """Whether `call` can wait for the end of the loop."""
-    kernel, numbers = kernels[call.kernel], [*called(loop.steps)]
+    kernel = kernels[call.kernel]
+    if not sums_up(kernel):
+        return False
+    numbers = [*called(loop.steps)]
     others = [number for number in numbers if number != call.kernel]
-    if not sums_up(kernel) or len(others) + 1 != len(numbers):
+    if len(others) + 1 != len(numbers):
         return False
     total = kernel.body[1]["view"].buffer
     alone = not any(view.buffer == total for n in others for view, _ in kernels[n].views())

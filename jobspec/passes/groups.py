@@ -11,7 +11,7 @@ reductions start groups, and let what follows them (once per row, or per kept po
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -146,11 +146,17 @@ class Grouping:
         if len(near) > 1 and OPS[node.op].has("elementwise") and self._bring_together(node, near):
             near = self._candidates(node)
         below = self._below(node)
-        for group in sorted(near, key=lambda g: (-self._together(node, g), -g.number)):
+        for group in self._by_worth(node, near):
             if self._joins(node, group, below):
                 self._enter(node, group)
                 return
         self._enter(node, self._start(node))
+
+    def _by_worth(self, node: Node, near: Collection[Group]) -> Collection[Group]:
+        """`near` in the order in which `node` would join them."""
+        if len(near) < 2:
+            return near
+        return sorted(near, key=lambda g: (-self._together(node, g), -g.number))
 
     def _together(self, node: Node, group: Group) -> int:
         """How much of what a sum down columns reads is read by `group` anyway."""

@@ -7,8 +7,10 @@ buffer used inside a loop but made outside lives until the loop ends.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from jobspec.ir.kernel import Kernel
 from jobspec.ir.plan import Call, Steps, Turns, called
@@ -80,7 +82,7 @@ def plan_memory(sizes: dict[int, Type], lives: dict[int, Life], start: int) -> t
     for buffer in sorted(sizes, key=lambda b: (-sizes[b].nbytes, b)):
         size, life = skewed(sizes[buffer].nbytes), lives[buffer]
         offset = lowest_gap(placed, life, size, start)
-        placed.append((offset, offset + size, life))
+        insort(placed, (offset, offset + size, life), key=itemgetter(0, 1))
         offsets[buffer] = offset
         end = max(end, offset + size)
     return offsets, end
@@ -92,11 +94,11 @@ def skewed(size: int) -> int:
 
 
 def lowest_gap(placed: list[tuple[int, int, Life]], life: Life, size: int, start: int) -> int:
-    """The lowest offset at which `size` bytes are free for all of `life`."""
-    busy = sorted((a, b) for a, b, other in placed if other.first <= life.last and life.first <= other.last)
+    """The lowest offset at which `size` bytes are free for all of `life`; `placed` in order of offsets."""
     offset = start
-    for a, b in busy:
-        if a - offset >= size:
-            break
-        offset = max(offset, b)
+    for a, b, other in placed:
+        if other.first <= life.last and life.first <= other.last:
+            if a - offset >= size:
+                break
+            offset = max(offset, b)
     return offset
