@@ -256,9 +256,13 @@ def fast(names: Sequence[str]) -> None:
             tables = [whole(routine, counting) for routine in (before, now)]
             for kind in sorted(tables[0]):
                 pairs = zip(*(table[kind] for table in tables), strict=True)
-                print(f"| {name} | {kind} | {' | '.join(f'{x:,.4g} → {y:,.4g}' for x, y in pairs)} |")
+                print(f"| {name} | {kind} | {' | '.join(' → '.join(map(short, pair)) for pair in pairs)} |")
             planned = f"{before.arena / 1e9:.4g} → {now.arena / 1e9:.4g}"
             print(f"| {name} | memory planned, GB | | | | {planned} |", flush=True)
+
+
+def short(x: float) -> str:
+    return f"{float(f'{x:.4g}'):,.10g}"
 
 
 def whole(routine: Routine, counting: Counting) -> dict[str, list[float]]:
